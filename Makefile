@@ -1,0 +1,44 @@
+# mailgate. `make help` lists the targets.
+SHELL := /bin/bash
+GO ?= go
+FUZZTIME ?= 30s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PACKAGES := ./cmd/... ./internal/... ./test/...
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test install unit integration check imports bench fuzz
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/mailgate
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/mailgate ./cmd/mailgate
+
+run: build ## a gateway in ./var: makes a key and a configuration if there is none
+	./bin/mailgate serve --init ./var
+
+demo: build ## the whole gateway on this machine: no root, no Internet, no Postfix
+	./bin/mailgate demo
+
+test: install check unit integration ## everything; as root on a fresh Debian, it installs what it needs
+
+install: ## what the integration tests need, with apt (root only)
+	test/install.sh
+
+unit: ## unit tests with the race detector
+	$(GO) test -race $(PACKAGES)
+
+integration: ## with real servers: Postfix, Knot DNS, Unbound (root only)
+	test/integration.sh
+
+check: imports ## gofmt, vet, staticcheck, govulncheck, the import table
+	test/check.sh $(PACKAGES)
+
+imports: ## which package may import which
+	$(GO) test ./test/imports
+
+bench: build ## Go benchmarks, then milter speed beside OpenDKIM and rspamd
+	test/bench.sh $(PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME
+	test/fuzz.sh $(FUZZTIME) $(PACKAGES)
