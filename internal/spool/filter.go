@@ -1,0 +1,48 @@
+package spool
+
+import (
+	"time"
+
+	"mailgate/internal/mail"
+)
+
+// Filter selects messages for a list. Zero fields select everything. A message is
+// listed when one of its recipients answers to all of States, Reason, Recipient,
+// Code and Provider, and the message to the rest.
+type Filter struct {
+	States    []State
+	Reason    Reason
+	Domain    mail.Domain // of From
+	Sender    string      // part of the MAIL FROM or From address
+	Recipient string      // part of the address
+	Code      string      // finding code
+	Provider  string
+	Since     time.Time // received then or later
+	Text      string    // part of the subject, of From or of a recipient
+	// Letters are matched without regard to case in Sender, Recipient and Text.
+
+	OldestFirst bool   // otherwise newest first, in the order of taking
+	Limit       int    // 0: 100
+	After       string // id of the last message of the page before
+}
+
+// Counts is how many recipients are in each state, and what the held ones wait for.
+type Counts struct {
+	States map[State]int
+	Held   map[Reason]int
+}
+
+// GroupKey names held recipients that one check can decide: the verdict depends on
+// From's domain and MAIL FROM's.
+type GroupKey struct {
+	From     mail.Domain
+	MailFrom mail.Domain // empty for the null sender
+	Reason   Reason
+}
+
+// Group is the held recipients of one GroupKey.
+type Group struct {
+	GroupKey
+	Held   int       // recipients, at least 1
+	Oldest time.Time // when the oldest of their messages was received
+}
