@@ -318,12 +318,12 @@ func TestComplaints(t *testing.T) {
 func TestFileComplaints(t *testing.T) {
 	const head = "package p\nimport \"net\"\n"
 	for src, want := range map[string]int{
-		head + "func f() { net.LookupTXT(\"x\") }":       1,
-		head + "var r net.Resolver":                     1,
-		head + "var r = net.DefaultResolver":            1,
-		head + "func init() {}":                         1,
-		head + "func f() { net.Dial(\"unix\", \"x\") }": 0,
-		"package p\nimport n \"net\"\nvar r n.Resolver": 1,
+		head + "func f() { net.LookupTXT(\"x\") }":                                        1,
+		head + "var r net.Resolver":                                                       1,
+		head + "var r = net.DefaultResolver":                                              1,
+		head + "func init() {}":                                                           1,
+		head + "func f() { net.Dial(\"unix\", \"x\") }":                                   0,
+		"package p\nimport n \"net\"\nvar r n.Resolver":                                   1,
 		"package p\nvar net struct{ Resolver int }\nfunc f() int { return net.Resolver }": 0,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "p.go", src, parser.SkipObjectResolution)
