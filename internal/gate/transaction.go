@@ -1,0 +1,220 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/sign"
+)
+
+// Transaction is one message on its way. It is used by one goroutine.
+type Transaction struct {
+	gate     *Gate
+	env      mail.Envelope
+	header   mail.Header
+	from     mail.Address
+	verdict  Verdict
+	why      string // set when the message wasn't judged
+	unsigned bool   // nothing to sign with, or not for this client
+	refusal  *Reply
+	stream   *sign.Stream
+	existing *verification // signatures already on the message, when the verdict hangs on them
+	failed   error
+}
+
+// Begin takes envelope and header and decides. trusted says that the client may
+// have its mail signed. It never fails: what can't be decided is deferred.
+func (g *Gate) Begin(ctx context.Context, env mail.Envelope, header mail.Header, trusted bool) *Transaction {
+	t := &Transaction{gate: g, env: env, header: header}
+	if !trusted {
+		t.passUntouched("not from a trusted client: left as it is")
+		return t
+	}
+	if !t.findAuthor() {
+		return t
+	}
+	t.verdict = g.judge(ctx, t.from.Domain, env.From, env.To, g.checker.Check)
+	if len(t.verdict.keys) == 0 {
+		t.unsigned = true
+		t.refusal = t.verdict.refusal(t.from)
+		return t
+	}
+	if domains := alignedSignatures(header, t.from.Domain); g.hangsOn(t.verdict, domains) {
+		t.existing = g.startVerification(ctx, header, domains)
+	} else if t.refusal = t.verdict.refusal(t.from); t.refusal != nil {
+		return t
+	}
+	if t.existing != nil || anyPasses(t.verdict.Recipients) {
+		t.startSigning() // what is held is signed when it is released
+	}
+	return t
+}
+
+// BeginReleased takes a message that comes back from custody: it is signed and
+// passes, whatever DNS says now, because the release already decided.
+func (g *Gate) BeginReleased(ctx context.Context, env mail.Envelope, header mail.Header) *Transaction {
+	t := &Transaction{gate: g, env: env, header: header}
+	from, err := header.From()
+	if err != nil {
+		t.passUntouched("released; it has no single author to sign for")
+		return t
+	}
+	t.from = from
+	t.verdict = g.released(ctx, from.Domain, env)
+	t.unsigned = len(t.verdict.keys) == 0
+	if !t.unsigned {
+		t.startSigning()
+	}
+	return t
+}
+
+// findAuthor applies the one-From rule; false when it settled the message.
+func (t *Transaction) findAuthor() bool {
+	from, err := t.header.From()
+	if err == nil {
+		t.from = from
+		return true
+	}
+	reason := err.Error()
+	if t.gate.cfg.Observe || (t.env.From.IsNull() && t.gate.cfg.Foreign == PolicyPass) {
+		t.passUntouched("not signed: " + reason)
+		return false
+	}
+	t.unsigned = true
+	if t.env.From.IsNull() {
+		t.why = "held: " + reason
+		t.verdict = uniform(t.env.To, Hold, CauseForeign)
+		return false
+	}
+	t.why = "rejected: " + reason
+	t.verdict = uniform(t.env.To, Reject, CauseForeign)
+	t.refusal = &Reply{Code: 550, Enhanced: "5.6.0", Text: "mailgate can't tell who wrote this: " + reason}
+	return false
+}
+
+func (t *Transaction) passUntouched(why string) {
+	t.unsigned = true
+	t.why = why
+	t.verdict = uniform(t.env.To, Pass, CauseNone)
+}
+
+func (t *Transaction) startSigning() {
+	stream, err := sign.NewStream(t.verdict.keys, t.header, sign.Options{Expire: t.gate.cfg.Expire(t.from.Domain)})
+	if err != nil {
+		t.fail(fmt.Errorf("begin signing as %s: %w", t.from.Domain, err))
+		return
+	}
+	t.stream = stream
+}
+
+// fail turns a fault of ours into "try again later": nothing unsigned slips out.
+func (t *Transaction) fail(err error) {
+	if t.failed == nil {
+		t.failed = err
+	}
+	t.refusal = &Reply{Code: 451, Enhanced: "4.7.1", Text: "mailgate can't sign this message now, try again later"}
+}
+
+// Refusal is non-nil when the message is to be answered now, without its body.
+func (t *Transaction) Refusal() *Reply { return t.refusal }
+
+// NeedsBody reports whether the body matters: to sign it, or to keep it.
+func (t *Transaction) NeedsBody() bool { return t.stream != nil || t.MayHold() }
+
+// MayHold reports whether a recipient is, or may turn out to be, held, so that the
+// door must keep the message's bytes.
+func (t *Transaction) MayHold() bool {
+	for _, r := range t.verdict.Recipients {
+		if r.Disposition == Hold {
+			return true
+		}
+	}
+	return t.existing != nil && gravest(t.verdict.Recipients) != Pass
+}
+
+// Write takes the next piece of the body: CRLF line ends, as it will be sent.
+func (t *Transaction) Write(p []byte) (int, error) {
+	if t.existing != nil {
+		t.existing.Write(p)
+	}
+	if t.stream != nil {
+		if _, err := t.stream.Write(p); err != nil {
+			t.fail(fmt.Errorf("sign the body: %w", err))
+			return 0, t.failed
+		}
+	}
+	return len(p), nil
+}
+
+// Finish ends the body and gives the outcome. An error in the outcome's making is
+// a deferral, and Err tells it.
+func (t *Transaction) Finish(ctx context.Context) *Outcome {
+	if t.existing != nil {
+		t.reconsider(t.existing.Finish())
+	}
+	if t.refusal != nil {
+		t.Cancel()
+		return t.outcome(nil)
+	}
+	if t.stream == nil {
+		return t.outcome(nil)
+	}
+	signatures, err := t.stream.Finish()
+	if err == nil && len(signatures) == 0 {
+		err = errors.New("no signature was made")
+	}
+	if err != nil {
+		t.fail(fmt.Errorf("sign as %s: %w", t.from.Domain, err))
+		return t.outcome(nil)
+	}
+	return t.outcome(signatures)
+}
+
+// reconsider judges again with the signatures that proved valid.
+func (t *Transaction) reconsider(valid []mail.Domain) {
+	if len(valid) > 0 {
+		t.gate.judgeWith(&t.verdict, preflight.Extra{Bulk: t.gate.cfg.Bulk(t.from.Domain), Signature: valid})
+	}
+	if t.refusal == nil {
+		t.refusal = t.verdict.refusal(t.from)
+	}
+}
+
+func (t *Transaction) outcome(signatures []mail.Field) *Outcome {
+	o := &Outcome{
+		Refusal:    t.refusal,
+		Signatures: signatures,
+		Recipients: t.verdict.Recipients,
+		Report:     t.verdict.Report,
+		From:       t.from,
+		Why:        t.why,
+	}
+	if t.failed != nil {
+		o.Recipients = uniform(t.env.To, Defer, CauseNone).Recipients
+		o.Why = "deferred: " + t.failed.Error()
+	}
+	if o.Why == "" {
+		o.Why = t.verdict.Why(t.from)
+	}
+	return o
+}
+
+// Explain gives the outcome as known so far, for the log of a message that was
+// refused before its body.
+func (t *Transaction) Explain() *Outcome { return t.outcome(nil) }
+
+// Err is the fault of ours that made the message a deferral, if any.
+func (t *Transaction) Err() error { return t.failed }
+
+// Cancel gives up a message; harmless after Finish.
+func (t *Transaction) Cancel() {
+	if t.stream != nil {
+		t.stream.Cancel()
+	}
+	if t.existing != nil {
+		t.existing.Cancel()
+	}
+}

@@ -1,0 +1,59 @@
+// Package quarantine is the review of held mail: what is held and why, whether it
+// would pass now, and its ways out: released by the re-check or by a person, or
+// discarded. Every move is written to the review log by the store.
+package quarantine
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/spool"
+)
+
+// Judge is what the quarantine needs of the gate.
+type Judge interface {
+	// Judge says what would become of this mail, from memory where it may.
+	Judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict
+	// JudgeAfresh asks DNS again.
+	JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict
+}
+
+// Injector hands a released message on. An error means that nothing was taken.
+type Injector interface {
+	Inject(ctx context.Context, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error)
+}
+
+// Options of a Quarantine.
+type Options struct {
+	Judge       func() Judge // the gate in force; a reload changes it
+	Injector    Injector
+	AutoRelease func() bool   // whether the re-check releases what now passes
+	Every       time.Duration // between re-checks; 0: one minute
+	Logger      *slog.Logger
+	Now         func() time.Time
+}
+
+// Quarantine reviews the messages of one store. It is safe for concurrent use.
+type Quarantine struct {
+	store spool.Store
+	o     Options
+	kick  chan struct{}
+}
+
+// New builds a Quarantine over store.
+func New(store spool.Store, o Options) *Quarantine {
+	if o.Every == 0 {
+		o.Every = time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Quarantine{store: store, o: o, kick: make(chan struct{}, 1)}
+}

@@ -1,0 +1,187 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/spool"
+)
+
+const (
+	actorRecheck = "recheck" // actor of moves no person made
+	groupPage    = 200       // messages of one identity read at a time
+)
+
+// Run re-checks what is held, at once, then at every interval and when Kick asks,
+// until ctx ends.
+func (q *Quarantine) Run(ctx context.Context) error {
+	if err := q.Resume(ctx); err != nil {
+		return err
+	}
+	tick := time.NewTicker(q.o.Every)
+	defer tick.Stop()
+	for {
+		if _, err := q.Recheck(ctx); err != nil && ctx.Err() == nil {
+			q.o.Logger.Error("re-check", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-q.kick:
+		}
+	}
+}
+
+// Kick asks Run for a re-check soon.
+func (q *Quarantine) Kick() {
+	select {
+	case q.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Rechecked counts what a re-check saw and did.
+type Rechecked struct {
+	Messages int // with a held recipient
+	Released int
+	Failed   int // would pass, but could not be handed over
+}
+
+// Recheck judges what is held again, one identity after the other, and releases
+// what passes now, oldest first. DNS is asked afresh once per identity. Without
+// AutoRelease the verdicts are brought up to date and nothing leaves.
+func (q *Quarantine) Recheck(ctx context.Context) (Rechecked, error) {
+	var sum Rechecked
+	groups, err := q.store.HeldGroups(ctx)
+	if err != nil {
+		return sum, fmt.Errorf("list held identities: %w", err)
+	}
+	for _, g := range groups {
+		if err := q.recheckGroup(ctx, g.GroupKey, &sum); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+func (q *Quarantine) recheckGroup(ctx context.Context, g spool.GroupKey, sum *Rechecked) error {
+	judge := q.o.Judge().JudgeAfresh
+	after := ""
+	for {
+		ids, err := q.store.GroupIDs(ctx, g, after, groupPage)
+		if err != nil {
+			return fmt.Errorf("list held mail from %s: %w", g.From, err)
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		for _, id := range ids {
+			goOn, err := q.recheckOne(ctx, id, judge, sum)
+			if err != nil || !goOn {
+				return err
+			}
+			judge = q.o.Judge().Judge
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// recheckOne re-checks one message. It reports whether the next one is worth
+// trying, and returns only errors that end the whole re-check.
+func (q *Quarantine) recheckOne(ctx context.Context, id string, judge judgeFunc, sum *Rechecked) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	err := q.recheckMessage(ctx, id, judge, sum)
+	switch {
+	case errors.Is(err, spool.ErrStopped):
+		return false, err
+	case errors.Is(err, spool.ErrConflict), errors.Is(err, spool.ErrNotFound):
+		return true, nil // a reviewer was first
+	case err != nil:
+		sum.Failed++
+		q.o.Logger.Warn("release failed, tried again at the next re-check", "id", id, "error", err)
+		return false, nil // the MTA is likely away
+	}
+	return true, nil
+}
+
+type judgeFunc func(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict
+
+func (q *Quarantine) recheckMessage(ctx context.Context, id string, judge judgeFunc, sum *Rechecked) error {
+	m, err := q.store.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	held := m.In(spool.Held)
+	if len(held) == 0 {
+		return nil
+	}
+	sum.Messages++
+	verdict := judge(ctx, m.From.Domain, m.Envelope.From, addresses(held))
+	if err := q.assess(ctx, m.ID, held, verdict); err != nil {
+		return err
+	}
+	passing := passes(verdict)
+	if len(passing) == 0 || !q.o.AutoRelease() {
+		return nil
+	}
+	_, err = q.send(ctx, m, passing, Request{ID: id, Actor: actorRecheck, Reason: "would pass now"})
+	if err == nil {
+		sum.Released++
+	}
+	return err
+}
+
+// assess writes down a changed cause, so that "waiting for DNS" and "would be
+// refused" stay apart.
+func (q *Quarantine) assess(ctx context.Context, id string, held []spool.Recipient, v gate.Verdict) error {
+	for i, r := range v.Recipients {
+		now := HoldOf(r)
+		if r.Disposition == gate.Pass || now.Reason == held[i].Reason {
+			continue
+		}
+		err := q.store.Move(ctx, spool.Move{
+			ID: id, To: []mail.Address{r.Address}, From: spool.Held, Into: spool.Held,
+			Actor: actorRecheck, Reason: "verdict changed", Codes: now.Codes,
+			Verdict: string(r.Prediction.Verdict), Now: &now, At: q.o.Now(),
+		})
+		if err != nil {
+			return fmt.Errorf("note the new verdict on %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// HoldOf is what a recipient with this verdict is held for.
+func HoldOf(r gate.Recipient) spool.Hold {
+	return spool.Hold{
+		Reason: spool.Reason(r.Cause),
+		Codes:  r.Prediction.Codes,
+		Rule:   r.Prediction.Rule,
+		Reply:  r.Prediction.Reply,
+	}
+}
+
+func passes(v gate.Verdict) []mail.Address {
+	var to []mail.Address
+	for _, r := range v.Recipients {
+		if r.Disposition == gate.Pass {
+			to = append(to, r.Address)
+		}
+	}
+	return to
+}
+
+func addresses(recipients []spool.Recipient) []mail.Address {
+	list := make([]mail.Address, len(recipients))
+	for i, r := range recipients {
+		list[i] = r.Address
+	}
+	return list
+}
