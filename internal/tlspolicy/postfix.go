@@ -1,0 +1,73 @@
+package tlspolicy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Postfix returns the policy as the value of an smtp_tls_policy_maps entry for
+// Postfix 3.6 and later: "encrypt protocols=>=TLSv1.2:<=TLSv1.2". It can't carry
+// the curves, which Postfix has no attribute for.
+func (p Policy) Postfix() string { return p.postfix(protocolRange) }
+
+// PostfixLegacy is Postfix for Postfix 3.4 and 3.5, which know no bounds and
+// list what is excluded: "encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.3".
+func (p Policy) PostfixLegacy() string { return p.postfix(protocolExclusions) }
+
+// postfix joins the attributes with spaces; their values are separated by
+// colons. Postfix refuses attributes that a level has no use for.
+func (p Policy) postfix(protocols func(lowest, highest Version) string) string {
+	words := []string{p.Level.String()}
+	if p.Level == None {
+		return words[0]
+	}
+	if p.MinVersion != 0 || p.MaxVersion != 0 {
+		words = append(words, "protocols="+protocols(p.Versions()))
+	}
+	if p.ServerName != "" && p.Level != DANE && p.Level != DANEOnly {
+		words = append(words, "servername="+p.ServerName)
+	}
+	if match := p.postfixMatch(); match != "" {
+		words = append(words, "match="+match)
+	}
+	return strings.Join(words, " ")
+}
+
+// postfixMatch leaves out addresses, which Postfix doesn't look for in
+// certificates.
+func (p Policy) postfixMatch() string {
+	if p.Level < Verify {
+		return ""
+	}
+	names := slices.DeleteFunc(slices.Clone(p.MatchNames), isAddress)
+	return strings.Join(names, ":")
+}
+
+// protocolRange names both bounds: the attribute replaces the one in main.cf, so
+// that a bound left out would be no bound.
+func protocolRange(lowest, highest Version) string {
+	bounds := ">=" + postfixVersion(lowest)
+	if highest != 0 {
+		bounds += ":<=" + postfixVersion(highest)
+	}
+	return bounds
+}
+
+func protocolExclusions(lowest, highest Version) string {
+	excluded := []string{"!SSLv2", "!SSLv3"}
+	for v := TLS10; v <= TLS13; v++ {
+		if v < lowest || highest != 0 && v > highest {
+			excluded = append(excluded, "!"+postfixVersion(v))
+		}
+	}
+	return strings.Join(excluded, ":")
+}
+
+// postfixVersion is OpenSSL's name: "TLSv1", "TLSv1.1", …
+func postfixVersion(v Version) string {
+	if v == TLS10 {
+		return "TLSv1"
+	}
+	return fmt.Sprintf("TLSv%s", v)
+}
