@@ -2,6 +2,9 @@ package mail
 
 import (
 	"errors"
+	"io"
+	"mime"
+	netmail "net/mail"
 	"strings"
 	"testing"
 )
@@ -34,6 +37,7 @@ func TestFromAccepts(t *testing.T) {
 		{"dots in the name", " Ann Q. Public Jr. <ann@example.com>", "ann@example.com"},
 		{"folded before the address", " Ann\r\n <ann@example.com>", "ann@example.com"},
 		{"folded at once", "\n\tann@example.com", "ann@example.com"},
+		{"folded after the colon and a space", " \r\n ann@example.com", "ann@example.com"},
 		{"folded in the name", " \"Ann\r\n  Public\" <ann@example.com>", "ann@example.com"},
 		{"folded in the brackets", " Ann <\r\n ann@example.com\r\n >", "ann@example.com"},
 		{"quoted name with @", ` "bob@evil.example" <ann@example.com>`, "ann@example.com"},
@@ -137,6 +141,8 @@ func TestFromRefuses(t *testing.T) {
 		{"not UTF-8", " J\xf6rg <ann@example.com>", "UTF-8"},
 		{"Shift-JIS with a backslash", " \"\x95\x5c\" <ann@example.com>", "UTF-8"},
 		{"blank fold", " Ann\r\n \r\n <ann@example.com>", "white space only"},
+		{"blank fold at the beginning", "\r\n \r\n ann@example.com", "white space only"},
+		{"blank fold only", "\r\n ", "white space only"},
 		{"blank fold at the end", " ann@example.com\r\n ", "white space only"},
 		{"bracket in the name", " [Team] Ann <ann@example.com>", `"[" outside quotes`},
 		{"address literal", " ann@[192.0.2.1]", "address literal"},
@@ -201,5 +207,75 @@ func TestFromOverSeveralFields(t *testing.T) {
 				t.Errorf("got %v, %v", a, err)
 			}
 		})
+	}
+}
+
+// FuzzFrom holds the From rule against net/mail, a parser of another origin: an
+// author found here must be the author there.
+func FuzzFrom(f *testing.F) {
+	for _, s := range []string{
+		" Ann <ann@example.com>", " ann@example.com (Ann)", ` "a@b" <ann@example.com>`, " =?utf-8?q?a=40b?= <ann@example.com>",
+		" ann@example.com, bob@example.com", " Friends: ann@example.com;", " <@a:b@c>", " \"a\\\"b\" <c@d>", "\n a@b", " a\r\n <b@c>",
+		" (a(b)c) a@b", " jörg@bücher.example", ` "a b"@c`, " a@b <c@d>", " a.b. c <d@e>", " <a@b>, \"c, d\" <e@b>",
+	} {
+		f.Add("From", s)
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		field, err := NewField(name, value)
+		if err != nil {
+			return
+		}
+		sender := Field{Name: "Sender", Raw: []byte("Sender: x@example.com\r\n")}
+		a, err := Header{field, sender}.From()
+		if err != nil {
+			if s := err.Error(); !isASCII(s) || strings.ContainsAny(s, "\r\n") || len(s) > 1000 {
+				t.Fatalf("From of %q: error %q", field.Raw, s)
+			}
+			return
+		}
+		if a.Domain == "" || a.Local == "" {
+			t.Fatalf("From of %q = %+q", field.Raw, a)
+		}
+		if again, err := ParsePath(a.String()); err != nil || again != a {
+			t.Fatalf("From of %q = %+q, and as a path %+q, %v", field.Raw, a, again, err)
+		}
+		agreesWithNetMail(t, field, a)
+	})
+}
+
+func agreesWithNetMail(t *testing.T, f Field, a Address) {
+	t.Helper()
+	p := netmail.AddressParser{WordDecoder: &mime.WordDecoder{
+		CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil },
+	}}
+	list, err := p.ParseList(f.Value())
+	if err != nil {
+		return // stricter in places, which no reader is misled by
+	}
+	at := strings.LastIndexByte(list[0].Address, '@')
+	local, domain := list[0].Address[:at], list[0].Address[at+1:]
+	if d, err := ParseDomain(domain); err != nil || d != a.Domain || local != a.Local {
+		t.Fatalf("From of %q = %+q, net/mail says %q", f.Raw, a, list[0].Address)
+	}
+}
+
+func BenchmarkFrom(b *testing.B) {
+	var h Header
+	for _, s := range []string{
+		"Received: from x by y;\r\n\tnow", "To: bob@example.net", "Subject: hello", "Date: now", "Message-ID: <a@b>",
+		`From: "Ann Public" <ann.public@example.com>`, "MIME-Version: 1.0",
+	} {
+		name, value, _ := strings.Cut(s, ":")
+		f, err := NewField(name, value)
+		if err != nil {
+			b.Fatal(err)
+		}
+		h = append(h, f)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h.From(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

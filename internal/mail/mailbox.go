@@ -17,7 +17,7 @@ func parseMailboxes(s []byte) ([]Address, error) {
 	if err := checkText(s); err != nil {
 		return nil, err
 	}
-	p := parser{s: s}
+	p := parser{s: string(s)}
 	list := make([]Address, 0, 1)
 	for {
 		a, err := p.mailbox()
@@ -34,7 +34,7 @@ func parseMailboxes(s []byte) ([]Address, error) {
 		case p.s[p.i] == '<':
 			return nil, errors.New("an address stands before <, where a name must be within quotes,")
 		case p.s[p.i] != ',':
-			return nil, fmt.Errorf("%s after an address", quote(string(p.s[p.i:])))
+			return nil, fmt.Errorf("%s after an address", quote(p.s[p.i:]))
 		}
 		p.i++
 	}
@@ -45,14 +45,14 @@ func parseMailboxes(s []byte) ([]Address, error) {
 // second byte may be "@" or "\"), and a folded line of white space only, which
 // becomes the end of the header once somebody trims it.
 func checkText(s []byte) error {
-	ascii, blank := true, true
+	ascii, blank := true, false // blank: only white space since the last fold
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\r':
 			if i+2 >= len(s) || s[i+1] != '\n' || !isWSP(s[i+2]) {
 				return errors.New("a line end that is no fold")
 			}
-			if blank && i > 0 {
+			if blank {
 				return errors.New("a line of white space only")
 			}
 			i++
@@ -66,7 +66,7 @@ func checkText(s []byte) error {
 		}
 	}
 	switch {
-	case blank && bytes.IndexByte(s, '\n') >= 0 && len(bytes.TrimSpace(s)) > 0:
+	case blank:
 		return errors.New("a line of white space only")
 	case !ascii && !utf8.Valid(s):
 		return errors.New("text that is not UTF-8")
@@ -83,7 +83,7 @@ func isSeparator(r rune) bool {
 
 // parser reads text that passed checkText: a CR begins a CRLF that is a fold.
 type parser struct {
-	s []byte
+	s string
 	i int
 }
 
@@ -140,7 +140,7 @@ func (p *parser) word(start int) error {
 	if p.atom() != "" {
 		return nil
 	}
-	before := quote(string(bytes.TrimRight(p.s[start:p.i], " \t\r\n")))
+	before := quote(strings.TrimRight(p.s[start:p.i], " \t\r\n"))
 	switch {
 	case p.end() || p.at(','):
 		return fmt.Errorf("%s without a domain (a name with a comma must be within quotes)", before)
@@ -149,7 +149,7 @@ func (p *parser) word(start int) error {
 	case p.at('@'):
 		return fmt.Errorf("@ after %s outside quotes and angle brackets", before)
 	}
-	return fmt.Errorf("%s outside quotes", quote(string(p.s[p.i:p.i+1])))
+	return fmt.Errorf("%s outside quotes", quote(p.s[p.i:p.i+1]))
 }
 
 // angle = "<" addr-spec ">", spaces beside the brackets allowed.
@@ -235,12 +235,12 @@ func (p *parser) atom() string {
 	for p.i < len(p.s) && (p.s[p.i] == '.' || isAtext(p.s[p.i])) {
 		p.i++
 	}
-	return string(p.s[start:p.i])
+	return p.s[start:p.i]
 }
 
 // quoted consumes a quoted string and returns it unquoted.
 func (p *parser) quoted() (string, error) {
-	content, rest, err := cutQuoted(string(p.s[p.i:]))
+	content, rest, err := cutQuoted(p.s[p.i:])
 	if err != nil {
 		return "", err
 	}
@@ -280,7 +280,7 @@ func (p *parser) comment() error {
 				return nil
 			}
 		case '<', '>', '@', '"', '\\':
-			return fmt.Errorf("%s within a comment", quote(string(p.s[p.i:p.i+1])))
+			return fmt.Errorf("%s within a comment", quote(p.s[p.i:p.i+1]))
 		}
 	}
 	return errors.New("a comment without an end")
