@@ -174,6 +174,7 @@ func TestCertificateNames(t *testing.T) {
 		{"secure: the host isn't the destination", mx, roots, Policy{Level: Secure, MatchNames: []string{"example.org", ".example.org"}}, false},
 		{"secure: under the destination", mx, roots, Policy{Level: Secure, MatchNames: []string{"example.net", ".example.net"}}, true},
 		{"secure: by letters only", mx, roots, Policy{Level: Secure, MatchNames: []string{".ample.net"}}, false},
+		{"secure: name longer than the certificate's", mx, roots, Policy{Level: Secure, MatchNames: []string{".long.sub.domain.mx1.example.net"}}, false},
 		{"secure: wildcard certificate", wild, wildRoots, Policy{Level: Secure, MatchNames: []string{".example.net"}}, true},
 		{"secure: no names is no match", mx, roots, Policy{Level: Secure}, false},
 		{"dane: without TLSA records", mx, roots, Policy{Level: DANE}, false},
