@@ -1,0 +1,220 @@
+//go:build integration
+
+package integration
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// gateway is one mailgate.
+type gateway struct {
+	*process
+	dir, config string
+	milter      string // host:port
+	socket      string
+}
+
+// signer is one key of a domain, as configured and as published.
+type signer struct {
+	selector string
+	file     string
+	record   string // TXT record, in presentation form
+}
+
+// domain is one [[domain]] of the configuration with its keys.
+type domain struct {
+	name string
+	keys []signer
+}
+
+// records returns what to publish for the domain's keys.
+func (d domain) records() []string {
+	var all []string
+	for _, k := range d.keys {
+		all = append(all, k.record)
+	}
+	return all
+}
+
+func (d domain) selectors() []string {
+	var all []string
+	for _, k := range d.keys {
+		all = append(all, k.selector)
+	}
+	return all
+}
+
+// makeDomain makes an RSA and an Ed25519 key.
+func makeDomain(t *testing.T, dir, name string) domain {
+	t.Helper()
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(r.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, secret, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return domain{name: name, keys: []signer{
+		makeSigner(t, dir, name, "mail", "rsa", r, public),
+		makeSigner(t, dir, name, "mail-e", "ed25519", secret, e),
+	}}
+}
+
+func makeSigner(t *testing.T, dir, name, selector, kind string, key crypto.Signer, public []byte) signer {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "keys", name+"."+selector+".pem")
+	writeFile(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), 0o600)
+	value := fmt.Sprintf("v=DKIM1; k=%s; p=%s", kind, base64.StdEncoding.EncodeToString(public))
+	return signer{selector: selector, file: file, record: txt(selector+"._domainkey", value)}
+}
+
+// egress are the addresses the gateways say their mail leaves from.
+var egress = []string{"203.0.113.9"}
+
+// settings of one gateway.
+type settings struct {
+	domains []domain
+	egress  []string
+	extra   string // more of the configuration
+	via     string // where released mail goes back in
+	in      *internet
+}
+
+// configure writes a gateway's configuration.
+func configure(t *testing.T, dir string, s settings) *gateway {
+	t.Helper()
+	g := &gateway{dir: dir, config: filepath.Join(dir, "mailgate.toml"), milter: address(0, 9) + ":8891", socket: filepath.Join(dir, "control.sock")}
+	var b strings.Builder
+	fmt.Fprintf(&b, "hostname = \"mx1.gate.test\"\negress = [%s]\n", quoted(s.egress))
+	fmt.Fprintf(&b, "[milter]\nlisten = \"inet:%s\"\ntrusted = [\"127.0.0.1/32\"]\n", g.milter)
+	fmt.Fprintf(&b, "[control]\nsocket = %q\n", g.socket)
+	fmt.Fprintf(&b, "[store]\nurl = \"sqlite:%s\"\n", filepath.Join(dir, "mailgate.db"))
+	fmt.Fprintf(&b, "[dns]\nresolvers = [%q]\npanel = %q\n", s.in.resolver, s.in.panel)
+	fmt.Fprintf(&b, "[release]\nvia = %q\n[hold]\nrecheck = \"1s\"\n", s.via)
+	b.WriteString(s.extra)
+	for _, d := range s.domains {
+		fmt.Fprintf(&b, "[[domain]]\nname = %q\nkeys = [\n", d.name)
+		for _, k := range d.keys {
+			fmt.Fprintf(&b, "  { selector = %q, file = %q },\n", k.selector, k.file)
+		}
+		b.WriteString("]\n")
+	}
+	writeFile(t, g.config, b.String(), 0o600)
+	return g
+}
+
+func quoted(list []string) string {
+	var all []string
+	for _, s := range list {
+		all = append(all, fmt.Sprintf("%q", s))
+	}
+	return strings.Join(all, ", ")
+}
+
+// serve starts the gateway.
+func (g *gateway) serve(t *testing.T) {
+	t.Helper()
+	g.process = start(t, g.dir, "mailgate", binary, "serve", "--config", g.config)
+	g.ready(t, func() bool { return listening("tcp", g.milter) && listening("unix", g.socket) })
+}
+
+// run calls a command of mailgate and returns what it prints and its exit code.
+func (g *gateway) run(t *testing.T, args ...string) (stdout string, exit int) {
+	t.Helper()
+	cmd := exec.Command(binary, append(args, "--config", g.config)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		t.Fatalf("mailgate %s: %v", strings.Join(args, " "), err)
+	}
+	if exit = cmd.ProcessState.ExitCode(); exit > 2 {
+		t.Fatalf("mailgate %s: exit %d\n%s%s", strings.Join(args, " "), exit, out.Bytes(), errs.Bytes())
+	}
+	return out.String(), exit
+}
+
+// heldMessage is what is read of a message in `quarantine list --format json`.
+type heldMessage struct {
+	ID         string
+	Recipients []struct {
+		Address, State, Reason, Rule string
+		Codes                        []string
+	}
+}
+
+// held returns the messages in quarantine, newest first.
+func (g *gateway) held(t *testing.T) []heldMessage {
+	t.Helper()
+	text, _ := g.run(t, "quarantine", "list", "--format", "json")
+	var page struct{ Messages []heldMessage }
+	if err := json.Unmarshal([]byte(text), &page); err != nil {
+		t.Fatalf("quarantine list: %v\n%s", err, text)
+	}
+	return page.Messages
+}
+
+// onlyHeld waits until one message is in quarantine, and returns it.
+func (g *gateway) onlyHeld(t *testing.T) heldMessage {
+	t.Helper()
+	var all []heldMessage
+	eventually(t, "one message in quarantine", func() bool {
+		all = g.held(t)
+		return len(all) == 1
+	})
+	return all[0]
+}
+
+// noneHeld waits until nothing is in quarantine any more.
+func (g *gateway) noneHeld(t *testing.T) {
+	t.Helper()
+	eventually(t, "the quarantine to be empty", func() bool { return len(g.held(t)) == 0 })
+}
+
+// want checks who of a message is held, why, and that a finding code is named.
+func (m heldMessage) want(t *testing.T, to []string, reason string, codes ...string) {
+	t.Helper()
+	var held, seen []string
+	for _, r := range m.Recipients {
+		if r.State == "held" {
+			held = append(held, r.Address)
+		}
+		if r.Reason != reason {
+			t.Errorf("%s is held for %q, want %q", r.Address, r.Reason, reason)
+		}
+		seen = append(seen, r.Codes...)
+	}
+	if !slices.Equal(held, to) {
+		t.Errorf("held for %v, want %v", held, to)
+	}
+	for _, c := range codes {
+		if !slices.Contains(seen, c) {
+			t.Errorf("held with the codes %v, want %s among them", seen, c)
+		}
+	}
+}
