@@ -1,0 +1,265 @@
+package milter
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-milter"
+)
+
+const (
+	readBuffer  = 4 << 10
+	writeBuffer = 4 << 10
+	growStep    = 64 << 10  // a frame's memory grows as its bytes arrive, not as it claims
+	keepBuffer  = 128 << 10 // a larger frame's memory is not kept for the next
+)
+
+var (
+	errDraining  = errors.New("stopping")
+	errQuitNew   = errors.New("next SMTP connection wanted")
+	errTruncated = errors.New("connection closed in the middle of a frame")
+)
+
+// conn is the connection as the library sees it. It reads whole, checked frames in
+// a lawful order, and ends in io.EOF whatever happened, which the library takes
+// without a word to the global logger; the cause is kept in err. Writes are sent
+// when the library has nothing more to do than to wait for the next frame.
+type conn struct {
+	net.Conn
+	server  *Server
+	session *session // nil until the negotiation is read
+
+	in     *bufio.Reader
+	out    *bufio.Writer
+	frame  frame  // memory of the current frame
+	rest   []byte // of the current frame: what the library has not read yet
+	macros []byte // payload of the last macro frame the library was given
+	err    error  // why the conversation ended; nil after QUIT
+
+	close sync.Once
+	done  chan struct{} // closed by Close
+
+	mu       sync.Mutex // what drain needs to know
+	waiting  bool       // for the first byte of a frame
+	busy     bool       // a message is in hand
+	draining bool
+}
+
+func newConn(nc net.Conn, s *Server) *conn {
+	c := &conn{Conn: nc, server: s, done: make(chan struct{})}
+	c.in = bufio.NewReaderSize(nc, readBuffer)
+	c.out = bufio.NewWriterSize(timedWriter{nc, s.FrameTimeout}, writeBuffer)
+	return c
+}
+
+// negotiation reads the first frame, which must be the MTA's offer, and leaves it
+// to be read by the library.
+func (c *conn) negotiation() (offer, error) {
+	if err := c.readFrame(c.server.FrameTimeout); err != nil {
+		return offer{}, err
+	}
+	if c.frame.code() != milter.CodeOptNeg {
+		return offer{}, fmt.Errorf("%q before the negotiation", byte(c.frame.code()))
+	}
+	c.rest = c.frame
+	return parseOffer(c.frame.payload()), nil
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		if err := c.next(); err != nil {
+			c.fail(err)
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// next sends what is waiting to be sent and reads frames up to the first that
+// concerns the library.
+func (c *conn) next() error {
+	for c.rest = nil; c.rest == nil; {
+		if err := c.out.Flush(); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+		if err := c.readFrame(c.server.IdleTimeout); err != nil {
+			return err
+		}
+		if err := c.session.admit(c.frame.code()); err != nil {
+			return err
+		}
+		if err := c.pass(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass gives the current frame to the library, less what the library would lose
+// or not understand.
+func (c *conn) pass() error {
+	switch c.frame.code() {
+	case codeUnknown:
+		return c.answerContinue()
+	case milter.CodeQuitNewConn:
+		return errQuitNew
+	case milter.CodeMacro:
+		if bytes.Equal(c.frame.payload()[1:], c.macros) {
+			return nil // the same as before: sent with every header field
+		}
+		if c.macros = c.macros[:0]; len(c.frame) <= readBuffer {
+			c.macros = append(c.macros, c.frame.payload()[1:]...)
+		}
+	case milter.CodeAbort:
+		c.macros = c.macros[:0] // the library forgets them too
+	case milter.CodeMail:
+		c.session.declared8 = hasArgument(c.frame.payload(), "SMTPUTF8")
+	case milter.CodeEOB:
+		c.session.lastChunk = c.frame.payload()
+	}
+	c.rest = c.frame
+	return nil
+}
+
+// answerContinue answers a command on the library's behalf.
+func (c *conn) answerContinue() error {
+	_, err := c.out.Write([]byte{0, 0, 0, 1, byte(milter.ActContinue)})
+	return err
+}
+
+// readFrame reads the next frame into c.frame and checks it. The first byte may
+// take as long as idle, the rest FrameTimeout.
+func (c *conn) readFrame(idle time.Duration) error {
+	if c.in.Buffered() < headerSize+1 {
+		if err := c.await(idle); err != nil {
+			return err
+		}
+		c.SetReadDeadline(time.Now().Add(c.server.FrameTimeout))
+	}
+	header, err := c.in.Peek(headerSize)
+	if err != nil {
+		return truncated(err)
+	}
+	n, err := frameLength(header)
+	if err != nil {
+		return err
+	}
+	if err := c.fill(headerSize + n); err != nil {
+		return err
+	}
+	return c.frame.check()
+}
+
+// fill reads n bytes into c.frame.
+func (c *conn) fill(n int) error {
+	if cap(c.frame) > keepBuffer {
+		c.frame = nil
+	}
+	c.frame = c.frame[:0]
+	if c.in.Buffered() < n {
+		c.SetReadDeadline(time.Now().Add(c.server.FrameTimeout))
+	}
+	for len(c.frame) < n {
+		from := len(c.frame)
+		step := min(n-from, growStep)
+		c.frame = append(c.frame, make([]byte, step)...)
+		if _, err := io.ReadFull(c.in, c.frame[from:]); err != nil {
+			return truncated(err)
+		}
+	}
+	return nil
+}
+
+// await waits for the first byte of a frame. While stopping it doesn't wait for a
+// new message.
+func (c *conn) await(idle time.Duration) error {
+	c.mu.Lock()
+	if c.draining && !c.busy {
+		c.mu.Unlock()
+		return errDraining
+	}
+	if !c.busy && cap(c.frame) > readBuffer {
+		c.frame = nil
+	}
+	c.waiting = true
+	c.SetReadDeadline(time.Now().Add(idle))
+	c.mu.Unlock()
+
+	_, err := c.in.Peek(1)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	if err != nil && c.draining && !c.busy {
+		return errDraining
+	}
+	return err
+}
+
+// drain makes the connection end as soon as no message is in hand.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if c.waiting && !c.busy {
+		c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// setBusy says whether a message is in hand.
+func (c *conn) setBusy(busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = busy
+}
+
+// Write implements net.Conn. A failure is reported by the next Read.
+func (c *conn) Write(p []byte) (int, error) {
+	if _, err := c.out.Write(p); err != nil {
+		c.fail(fmt.Errorf("answer: %w", err))
+	}
+	return len(p), nil
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.close.Do(func() {
+		c.Conn.Close()
+		close(c.done)
+	})
+	return nil
+}
+
+func (c *conn) fail(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// truncated names the end of a connection in the middle of a frame.
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errTruncated
+	}
+	return err
+}
+
+// timedWriter gives every write its deadline.
+type timedWriter struct {
+	net.Conn
+	timeout time.Duration
+}
+
+func (w timedWriter) Write(p []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(w.timeout))
+	return w.Conn.Write(p)
+}

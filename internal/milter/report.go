@@ -1,0 +1,97 @@
+package milter
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+)
+
+// maxNamed is how many recipients a log line names.
+const maxNamed = 10
+
+// verdictLine is what the log tells beyond the Outcome.
+type verdictLine struct {
+	id      string // in custody; empty when it never was
+	verdict gate.Disposition
+	reply   string // given to the SMTP client; empty for 250
+}
+
+// report logs a message, in one line, and counts it.
+func (s *session) report(m *message, out *gate.Outcome, line verdictLine) {
+	s.server.Metrics.message(line.verdict, m.trusted, time.Since(m.began))
+	attrs := []slog.Attr{
+		slog.String("id", line.id),
+		slog.String("qid", m.env.QueueID),
+		slog.String("from", path(m.env.From)),
+		slog.String("to", recipients(m.env.To)),
+		slog.String("verdict", string(line.verdict)),
+		slog.String("rule", rule(out)),
+		slog.String("dkim", worst(out, "dkim")),
+		slog.String("spf", worst(out, "spf")),
+		slog.String("dmarc", worst(out, "dmarc")),
+		slog.String("domain", string(out.From.Domain)),
+		slog.String("client", m.why),
+		slog.String("reply", line.reply),
+		slog.String("why", out.Why),
+	}
+	said := attrs[:0]
+	for _, a := range attrs {
+		if a.Value.String() != "" {
+			said = append(said, a)
+		}
+	}
+	if m.tx != nil && m.tx.Err() != nil {
+		said = append(said, slog.Any("error", m.tx.Err()))
+	}
+	s.log.LogAttrs(s.ctx, slog.LevelInfo, "message", said...)
+}
+
+func path(a mail.Address) string { return "<" + a.String() + ">" }
+
+func recipients(to []mail.Address) string {
+	var b strings.Builder
+	for i, a := range to {
+		if i == maxNamed {
+			fmt.Fprintf(&b, " and %d more", len(to)-maxNamed)
+			break
+		}
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(path(a))
+	}
+	return b.String()
+}
+
+// rule names the rule that predicts a refusal of some recipient.
+func rule(out *gate.Outcome) string {
+	for _, r := range out.Recipients {
+		if r.Prediction.Rule != "" {
+			return r.Prediction.Rule
+		}
+	}
+	return ""
+}
+
+// worst is the gravest status among the findings of one check: fail, unknown, warn
+// or pass; empty if there are none.
+func worst(out *gate.Outcome, check string) string {
+	if out.Report == nil {
+		return ""
+	}
+	gravity := func(status string) int {
+		return strings.Index("pass warn unknown fail", status)
+	}
+	found := ""
+	for _, f := range out.Report.Findings {
+		status := string(f.Status)
+		if string(f.Check) == check && (found == "" || gravity(status) > gravity(found)) {
+			found = status
+		}
+	}
+	return found
+}
