@@ -206,7 +206,7 @@ func sourceComplaints(t *testing.T, p pkg) (bad []string) {
 			t.Errorf("parse %s/%s: %v", p.ImportPath, name, err)
 			continue
 		}
-		for pos, what := range fileComplaints(file, p.name() == "dnsview") {
+		for pos, what := range fileComplaints(file, p.name() == "dnsview" || p.name() == "dnstest") {
 			bad = append(bad, fmt.Sprintf("%s/%s:%d: %s", p.ImportPath, name, set.Position(pos).Line, what))
 		}
 	}
