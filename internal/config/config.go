@@ -1,0 +1,163 @@
+// Package config reads mailgate's configuration: TOML 1.0 in, validated and typed
+// values out. It opens nothing that the configuration names. Every fault is
+// reported with file, line, column and what to write instead, all of them at
+// once.
+package config
+
+import (
+	"io/fs"
+	"net/netip"
+	"time"
+
+	"mailgate/internal/mail"
+)
+
+// Config is a whole, valid configuration. Paths in it are absolute. A door whose
+// section was left out has a zero Listen.
+type Config struct {
+	Path      string // absolute path of the file it was read from
+	Mode      Mode
+	Hostname  mail.Domain  // HELO name
+	Egress    []netip.Addr // every public address that mail leaves from
+	Milter    Milter
+	Relay     Relay
+	Socketmap Socketmap
+	Web       Web
+	Control   Control
+	Store     Store
+	DNS       DNS
+	Policy    Policy
+	Release   Release
+	Hold      Hold
+	Domains   []Domain
+	TLS       []TLSOverride
+}
+
+// Mode says whether verdicts have consequences.
+type Mode string
+
+const (
+	Enforce Mode = "enforce" // hold, reject and defer as the policy says
+	Observe Mode = "observe" // sign, log and count verdicts, hold nothing
+)
+
+// Milter is Postfix's door.
+type Milter struct {
+	Listen         Listen
+	Trusted        []netip.Prefix // clients whose mail is signed
+	MaxConnections int
+	Timeout        time.Duration // an idle connection is closed after it
+	SocketMode     fs.FileMode   // of a Unix socket; 0 for other networks
+}
+
+// Relay is the SMTP door.
+type Relay struct {
+	Listen  Listen
+	Trusted []netip.Prefix
+	NextHop string // "host:port"; empty: the recipient domain's MX
+}
+
+// Socketmap is Postfix's TLS-policy door.
+type Socketmap struct{ Listen Listen }
+
+// Web is the review pages' door.
+type Web struct{ Listen Listen }
+
+// Control is where the command line reaches the running gateway.
+type Control struct{ Socket string }
+
+// Store is where messages are kept.
+type Store struct {
+	Driver string // "sqlite"
+	Path   string // file of the database
+}
+
+// DNS says whom to ask. Servers are "host:port".
+type DNS struct {
+	Resolvers     []string // empty: the system's
+	Authoritative bool
+	Panel         string // empty: none
+}
+
+// Action is what a policy does with a recipient.
+type Action string
+
+const (
+	ActionHold   Action = "hold"
+	ActionReject Action = "reject"
+	ActionDefer  Action = "defer"
+	ActionPass   Action = "pass"
+)
+
+// Policy is the site's answer to each kind of verdict.
+type Policy struct {
+	Refused Action // a predicted permanent refusal: hold, reject or pass
+	Unknown Action // DNS gave no answer: hold, defer or pass
+	Foreign Action // From domain without a key here: pass, hold or reject
+}
+
+// ReleaseViaRelay is the Release.Via that hands released mail to our own relay.
+const ReleaseViaRelay = "relay"
+
+// Release is the way out for released milter mail.
+type Release struct{ Via string } // "host:port" of an SMTP server, or ReleaseViaRelay
+
+// Hold is how held mail is looked after.
+type Hold struct {
+	AutoRelease bool
+	MaxAge      time.Duration // then it is returned to its sender
+}
+
+// Domain is a set of From domains and the keys that sign for them.
+type Domain struct {
+	Pattern    string      // as written, normalised: "example.com" or "*.example.com"
+	Name       mail.Domain // Pattern without "*."
+	Wildcard   bool
+	SignAs     mail.Domain   // d=; empty: Name
+	SubDomains bool          // sub-domains of Name sign as Name
+	Bulk       bool          // counts as a bulk sender with its receivers
+	Expire     time.Duration // x= this long after t=; 0: none
+	Keys       []Key
+}
+
+// Signer is the signing domain (d=).
+func (d Domain) Signer() mail.Domain {
+	if d.SignAs != "" {
+		return d.SignAs
+	}
+	return d.Name
+}
+
+// Key names one DKIM key.
+type Key struct {
+	Selector string
+	File     string
+	Identity string // i=, "@example.com" or "list@example.com"; empty: none
+}
+
+// TLSLevel is a TLS security level, in Postfix's words.
+type TLSLevel string
+
+const (
+	TLSNone     TLSLevel = "none"
+	TLSMay      TLSLevel = "may"
+	TLSEncrypt  TLSLevel = "encrypt"
+	TLSDANE     TLSLevel = "dane"
+	TLSDANEOnly TLSLevel = "dane-only"
+	TLSVerify   TLSLevel = "verify"
+	TLSSecure   TLSLevel = "secure"
+)
+
+// TLSOverride replaces the TLS policy for one destination.
+type TLSOverride struct {
+	Destination string // "example.com", ".example.com" (its sub-domains), "mx:host" or "mx:*.example.com"
+	Level       TLSLevel
+	MaxVersion  uint16 // as in crypto/tls; 0: no limit
+	Reason      string
+	Expires     time.Time // the last day it holds, at 00:00 UTC; zero: it does not expire
+}
+
+// Expired reports whether the last day of the override is over, in UTC.
+func (o TLSOverride) Expired(now time.Time) bool {
+	return !o.Expires.IsZero() && !now.Before(o.Expires.AddDate(0, 0, 1))
+}

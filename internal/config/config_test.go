@@ -1,0 +1,172 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const minimal = "hostname = \"mx1.example.com\"\n"
+
+func parse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse([]byte(text), "/etc/mailgate/mailgate.toml")
+	if err != nil {
+		t.Fatalf("Parse: %v", err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	c := parse(t, minimal)
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	want := &Config{
+		Path:     "/etc/mailgate/mailgate.toml",
+		Mode:     Enforce,
+		Hostname: "mx1.example.com",
+		Milter:   Milter{Trusted: loopback, MaxConnections: 500, Timeout: 5 * time.Minute},
+		Relay:    Relay{Trusted: loopback},
+		Control:  Control{"/run/mailgate/control.sock"},
+		Store:    Store{"sqlite", "/var/lib/mailgate/mailgate.db"},
+		DNS:      DNS{Authoritative: true},
+		Policy:   Policy{Refused: ActionHold, Unknown: ActionHold, Foreign: ActionPass},
+		Release:  Release{"127.0.0.1:25"},
+		Hold:     Hold{AutoRelease: true, MaxAge: 5 * 24 * time.Hour},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+const everything = `
+mode = "observe"
+hostname = "MX.Bücher.example."
+egress = ["203.0.113.9", "::ffff:203.0.113.10", "2001:DB8::9"]
+milter = { listen = "local:run/m.sock", trusted = ["192.0.2.1", "2001:db8::/32", "2001:db8::1"], umask = "002" }
+relay.listen = "[::1]:2525"
+relay.next_hop = "Mail.example.net:587"
+[store]
+url = "sqlite:data/mail.db"
+[dns]
+resolvers = ["127.0.0.53", "[2001:db8::1]:5353", "2001:db8::2"]
+panel = "ns.panel.example"
+authoritative = false
+[release]
+via = "relay"
+[hold]
+max_age = "1d12h"
+auto_release = false
+[policy]
+refused = "reject"
+unknown = "defer"
+foreign = "hold"
+[[domain]]
+name = "*.Example.com"
+sign_as = "example.com"
+bulk = true
+expire = "14d"
+[[domain.keys]]
+selector = "2026"
+file = "../keys/a.pem"
+identity = "Lists@Sub.example.com"
+[[domain.keys]]
+selector = "Mail.s2"
+file = "/keys/b.pem"
+identity = "@example.com"
+[[tls]]
+destination = "mx:*.Google.com"
+level = "none"
+reason = "old"
+expires = 2027-03-31
+[[tls]]
+destination = ".bücher.example"
+level = "dane-only"
+max_version = "1.1"
+`
+
+func TestValues(t *testing.T) {
+	c := parse(t, everything)
+	prefixes := func(list ...string) (p []netip.Prefix) {
+		for _, s := range list {
+			p = append(p, netip.MustParsePrefix(s))
+		}
+		return p
+	}
+	want := &Config{
+		Path:     "/etc/mailgate/mailgate.toml",
+		Mode:     Observe,
+		Hostname: "mx.xn--bcher-kva.example",
+		Egress: []netip.Addr{
+			netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("2001:db8::9"),
+		},
+		Milter: Milter{
+			Listen:         Listen{"unix", "/etc/mailgate/run/m.sock"},
+			Trusted:        prefixes("192.0.2.1/32", "2001:db8::/32", "2001:db8::1/128"),
+			MaxConnections: 500, Timeout: 5 * time.Minute, SocketMode: 0o775,
+		},
+		Relay: Relay{
+			Listen:  Listen{"tcp", "[::1]:2525"},
+			Trusted: prefixes("127.0.0.0/8", "::1/128"), NextHop: "mail.example.net:587",
+		},
+		Control: Control{"/run/mailgate/control.sock"},
+		Store:   Store{"sqlite", "/etc/mailgate/data/mail.db"},
+		DNS: DNS{
+			Resolvers: []string{"127.0.0.53:53", "[2001:db8::1]:5353", "[2001:db8::2]:53"}, Panel: "ns.panel.example:53",
+		},
+		Policy:  Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},
+		Release: Release{ReleaseViaRelay},
+		Hold:    Hold{MaxAge: 36 * time.Hour},
+		Domains: []Domain{{
+			Pattern: "*.example.com", Name: "example.com", Wildcard: true, SignAs: "example.com", Bulk: true,
+			Expire: 14 * 24 * time.Hour,
+			Keys: []Key{
+				{"2026", "/etc/keys/a.pem", "Lists@sub.example.com"},
+				{"mail.s2", "/keys/b.pem", "@example.com"},
+			},
+		}},
+		TLS: []TLSOverride{
+			{"mx:*.google.com", TLSNone, 0, "old", time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)},
+			{Destination: ".xn--bcher-kva.example", Level: TLSDANEOnly, MaxVersion: tls.VersionTLS11},
+		},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+}
+
+func TestSystemHostname(t *testing.T) {
+	if _, err := os.Hostname(); err != nil {
+		t.Fatal(err)
+	}
+	if c := parse(t, ""); c.Hostname == "" {
+		t.Error("hostname is empty")
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.toml")
+	if err := os.WriteFile(path, []byte(minimal+"store.url = \"sqlite:m.db\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil || c.Store.Path != filepath.Join(dir, "m.db") || c.Path != path {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, path := range []string{filepath.Join(dir, "missing.toml"), dir} {
+		_, err = Load(path)
+		var all Errors
+		if !errors.As(err, &all) || !strings.HasPrefix(err.Error(), path+": cannot be read: ") || strings.Count(err.Error(), path) != 1 {
+			t.Errorf("Load(%s): %v", path, err)
+		}
+	}
+	if _, err = Load(filepath.Join(dir, "missing.toml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v is not ErrNotExist", err)
+	}
+}

@@ -1,0 +1,110 @@
+package config
+
+import "github.com/pelletier/go-toml/v2"
+
+// file mirrors the configuration file: what TOML can say, before it is
+// validated. Its toml tags are the names of the keys.
+type file struct {
+	Mode      string         `toml:"mode"`
+	Hostname  string         `toml:"hostname"`
+	Egress    []string       `toml:"egress"`
+	Milter    fileMilter     `toml:"milter"`
+	Relay     fileRelay      `toml:"relay"`
+	Socketmap fileListen     `toml:"socketmap"`
+	Web       fileListen     `toml:"web"`
+	Control   fileControl    `toml:"control"`
+	Store     fileStore      `toml:"store"`
+	DNS       fileDNS        `toml:"dns"`
+	Policy    filePolicy     `toml:"policy"`
+	Release   fileRelease    `toml:"release"`
+	Hold      fileHold       `toml:"hold"`
+	Domain    []fileDomain   `toml:"domain"`
+	TLS       []fileOverride `toml:"tls"`
+}
+
+type fileListen struct {
+	Listen string `toml:"listen"`
+}
+
+type fileMilter struct {
+	Listen         string   `toml:"listen"`
+	Trusted        []string `toml:"trusted"`
+	MaxConnections int64    `toml:"max_connections"`
+	Timeout        string   `toml:"timeout"`
+	SocketMode     string   `toml:"socket_mode"`
+	Umask          string   `toml:"umask"`
+}
+
+type fileRelay struct {
+	Listen  string   `toml:"listen"`
+	Trusted []string `toml:"trusted"`
+	NextHop string   `toml:"next_hop"`
+}
+
+type fileControl struct {
+	Socket string `toml:"socket"`
+}
+
+type fileStore struct {
+	URL string `toml:"url"`
+}
+
+type fileDNS struct {
+	Resolvers     []string `toml:"resolvers"`
+	Authoritative bool     `toml:"authoritative"`
+	Panel         string   `toml:"panel"`
+}
+
+type filePolicy struct {
+	Refused string `toml:"refused"`
+	Unknown string `toml:"unknown"`
+	Foreign string `toml:"foreign"`
+}
+
+type fileRelease struct {
+	Via string `toml:"via"`
+}
+
+type fileHold struct {
+	AutoRelease bool   `toml:"auto_release"`
+	MaxAge      string `toml:"max_age"`
+}
+
+type fileDomain struct {
+	Name       string    `toml:"name"`
+	SignAs     string    `toml:"sign_as"`
+	SubDomains bool      `toml:"subdomains"`
+	Bulk       bool      `toml:"bulk"`
+	Expire     string    `toml:"expire"`
+	Keys       []fileKey `toml:"keys"`
+}
+
+type fileKey struct {
+	Selector string `toml:"selector"`
+	File     string `toml:"file"`
+	Identity string `toml:"identity"`
+}
+
+type fileOverride struct {
+	Destination string         `toml:"destination"`
+	Level       string         `toml:"level"`
+	MaxVersion  string         `toml:"max_version"`
+	Reason      string         `toml:"reason"`
+	Expires     toml.LocalDate `toml:"expires"`
+}
+
+// defaults is what holds for keys that are left out.
+func defaults() file {
+	loopback := []string{"127.0.0.0/8", "::1/128"}
+	return file{
+		Mode:    string(Enforce),
+		Milter:  fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "5m"},
+		Relay:   fileRelay{Trusted: loopback},
+		Control: fileControl{Socket: "/run/mailgate/control.sock"},
+		Store:   fileStore{URL: "sqlite:/var/lib/mailgate/mailgate.db"},
+		DNS:     fileDNS{Authoritative: true},
+		Policy:  filePolicy{Refused: string(ActionHold), Unknown: string(ActionHold), Foreign: string(ActionPass)},
+		Release: fileRelease{Via: "127.0.0.1:25"},
+		Hold:    fileHold{AutoRelease: true, MaxAge: "5d"},
+	}
+}
