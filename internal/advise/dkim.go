@@ -1,0 +1,70 @@
+package advise
+
+import (
+	"fmt"
+	"slices"
+
+	"mailgate/internal/preflight"
+)
+
+// dkim publishes the record of each key that receivers don't find as it is.
+func (a *adviser) dkim() {
+	for _, key := range a.want.Keys {
+		troubles := a.troubles(func(f preflight.Finding) bool { return a.aboutKey(f, key) && keyRecordMends(f.Code) })
+		if len(troubles) == 0 && !a.want.All {
+			continue
+		}
+		r := Record{Check: preflight.DKIM, Codes: codes(troubles), Type: "TXT", Name: key.name(), Value: key.Record}
+		r.Replaces = published(troubles, r.Name, func(txt string) bool { return txt != "" && txt != key.Record && !isSPF(txt) })
+		for _, f := range troubles {
+			r.Notes = append(r.Notes, keyNotes(f, r.Name)...)
+		}
+		slices.Sort(r.Notes)
+		r.Notes = slices.Compact(r.Notes)
+		a.publish(r)
+	}
+}
+
+// aboutKey reports whether a finding is about a key: by the name looked at, or,
+// where the record was found under a wrong name, by the selector.
+func (a *adviser) aboutKey(f preflight.Finding, key Key) bool {
+	if f.Check != preflight.DKIM || f.Selector != key.Selector {
+		return false
+	}
+	other := slices.ContainsFunc(a.want.Keys, func(k Key) bool { return k != key && k.name() == f.Name })
+	return f.Name == key.name() || !other
+}
+
+// keyRecordMends reports whether publishing the key's own record is the mend.
+func keyRecordMends(code string) bool {
+	return code != "dkim-key-short" && code != "dkim-ed25519-only"
+}
+
+// keyNotes says what to mind when the record at name is published.
+func keyNotes(f preflight.Finding, name string) []string {
+	note := ""
+	switch f.Code {
+	case "dkim-only-on-local-dns", "dkim-wrong-provider-zone":
+		note = "Your panel has it, but the world asks other name servers."
+	case "dkim-name-doubled", "dkim-name-lacks-subdomain":
+		note = "The record is there under a wrong name: delete that one."
+		if f.Name != name {
+			note = fmt.Sprintf("The record is there under a wrong name: delete the one at %s.", f.Name)
+		}
+	case "dkim-several-records", "dkim-split-into-two-records":
+		note = "One record only: delete all others at this name. A long value is one record of several strings."
+	case "dkim-truncated-at-semicolon", "dkim-quotes-in-value":
+		note = "A zone file needs quotes around the value, a form mostly none."
+	case "dkim-truncated-at-255":
+		note = "Enter the whole value; a form that cuts it needs it in pieces of at most 255 characters, each in quotes."
+	case "dkim-cname-dangling":
+		note = "Delete the CNAME at this name first: no other record may stand beside it."
+	case "dkim-revoked":
+		note = "An empty p= revokes a key: if that was meant, sign with a new key and selector."
+	case "dkim-testing":
+		note = "Without t=y, which tells receivers to ignore the signature."
+	default:
+		return nil
+	}
+	return []string{note}
+}

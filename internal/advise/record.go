@@ -1,0 +1,44 @@
+package advise
+
+import "mailgate/internal/preflight"
+
+// Record is one DNS record to publish.
+type Record struct {
+	Check    preflight.Check `json:"check"`
+	Codes    []string        `json:"codes,omitempty"` // finding codes it mends
+	Type     string          `json:"type"`
+	Name     string          `json:"name"` // absolute, without the final dot
+	Zone     string          `json:"zone"` // apex of the zone it belongs in, "" if not known
+	TTL      uint32          `json:"ttl"`  // seconds
+	Value    string          `json:"value"`
+	Replaces []string        `json:"replaces,omitempty"` // values at the same name that must go
+	Notes    []string        `json:"notes,omitempty"`    // one sentence each
+}
+
+// Step is something to do that isn't a record at the domain's DNS host.
+type Step struct {
+	Check preflight.Check `json:"check"`
+	Code  string          `json:"code"` // of the finding
+	Name  string          `json:"name"` // the DNS name, or the address, it is about
+	Text  string          `json:"text"`
+}
+
+// Advice is what to do about a report.
+type Advice struct {
+	Records []Record `json:"records"`
+	Steps   []Step   `json:"steps"`
+}
+
+// defaultTTL is short enough for a mistake not to last, and long enough for
+// receivers to keep the answer.
+const defaultTTL = 3600
+
+// Explain says in a sentence or two what a finding code means and what mends it;
+// false for a code there isn't.
+func Explain(code string) (text string, ok bool) {
+	c, ok := preflight.Explain(code)
+	if c.Mend == "" {
+		return c.Meaning, ok
+	}
+	return c.Meaning + " " + c.Mend, ok
+}

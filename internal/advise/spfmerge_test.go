@@ -1,0 +1,136 @@
+package advise
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func addresses(list ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, s := range list {
+		all = append(all, netip.MustParseAddr(s))
+	}
+	return all
+}
+
+func TestMergeSPF(t *testing.T) {
+	both := addresses("203.0.113.9", "2001:db8::9")
+	for _, c := range []struct {
+		name      string
+		published []string
+		add       []netip.Addr
+		want      string
+		notes     int
+	}{
+		{"missing", nil, both, "v=spf1 ip4:203.0.113.9 ip6:2001:db8::9 ~all", 0},
+		{"softfail", []string{"v=spf1 include:_spf.example.net ~all"}, both[:1],
+			"v=spf1 ip4:203.0.113.9 include:_spf.example.net ~all", 0},
+		{"hard fail stays", []string{"v=spf1 mx -all"}, both[1:], "v=spf1 ip6:2001:db8::9 mx -all", 0},
+		{"before a mechanism that fails it", []string{"v=spf1 -ip4:203.0.113.0/24 ?all"}, both[:1],
+			"v=spf1 ip4:203.0.113.9 -ip4:203.0.113.0/24 ?all", 0},
+		{"only the version", []string{"v=spf1"}, both[:1], "v=spf1 ip4:203.0.113.9", 0},
+		{"redirect", []string{"v=spf1 redirect=_spf.example.net"}, both[:1],
+			"v=spf1 ip4:203.0.113.9 redirect=_spf.example.net", 0},
+		{"macros, odd case, several spaces", []string{"V=SPF1   Exists:%{i}._spf.%{d2}  exp=e.%{d} -ALL"}, both[:1],
+			"v=spf1 ip4:203.0.113.9 Exists:%{i}._spf.%{d2} exp=e.%{d} -ALL", 0},
+		{"listed already", []string{"v=spf1 ip4:203.0.113.9 a -all"}, both[:1], "v=spf1 ip4:203.0.113.9 a -all", 0},
+		{"nothing to add", []string{"v=spf1 a -all"}, nil, "v=spf1 a -all", 0},
+		{"mapped address, and twice", nil, addresses("::ffff:203.0.113.9", "203.0.113.9"), "v=spf1 ip4:203.0.113.9 ~all", 0},
+		{"everybody", []string{"v=spf1 mx +all"}, both[:1], "v=spf1 ip4:203.0.113.9 mx ~all", 1},
+		{"everybody, unsigned", []string{"v=spf1 all"}, nil, "v=spf1 ~all", 1},
+		{"misspelled", []string{"v=spf1 ip:192.0.2.1 -ipv6:2001:db8::/32 ipv4:192.0.2.0/24 ~all"}, nil,
+			"v=spf1 ip4:192.0.2.1 -ip6:2001:db8::/32 ip4:192.0.2.0/24 ~all", 3},
+		{"several", []string{"v=spf1 include:a.example mx -all", "v=spf1 mx include:b.example ~all"}, both[:1],
+			"v=spf1 ip4:203.0.113.9 include:a.example mx include:b.example ~all", 0},
+		{"several, one a redirect", []string{"v=spf1 redirect=a.example", "v=spf1 mx -all"}, nil,
+			"v=spf1 include:a.example mx -all", 0},
+		{"several, without an all", []string{"v=spf1 a", "v=spf1 mx exp=one.example", "v=spf1 exp=two.example"}, nil,
+			"v=spf1 a mx ~all exp=one.example", 0},
+		{"several, one for everybody", []string{"v=spf1 -all", "v=spf1 +all"}, nil, "v=spf1 ~all", 1},
+		{"too many lookups", []string{"v=spf1 a mx ptr exists:a.b include:1.b include:2.b include:3.b include:4.b include:5.b include:6.b redirect=7.b"},
+			nil, "v=spf1 a mx ptr exists:a.b include:1.b include:2.b include:3.b include:4.b include:5.b include:6.b redirect=7.b", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, notes := mergeSPF(c.published, c.add)
+			if got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			if len(notes) != c.notes {
+				t.Errorf("notes: %q, want %d", notes, c.notes)
+			}
+		})
+	}
+}
+
+func TestIsSPF(t *testing.T) {
+	for txt, want := range map[string]bool{
+		"v=spf1": true, "V=Spf1 -all": true, "v=spf10 -all": false, "v=spf1-all": false, "": false, "spf1": false, " v=spf1": false,
+	} {
+		if isSPF(txt) != want {
+			t.Errorf("isSPF(%q) = %v", txt, !want)
+		}
+	}
+}
+
+// What is published by one record stays: every term of it is in the merged
+// record, in the same order, but for the ones that are mended.
+func FuzzMergeSPF(f *testing.F) {
+	f.Add("v=spf1 include:_spf.example.net ~all", "")
+	f.Add("v=spf1 redirect=a.example", "v=spf1 mx -all exp=x")
+	f.Add("v=spf1 +all ip:1.2.3.4 ::/0", "v=spf1 all")
+	f.Add("v=spf1 exists:%{i}.%{d} ?ALL -", "v=spf1")
+	add := addresses("203.0.113.9", "2001:db8::9")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		if !isSPF(first) {
+			return
+		}
+		got, _ := mergeSPF([]string{first}, add)
+		checkMerged(t, got, first)
+		if again, _ := mergeSPF([]string{got}, add); again != got {
+			t.Errorf("merged once %q, twice %q", got, again)
+		}
+		if !isSPF(second) {
+			return
+		}
+		got, _ = mergeSPF([]string{first, second}, add)
+		checkMerged(t, got, "")
+		if n := countTerms(got, "all"); n != 1 {
+			t.Errorf("%q and %q give %q with %d all", first, second, got, n)
+		}
+		if countTerms(got, "redirect") > 0 || countTerms(got, "exp") > 1 {
+			t.Errorf("%q and %q give %q", first, second, got)
+		}
+	})
+}
+
+func checkMerged(t *testing.T, got, old string) {
+	t.Helper()
+	terms := parseSPF(got)
+	if !isSPF(got) || !slices.Contains(terms, "ip4:203.0.113.9") || !slices.Contains(terms, "ip6:2001:db8::9") {
+		t.Fatalf("%q gives %q", old, got)
+	}
+	for _, term := range parseSPF(old) {
+		i := slices.Index(terms, term)
+		if i < 0 && !isMended(term) {
+			t.Fatalf("%q gives %q without %q", old, got, term)
+		}
+		terms = terms[max(i, 0):]
+	}
+}
+
+func isMended(term string) bool {
+	name, _ := spfTerm(term)
+	return slices.Contains([]string{"all", "ip", "ipv4", "ipv6"}, name)
+}
+
+func countTerms(record, name string) int {
+	n := 0
+	for _, term := range strings.Fields(record)[1:] {
+		if got, _ := spfTerm(term); got == name {
+			n++
+		}
+	}
+	return n
+}
