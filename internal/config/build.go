@@ -83,7 +83,7 @@ func enum[T ~string](b *builder, path, s string, allowed ...T) T {
 		}
 		words[i] = fmt.Sprintf("%q", string(word))
 	}
-	b.src.fail(path, "is %s: want %s", printable(s), strings.Join(words, ", "))
+	b.src.fail(path, "is %s: want %s", shown(s), strings.Join(words, ", "))
 	return ""
 }
 
@@ -195,7 +195,7 @@ func (b *builder) store() Store {
 		b.src.fail(path, `PostgreSQL is not supported yet: want "sqlite:/path/of/mailgate.db"`)
 		return Store{}
 	default:
-		b.src.fail(path, `%s is no store: want "sqlite:/path/of/mailgate.db"`, printable(b.in.Store.URL))
+		b.src.fail(path, `%s is no store: want "sqlite:/path/of/mailgate.db"`, shown(b.in.Store.URL))
 		return Store{}
 	}
 	name = strings.TrimPrefix(name, "//")

@@ -102,7 +102,7 @@ func parseSelector(s string, signer mail.Domain) (string, error) {
 		return "", fmt.Errorf(`is missing: want the first part of the record's name, "mail" for mail._domainkey`)
 	}
 	if strings.Contains(s, "_domainkey") {
-		return "", fmt.Errorf("%s: want only what stands before ._domainkey", printable(s))
+		return "", fmt.Errorf("%s: want only what stands before ._domainkey", shown(s))
 	}
 	tail := "._domainkey"
 	if signer != "" {
@@ -120,7 +120,7 @@ func parseSelector(s string, signer mail.Domain) (string, error) {
 func parseIdentity(s string, signer mail.Domain) (string, error) {
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
-		return "", fmt.Errorf(`%s has no @: want "@%s" or "name@%s"`, printable(s), signer, signer)
+		return "", fmt.Errorf(`%s has no @: want "@" and a domain, or an address`, shown(s))
 	}
 	d, err := mail.ParseDomain(s[at+1:])
 	if err != nil {

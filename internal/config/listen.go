@@ -90,22 +90,22 @@ func hostPort(s, port string) (string, error) {
 	case err == nil:
 		port = given
 	case port == "":
-		return "", fmt.Errorf(`%s is not "host:port", as "127.0.0.1:25" or "[::1]:25"`, printable(s))
+		return "", fmt.Errorf(`%s is not "host:port", as "127.0.0.1:25" or "[::1]:25"`, shown(s))
 	default:
 		host = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
 	}
 	if host == "" {
-		return "", fmt.Errorf(`%s names no host; write "0.0.0.0" or "[::]" for all addresses`, printable(s))
+		return "", fmt.Errorf(`%s names no host; write "0.0.0.0" or "[::]" for all addresses`, shown(s))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
-		return "", fmt.Errorf("%s is no port number, 0 to 65535", printable(port))
+		return "", fmt.Errorf("%s is no port number, 0 to 65535", shown(port))
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		return net.JoinHostPort(a.String(), port), nil
 	}
 	d, err := mail.ParseDomain(host)
 	if err != nil {
-		return "", fmt.Errorf("%s is neither an IP address nor a host name", printable(host))
+		return "", fmt.Errorf("%s is neither an IP address nor a host name", shown(host))
 	}
 	return net.JoinHostPort(string(d), port), nil
 }

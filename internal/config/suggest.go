@@ -54,15 +54,25 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// printable bounds text of the file and shows it on one line, quoted where it is
-// more than a word.
-func printable(s string) string {
-	const most = 60
-	if len(s) > most {
-		s = s[:most]
+// printable shows a key on one line, quoted where TOML wants it quoted.
+func printable(key string) string {
+	bare := key != "" && len(key) <= maxShown
+	for _, r := range key {
+		bare = bare && ('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
 	}
-	if q := strconv.Quote(s); q != `"`+s+`"` || s == "" || strings.ContainsAny(s, " .[]") {
-		return q
+	if bare {
+		return key
 	}
-	return s
+	return shown(key)
+}
+
+// maxShown bounds what is shown of outside text, in bytes.
+const maxShown = 60
+
+// shown quotes a value for one line of an error.
+func shown(s string) string {
+	if len(s) > maxShown {
+		return strconv.Quote(s[:maxShown]) + "…"
+	}
+	return strconv.Quote(s)
 }

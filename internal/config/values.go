@@ -44,18 +44,18 @@ func ParseDuration(s string) (time.Duration, error) {
 }
 
 func badDuration(s string) error {
-	return fmt.Errorf(`%s is no duration: want one above 0 and up to 365d, as "90s", "12h" or "5d"`, printable(s))
+	return fmt.Errorf(`%s is no duration: want one above 0 and up to 365d, as "90s", "12h" or "5d"`, shown(s))
 }
 
 func parseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		return a, fmt.Errorf(`%s is no IP address, as "203.0.113.9" or "2001:db8::9"`, printable(s))
+		return a, fmt.Errorf(`%s is no IP address, as "203.0.113.9" or "2001:db8::9"`, shown(s))
 	case a.Zone() != "":
-		return a, fmt.Errorf("%s has a zone, which no public address has", printable(s))
+		return a, fmt.Errorf("%s has a zone, which no public address has", shown(s))
 	case a.IsUnspecified() || a.IsMulticast():
-		return a, fmt.Errorf("%s is no address that mail can leave from", printable(s))
+		return a, fmt.Errorf("%s is no address that mail can leave from", shown(s))
 	}
 	return a.Unmap(), nil
 }
@@ -68,7 +68,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf(`%s is no network, as "192.0.2.0/24", "2001:db8::/32" or a bare address`, printable(s))
+		return netip.Prefix{}, fmt.Errorf(`%s is no network, as "192.0.2.0/24", "2001:db8::/32" or a bare address`, shown(s))
 	}
 	if p != p.Masked() {
 		return netip.Prefix{}, fmt.Errorf("%s has bits beside its mask; write %s or %s", p, p.Masked(), p.Addr())
@@ -87,7 +87,7 @@ func parseTLSVersion(s string) (uint16, error) {
 	case "1.3":
 		return tls.VersionTLS13, nil
 	}
-	return 0, fmt.Errorf(`%s is no TLS version: want "1.0", "1.1", "1.2" or "1.3"`, printable(s))
+	return 0, fmt.Errorf(`%s is no TLS version: want "1.0", "1.1", "1.2" or "1.3"`, shown(s))
 }
 
 // parseDestination normalises the destination of a TLS override.
@@ -112,7 +112,7 @@ func parseDestination(s string) (string, error) {
 func parseMode(s string) (fs.FileMode, error) {
 	n, err := strconv.ParseUint(s, 8, 32)
 	if err != nil || n > 0o777 {
-		return 0, fmt.Errorf(`%s is no permission in octal, as "0660"`, printable(s))
+		return 0, fmt.Errorf(`%s is no permission in octal, as "0660"`, shown(s))
 	}
 	return fs.FileMode(n), nil
 }

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const key = "\n[[domain]]\nname = \"example.com\"\nkeys = [ { selector = \"a\", file = \"a.pem\" } ]\n"
+
+func TestErrors(t *testing.T) {
+	long := strings.Repeat("a", 120)
+	tests := []struct{ name, text, want string }{ // want: what the error holds after "c.toml:"
+		{"syntax", "mode = \n", "1:8: "},
+		{"no quotes", "mode = enforce\n", "1:8: "},
+		{"key twice", "mode = \"enforce\"\nmode = \"enforce\"\n", "2:1: mode: key mode is already defined"},
+		{"not UTF-8", "mode = \"\xff\"\n", "1:9: "},
+		{"unknown key", "mod = 1\n", "1:1: mod: unknown key; did you mean mode?"},
+		{"unknown key in a section", "[relay]\n  nexthop = \"x\"\n", "2:3: relay.nexthop: unknown key; did you mean next_hop?"},
+		{"unknown key, far off", "[web]\nport = 1\n", "2:1: web.port: unknown key; known here: listen"},
+		{"key of another case", "[web]\nListen = \"127.0.0.1:1\"\n", "2:1: web.Listen: unknown key; did you mean listen?"},
+		{"unknown section", "[miltre]\nlisten = \"x\"\n", "1:2: miltre: unknown key; did you mean milter?"},
+		{"unknown key of a key", "[[domain]]\n[[domain.keys]]\nfile = \"a\"\n[[domain.keys]]\nselektor = 1\n", "5:1: domain[0].keys[1].selektor: unknown key; did you mean selector?"},
+		{"unknown inline key", "[[domain]]\nkeys = [ {\"a\\n\" = 1} ]", `2:11: domain[0].keys[0]."a\n": unknown key`},
+		{"number for a string", "mode = 1\n", `1:8: mode: is a number: want a string within quotes, as "…"`},
+		{"string for a number", "milter.max_connections = \"5\"\n", "1:26: milter.max_connections: is a string: want a whole number"},
+		{"fraction", "milter.max_connections = 5.5\n", "is a number: want a whole number"},
+		{"string for a list", "egress = \"1.2.3.4\"\n", "1:10: egress: is a string: want a list of strings"},
+		{"number in a list", "egress = [\n \"203.0.113.9\",\n 1]\n", "3:2: egress[1]: is a number: want a string"},
+		{"string for true", "[dns]\nauthoritative = \"yes\"\n", "2:17: dns.authoritative: is a string: want true or false"},
+		{"string for a date", "[[tls]]\nexpires = \"2027-03-31\"\n", "2:11: tls[0].expires: is a string: want a date without quotes"},
+		{"time for a date", "[[tls]]\nexpires = 2027-03-31T10:00:00Z\n", "2:11: tls[0].expires: is a date or time: want a date"},
+		{"number for a section", "relay = 1\n", "1:9: relay: is a number: want a section with the keys listen, trusted, next_hop"},
+		{"one section of several", "[domain]\nname = \"x\"\n", "1:2: domain: write [[domain]], as there may be several"},
+		{"several of one section", "[[relay]]\nlisten = \"x\"\n", "1:3: relay: write [relay], as there is only one"},
+		{"key as a section", "[mode]\nx = 1\n", "1:2: mode: is no section: want a string"},
+		{"key with keys", "mode.x = 1\n", "1:1: mode: has no keys of its own"},
+		{"string for keys", "[[domain]]\nkeys = [ \"a.pem\" ]\n", "2:10: domain[0].keys[0]: is a string: want a section"},
+		{"mode", "mode = \"on\"\n", `1:8: mode: is "on": want "enforce", "observe"`},
+		{"hostname", "hostname = \"192.0.2.1\"\n", "1:12: hostname: hostname cannot be used"},
+		{"egress", "egress = [\"203.0.113.9\", \"203.0.113.300\"]\n", "1:26: egress[1]: \"203.0.113.300\" is no IP address"},
+		{"egress of no host", "egress = [\"0.0.0.0\"]\n", "no address that mail can leave from"},
+		{"egress with a zone", "egress = [\"fe80::1%eth0\"]\n", "has a zone"},
+		{"listen missing", "mode = \"observe\"\n[milter]\ntimeout = \"5m\"\n", "2:2: milter.listen: is missing"},
+		{"listen without port", "[web]\nlisten = \"127.0.0.1\"\n", `2:10: web.listen: "127.0.0.1" is not "host:port"`},
+		{"listen on a directory", "[web]\nlisten = \"unix:/run/\"\n", "names a directory"},
+		{"listen on a long path", "[web]\nlisten = \"unix:/" + long + "\"\n", "at most 107 bytes"},
+		{"two doors at one place", "[web]\nlisten = \"127.0.0.1:1\"\n[milter]\nlisten = \"inet:1@127.0.0.1\"\n", "2:10: web.listen: inet:127.0.0.1:1 is taken by milter.listen"},
+		{"door at the control socket", "[control]\nsocket = \"/run/a\"\n[web]\nlisten = \"unix:/run/a\"\n", "taken by control.socket"},
+		{"trusted", "[relay]\nlisten = \"127.0.0.1:1\"\ntrusted = [\"192.0.2.0/24\", \"192.0.2.1/24\"]\n", "3:28: relay.trusted[1]: 192.0.2.1/24 has bits beside its mask; write 192.0.2.0/24 or 192.0.2.1"},
+		{"trusted name", "milter.trusted = [\"localhost\"]\n", "is no network"},
+		{"max_connections", "milter.max_connections = 0\n", "1:26: milter.max_connections: is 0: want 1 to 100000"},
+		{"timeout", "milter.timeout = \"5\"\n", `is no duration`},
+		{"timeout, negative", "milter.timeout = \"-5m\"\n", `is no duration`},
+		{"socket_mode", "[milter]\nlisten = \"unix:/run/a\"\nsocket_mode = \"660x\"\n", "3:15: milter.socket_mode: \"660x\" is no permission"},
+		{"socket_mode and umask", "[milter]\nlisten = \"unix:/run/a\"\nsocket_mode = \"660\"\numask = \"7\"\n", "4:9: milter.umask: says the same"},
+		{"umask of a port", "[milter]\nlisten = \"inet:127.0.0.1:1\"\numask = \"7\"\n", `3:9: milter.umask: is for a Unix socket, and listen is "inet:127.0.0.1:1"`},
+		{"next_hop", "relay.next_hop = \"mail.example.net\"\n", `relay.next_hop: "mail.example.net" is not "host:port"`},
+		{"next_hop port", "relay.next_hop = \"mail.example.net:0\"\n", "port 0"},
+		{"postgres", "store.url = \"postgres://u:secret@h/db\"\n", "1:13: store.url: PostgreSQL is not supported yet: want"},
+		{"store", "store.url = \"mysql:x\"\n", "\"mysql:x\" is no store"},
+		{"store in memory", "store.url = \"sqlite::memory:\"\n", "path of a file"},
+		{"store with options", "store.url = \"sqlite:a?b\"\n", "without options"},
+		{"store without path", "store.url = \"sqlite:\"\n", "is empty"},
+		{"resolver", "dns.resolvers = [\"1.1.1.1\", \"1.1.1.1:x\"]\n", "1:29: dns.resolvers[1]: \"x\" is no port number"},
+		{"policy.refused", "policy.refused = \"defer\"\n", `want "hold", "reject", "pass"`},
+		{"policy.unknown", "policy.unknown = \"reject\"\n", `want "hold", "defer", "pass"`},
+		{"policy.foreign", "policy.foreign = \"\"\n", `policy.foreign: is "": want "pass", "hold", "reject"`},
+		{"via", "release.via = \"\"\n", "release.via: \"\" is not"},
+		{"via a closed relay", "release.via = \"relay\"\n", "there is no section [relay]"},
+		{"max_age", "hold.max_age = \"500d\"\n", "is no duration"},
+		{"control socket", "control.socket = \"\"\n", "control.socket: is empty"},
+		{"NUL in a path", "control.socket = \"/a\\u0000b\"\n", "holds a NUL"},
+		{"domain without name", "[[domain]]\nkeys = [ { selector = \"a\", file = \"b\" } ]\n", "1:3: domain[0].name: is missing"},
+		{"domain", "[[domain]]\nname = \"*\"\nkeys = [ { selector = \"a\", file = \"b\" } ]\n", `2:8: domain[0].name: domain "*"`},
+		{"domain without keys", "[[domain]]\nname = \"example.com\"\n", "1:3: domain[0].keys: is missing"},
+		{"domain twice", key + key, "7:8: domain[1].name: example.com is already domain[0]"},
+		{"sub-domains of a wildcard", strings.Replace(key, "\"example", "\"*.example", 1) + "subdomains = true\n", "5:14: domain[0].subdomains: *.example.com stands for"},
+		{"selector missing", "[[domain]]\nname = \"example.com\"\nkeys = [ { file = \"b\" } ]\n", "3:10: domain[0].keys[0].selector: is missing"},
+		{"selector", strings.Replace(key, `"a"`, `"a b"`, 1), "4:23: domain[0].keys[0].selector: no selector"},
+		{"whole record as selector", strings.Replace(key, `"a"`, `"a._domainkey"`, 1), "only what stands before"},
+		{"selector twice", strings.Replace(key, "} ]", "}, { selector = \"A\", file = \"a.pem\" } ]", 1), "4:59: domain[0].keys[1].selector: a second key for a._domainkey.example.com"},
+		{"selector of two domains", key + strings.NewReplacer("\"example.com", "\"*.example.com", "a.pem", "b.pem").Replace(key), "8:23: domain[1].keys[0].selector: a second key"},
+		{"file missing", strings.Replace(key, "a.pem", "", 1), "4:35: domain[0].keys[0].file: is missing"},
+		{"identity without @", strings.Replace(key, "a.pem\"", "a.pem\", identity = \"example.com\"", 1), "has no @"},
+		{"identity elsewhere", strings.Replace(key, "a.pem\"", "a.pem\", identity = \"@example.net\"", 1), "not under the signing domain example.com"},
+		{"expire", key + "expire = \"0s\"\n", "domain[0].expire: \"0s\" is no duration"},
+		{"destination", "[[tls]]\nlevel = \"may\"\n", "1:3: tls[0].destination: domain \"\": empty"},
+		{"destination twice", "[[tls]]\nlevel = \"may\"\ndestination = \"A.example\"\n[[tls]]\nlevel = \"may\"\ndestination = \"a.example\"\n", "6:15: tls[1].destination: a.example is already tls[0]"},
+		{"level", "[[tls]]\ndestination = \"a.example\"\nlevel = \"off\"\n", `3:9: tls[0].level: is "off": want "none", "may", `},
+		{"level missing", "[[tls]]\ndestination = \"a.example\"\n", `1:3: tls[0].level: is "": want`},
+		{"version", "[[tls]]\ndestination = \"a.example\"\nlevel = \"may\"\nmax_version = \"1.4\"\n", "4:15: tls[0].max_version: \"1.4\" is no TLS version"},
+		{"no reason", "[[tls]]\ndestination = \"a.example\"\nlevel = \"none\"\nexpires = 2027-01-01\n", "1:3: tls[0].reason: is missing"},
+		{"no expiry", "[[tls]]\ndestination = \"a.example\"\nlevel = \"none\"\nreason = \"x\"\n", "1:3: tls[0].expires: is missing"},
+		{"impossible date", "[[tls]]\nexpires = 2027-02-30\n", "2:19: tls.expires: impossible date"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse([]byte(tt.text), "c.toml")
+			var all Errors
+			if c != nil || !errors.As(err, &all) {
+				t.Fatalf("got %v, %v", c, err)
+			}
+			if len(all) == 0 || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			for _, line := range strings.Split(err.Error(), "\n") {
+				if !strings.HasPrefix(line, "c.toml:") || len(line) > 400 || strings.Contains(line, "secret") {
+					t.Errorf("line %q", line)
+				}
+			}
+		})
+	}
+}
+
+// All faults of a file are told at once, in its order.
+func TestAllErrors(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "faults.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join("testdata", "faults.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse(data, "faults.toml")
+	if err == nil || err.Error()+"\n" != string(want) {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	var one *Error
+	if !errors.As(err, &one) || one.Line != 2 || one.Column != 10 || one.Key != "mode" || one.File != "faults.toml" {
+		t.Errorf("first error: %+v", one)
+	}
+}

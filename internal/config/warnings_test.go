@@ -1,0 +1,58 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const sound = `
+hostname = "mx1.example.com"
+egress = ["203.0.113.9"]
+[milter]
+listen = "127.0.0.1:8891"
+[relay]
+listen = "127.0.0.1:2525"
+[[domain]]
+name = "example.com"
+keys = [ { selector = "a", file = "a.pem" } ]
+[[tls]]
+destination = "a.example"
+level = "may"
+expires = 2027-03-31
+`
+
+func TestWarnings(t *testing.T) {
+	now := time.Date(2027, 3, 31, 12, 0, 0, 0, time.UTC)
+	tests := []struct{ name, old, new, want string }{
+		{"none", "", "", ""},
+		{"observe", "hostname", "mode = \"observe\"\nhostname", "mode: observe"},
+		{"single label", "mx1.example.com", "mx1", "hostname: mx1 is a single label"},
+		{"no egress", `"203.0.113.9"`, "", "egress: empty"},
+		{"private egress", "203.0.113.9", "10.0.0.9", "egress: receivers never see 10.0.0.9"},
+		{"trusts all", "[relay]", "[relay]\ntrusted = [\"0.0.0.0/0\"]", "relay.trusted: 0.0.0.0/0 lets the whole Internet"},
+		{"refused passes", "[milter]", "[policy]\nrefused = \"pass\"\n[milter]", "policy.refused"},
+		{"via our relay", "[milter]", "[release]\nvia = \"localhost:2525\"\n[milter]", `release.via: localhost:2525 is our own relay; write "relay"`},
+		{"via our milter", "[milter]", "[release]\nvia = \"127.0.0.1:8891\"\n[milter]", "release.via: 127.0.0.1:8891 is our own milter door"},
+		{"via a relay on all addresses", "[milter]\nlisten = \"127.0.0.1:8891\"\n[relay]\nlisten = \"127.0.0.1:2525\"",
+			"[release]\nvia = \"127.0.0.1:2525\"\n[relay]\nlisten = \"0.0.0.0:2525\"", "release.via"},
+		{"circle", "[relay]", "[relay]\nnext_hop = \"127.0.0.1:2525\"", "relay.next_hop"},
+		{"open web", "[relay]", "[web]\nlisten = \"0.0.0.0:80\"\n[relay]", "web.listen"},
+		{"foreign sign_as", "[[tls]]", "sign_as = \"example.net\"\n[[tls]]", "sign_as example.net is not above it"},
+		{"expired", "2027-03-31", "2027-03-30", "the override for a.example expired on 2027-03-30"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			list := parse(t, strings.Replace(sound, tt.old, tt.new, 1)).warnings(now)
+			switch {
+			case tt.want == "" && len(list) > 0:
+				t.Errorf("got %q", list)
+			case tt.want != "" && (len(list) != 1 || !strings.Contains(list[0], tt.want)):
+				t.Errorf("got %q, want %q", list, tt.want)
+			}
+		})
+	}
+	if list := parse(t, minimal).warnings(now); len(list) != 3 { // no door, no egress, no domain
+		t.Errorf("an empty configuration: %q", list)
+	}
+}
