@@ -1,11 +1,26 @@
-// Package store keeps spool.Store on disk: SQLite, in WAL mode with
-// synchronous=FULL, bodies and all in one file.
+// Package store keeps spool.Store on disk: SQLite, bodies and all in one file.
+//
+// Durability: the database is in WAL mode with synchronous=FULL, asserted on
+// every connection. One goroutine writes. It puts the operations that wait into
+// one transaction, each behind a savepoint of its own, and answers them when
+// COMMIT has returned, which is after the WAL's fsync. Readers have connections
+// of their own and never wait for the writer.
+//
+// Faults: out of space fails the operation and keeps nothing of it. An error in
+// reading, writing or syncing the file stops the store for good, since what the
+// kernel says about the file after it proves nothing. A damaged file is refused
+// at start and left as it is.
 package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailgate/internal/spool"
@@ -13,18 +28,114 @@ import (
 
 // Options of a Store. The zero value is ready for use.
 type Options struct {
-	Now        func() time.Time        // nil: time.Now
-	Logger     *slog.Logger            // nil: slog.Default
-	NewID      func(length int) string // nil: spool.NewID
-	CrashPoint func(name string)       // called at named steps; tests end the process there
+	Now    func() time.Time        // nil: time.Now
+	Logger *slog.Logger            // nil: slog.Default
+	NewID  func(length int) string // nil: spool.NewID
+
+	// CrashPoint is called by the writer at named steps, for tests that end the
+	// process there: "take", "chunk", "move", "token", "redeem", "purge" and
+	// "drop" when such an operation's rows are written, "before-commit" and
+	// "after-commit" around the fsync, "before-checkpoint" and
+	// "after-checkpoint".
+	CrashPoint func(name string)
 }
 
 // Store is a spool.Store.
 type Store struct {
-	spool.Store
+	path  string
+	o     Options
+	lock  *os.File
+	read  *sql.DB
+	write *sql.DB
+	w     *writer
+
+	stopped   atomic.Pointer[error] // why, once it is
+	done      chan struct{}         // closed when stopped
+	closeOnce sync.Once
+	closeErr  error
 }
 
-// Open opens the store at url, "sqlite:/path", and creates it if it is not there.
-func Open(ctx context.Context, url string, o Options) (*Store, error) {
-	return nil, errors.ErrUnsupported
+var _ spool.Store = (*Store)(nil)
+
+var errClosed = errors.New("it is closed")
+
+// Stopped is closed when the store stops; Err then says why.
+func (s *Store) Stopped() <-chan struct{} { return s.done }
+
+// Err returns nil while the store works, and otherwise the error that every call
+// returns, which wraps spool.ErrStopped and the cause.
+func (s *Store) Err() error {
+	if err := s.stopped.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// stop makes the first cause the answer to everything from now on.
+func (s *Store) stop(cause error) error {
+	err := fmt.Errorf("%w: %w", spool.ErrStopped, cause)
+	if s.stopped.CompareAndSwap(nil, &err) {
+		close(s.done)
+		if !errors.Is(cause, errClosed) {
+			s.o.Logger.Error("the store has stopped, nothing is taken or released until mailgate is started again",
+				"database", s.path, "error", cause)
+		}
+	}
+	return s.Err()
+}
+
+// failed returns the error to hand to a caller, and stops the store if the error
+// leaves no other choice.
+func (s *Store) failed(err error) error {
+	switch faultOf(err) {
+	case faultFull:
+		return fmt.Errorf("%w: %w", spool.ErrFull, err)
+	case faultFile:
+		return s.stop(damaged(s.path, err))
+	case faultStop:
+		return s.stop(err)
+	}
+	return err
+}
+
+// view runs a read in a transaction, so that all it reads is of one moment. The
+// error says what was being done.
+func (s *Store) view(ctx context.Context, doing string, read func(*sql.Tx) error) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err == nil {
+		err = read(tx)
+		tx.Rollback()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		err = ctx.Err() // SQLite says only that it was interrupted
+	default:
+		err = s.failed(notFound(err))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// Close waits for the operations under way and closes the database. Calls after
+// it return an error that wraps spool.ErrStopped.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.w.close()
+		s.closeErr = s.close(s.Err() != nil)
+	})
+	return s.closeErr
+}
+
+// close closes the files. After a fault the writer's connection is left to the end
+// of the process: closing the last one would write to the database once more.
+func (s *Store) close(fault bool) error {
+	s.stop(errClosed)
+	if fault {
+		return errors.Join(s.read.Close(), s.lock.Close())
+	}
+	return errors.Join(s.read.Close(), s.w.release(), s.write.Close(), s.lock.Close())
 }

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"mailgate/internal/spool"
+)
+
+// Count implements spool.Lister, from the tallies.
+func (s *Store) Count(ctx context.Context) (spool.Counts, error) {
+	c := spool.Counts{States: map[spool.State]int{}, Held: map[spool.Reason]int{}}
+	err := s.view(ctx, "count recipients", func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT state, reason, sum(n) FROM tallies GROUP BY state, reason HAVING sum(n) > 0")
+		return each(rows, err, func(rows *sql.Rows) error {
+			var state spool.State
+			var reason spool.Reason
+			var n int
+			err := rows.Scan(&state, &reason, &n)
+			c.States[state] += n
+			if state == spool.Held {
+				c.Held[reason] += n
+			}
+			return err
+		})
+	})
+	return c, err
+}
+
+// HeldGroups implements spool.Groups. The oldest message of each is the first one
+// in the index by identity.
+func (s *Store) HeldGroups(ctx context.Context) ([]spool.Group, error) {
+	var groups []spool.Group
+	err := s.view(ctx, "list held groups", func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT i.from_domain, i.mail_domain, t.reason, t.n, m.received
+			FROM tallies t JOIN identities i ON i.id = t.identity
+			JOIN messages m ON m.seq = (SELECT min(r.message) FROM recipients r
+				WHERE r.identity = t.identity AND r.state = t.state AND r.reason = t.reason)
+			WHERE t.state = 'held' AND t.n > 0 ORDER BY m.seq, t.reason`)
+		return each(rows, err, func(rows *sql.Rows) error {
+			var g spool.Group
+			var oldest int64
+			err := rows.Scan(&g.From, &g.MailFrom, &g.Reason, &g.Held, &oldest)
+			g.Oldest = moment(oldest)
+			groups = append(groups, g)
+			return err
+		})
+	})
+	return groups, err
+}
+
+// GroupIDs implements spool.Groups.
+func (s *Store) GroupIDs(ctx context.Context, g spool.GroupKey, after string, limit int) (ids []string, err error) {
+	err = s.view(ctx, "list a held group", func(tx *sql.Tx) error {
+		start, err := place(ctx, tx, after)
+		if err != nil {
+			return err
+		}
+		ids, err = column[string](tx.QueryContext(ctx, `SELECT m.id FROM messages m JOIN (
+			SELECT DISTINCT r.message FROM recipients r
+			WHERE r.identity = (SELECT id FROM identities WHERE from_domain = ? AND mail_domain = ?)
+			AND r.state = 'held' AND r.reason = ? AND r.message > ? ORDER BY r.message LIMIT ?) ON m.seq = message
+			ORDER BY m.seq`, string(g.From), string(g.MailFrom), string(g.Reason), start, limit))
+		return err
+	})
+	return ids, err
+}
+
+// Stuck implements spool.Groups.
+func (s *Store) Stuck(ctx context.Context) (ids []string, err error) {
+	err = s.view(ctx, "list queued messages", func(tx *sql.Tx) (err error) {
+		ids, err = column[string](tx.QueryContext(ctx, `SELECT m.id FROM messages m
+			WHERE m.seq IN (SELECT r.message FROM recipients r WHERE r.state = 'queued') ORDER BY m.seq`))
+		return err
+	})
+	return ids, err
+}
+
+// place returns the seq of a message that a list goes on after, 0 for none.
+func place(ctx context.Context, tx *sql.Tx, id string) (seq int64, err error) {
+	if id != "" {
+		err = tx.QueryRowContext(ctx, "SELECT seq FROM messages WHERE id = ?", id).Scan(&seq)
+	}
+	return seq, err
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/spool"
+)
+
+// Move implements spool.Mover.
+func (s *Store) Move(ctx context.Context, m spool.Move) error {
+	action, ok := spool.ActionOf(m.From, m.Into)
+	if !ok || m.From == "" {
+		return moveError(&m, spool.ErrTransition)
+	}
+	if m.At.IsZero() {
+		m.At = s.o.Now()
+	}
+	err := s.update(ctx, "move", 0, func(b *batch) error { return b.move(&m, action) })
+	if err != nil {
+		return moveError(&m, err)
+	}
+	return nil
+}
+
+func moveError(m *spool.Move, err error) error {
+	return fmt.Errorf("move message %s from %s to %s: %w", m.ID, m.From, m.Into, err)
+}
+
+// move does one Move in the writer's transaction.
+func (b *batch) move(m *spool.Move, action spool.Action) error {
+	var seq int64
+	if err := b.row("SELECT seq FROM messages WHERE id = ?", []any{m.ID}, &seq); err != nil {
+		return notFound(err)
+	}
+	rows, err := b.query(selectRecipients, seq)
+	all, err := recipients(rows, err)
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(all, m)
+	if err != nil {
+		return err
+	}
+	for _, n := range chosen {
+		if err := b.moveOne(m, seq, n, all[n], action); err != nil {
+			return err
+		}
+	}
+	if !m.Into.Final() {
+		return nil
+	}
+	return b.exec(`UPDATE messages SET finished = ? WHERE seq = ? AND NOT EXISTS
+		(SELECT 1 FROM recipients WHERE message = ? AND state IN ('held', 'queued'))`, nanos(m.At), seq, seq)
+}
+
+// choose returns the places of the recipients that m is about, all of which are
+// in m.From.
+func choose(all []spool.Recipient, m *spool.Move) ([]int, error) {
+	var chosen []int
+	named := map[mail.Address]bool{}
+	for _, a := range m.To {
+		if !slices.ContainsFunc(all, func(r spool.Recipient) bool { return r.Address == a }) {
+			return nil, fmt.Errorf("recipient %s: %w", a, spool.ErrNotFound)
+		}
+		named[a] = true
+	}
+	for n, r := range all {
+		switch {
+		case len(named) > 0 && !named[r.Address]:
+		case r.State == m.From:
+			chosen = append(chosen, n)
+		case len(named) > 0:
+			return nil, fmt.Errorf("recipient %s is %s: %w", r.Address, r.State, spool.ErrConflict)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, spool.ErrConflict
+	}
+	return chosen, nil
+}
+
+// moveOne moves recipient n and logs it.
+func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, action spool.Action) error {
+	if err := b.log(logMove(m, &r, action)); err != nil {
+		return err
+	}
+	if m.Now != nil && m.Into == spool.Held {
+		r.Reason, r.Codes, r.Rule, r.Reply = m.Now.Reason, m.Now.Codes, m.Now.Rule, m.Now.Reply
+	}
+	return b.exec(`UPDATE recipients SET state = ?, reason = ?, codes = ?, rule = ?, reply = ?, changed = ?
+		WHERE message = ? AND n = ?`,
+		string(m.Into), string(r.Reason), strings.Join(r.Codes, " "), r.Rule, r.Reply, nanos(m.At), seq, n)
+}

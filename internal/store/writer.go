@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+)
+
+const (
+	groupOps   = 256     // operations in a transaction, at most
+	groupBytes = 4 << 20 // and their bodies, about
+
+	// checkpointBytes is about how much is written to the WAL before it is copied
+	// into the database.
+	checkpointBytes = 8 << 20
+
+	// opBytes stands for the pages an operation writes beside a body.
+	opBytes = 16 << 10
+)
+
+// op is one operation of the writer: all of it is done, or nothing.
+type op struct {
+	name string // of its crash point
+	ctx  context.Context
+	size int                // of the body in it, bytes
+	do   func(*batch) error // may run twice, when the first run is undone
+	err  error
+	done chan struct{}
+}
+
+// writer is the one goroutine that writes.
+type writer struct {
+	s       *Store
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	ops     chan *op
+	quit    chan struct{}
+	once    sync.Once
+	ended   chan struct{}
+	written int // bytes since the last checkpoint, about
+
+	next position
+}
+
+// position is what the writer knows of the database without asking. It goes back
+// with a transaction or a savepoint that is rolled back.
+type position struct {
+	body  int64    // number of the next body
+	seq   int64    // of the last message
+	taken int64    // its time
+	entry int64    // number of the last entry of the review log
+	hash  [32]byte // of that entry
+}
+
+func newWriter(ctx context.Context, s *Store) (*writer, error) {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		s: s, conn: conn, stmts: map[string]*sql.Stmt{},
+		ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if w.next, err = readPosition(ctx, conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func readPosition(ctx context.Context, conn *sql.Conn) (position, error) {
+	var p position
+	var hash []byte
+	err := conn.QueryRowContext(ctx, `SELECT
+		max((SELECT coalesce(max(at) >> 20, 0) FROM chunks), (SELECT coalesce(max(body), 0) FROM loose)) + 1,
+		(SELECT coalesce(max(seq), 0) FROM messages),
+		(SELECT coalesce(max(taken), 0) FROM messages),
+		(SELECT coalesce(max(n), 0) FROM review_log),
+		(SELECT hash FROM review_log ORDER BY n DESC LIMIT 1)`).
+		Scan(&p.body, &p.seq, &p.taken, &p.entry, &hash)
+	copy(p.hash[:], hash)
+	return p, err
+}
+
+// update has the writer do something and returns when that is durable, or when
+// it has failed and nothing of it is kept. Once the writer has it, ctx counts no
+// more: the caller must know how it ended.
+func (s *Store) update(ctx context.Context, name string, size int, do func(*batch) error) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	o := &op{name: name, ctx: ctx, size: size, do: do, done: make(chan struct{})}
+	select {
+	case s.w.ops <- o:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.w.quit:
+		return s.stop(errClosed)
+	}
+	<-o.done
+	return o.err
+}
+
+// run takes operations until close.
+func (w *writer) run() {
+	defer close(w.ended)
+	for {
+		select {
+		case o := <-w.ops:
+			w.write(w.gather(o))
+		case <-w.quit:
+			return
+		}
+	}
+}
+
+// gather adds to o those that wait already.
+func (w *writer) gather(o *op) []*op {
+	group := []*op{o}
+	for size := o.size; len(group) < groupOps && size < groupBytes; {
+		select {
+		case o := <-w.ops:
+			group = append(group, o)
+			size += o.size
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// write does a group and answers it.
+func (w *writer) write(group []*op) {
+	err := w.commit(group)
+	if err != nil && faultOf(err) == faultFull {
+		w.writeEach(group)
+	} else if err != nil {
+		err = w.s.failed(err)
+		for _, o := range group {
+			o.err = err
+		}
+	}
+	for _, o := range group {
+		w.written += o.size + opBytes
+		close(o.done)
+	}
+	if w.written >= checkpointBytes {
+		w.checkpoint()
+	}
+}
+
+// writeEach does the operations of a group that had no room one by one, since the
+// small ones may have. The checkpoint lets the WAL begin anew.
+func (w *writer) writeEach(group []*op) {
+	w.checkpoint()
+	for _, o := range group {
+		if err := w.commit([]*op{o}); err != nil {
+			o.err = w.s.failed(err)
+		}
+	}
+}
+
+// commit does a group in one transaction. An error says that nothing of it is
+// kept; otherwise each operation has its own result.
+func (w *writer) commit(group []*op) (err error) {
+	if err := w.s.Err(); err != nil {
+		return err
+	}
+	b := &batch{w: w}
+	before := w.next
+	if err := b.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			w.next = before
+			w.conn.ExecContext(context.Background(), "ROLLBACK") // may have happened already
+		}
+	}()
+	for _, o := range group {
+		if o.err = o.ctx.Err(); o.err != nil {
+			continue
+		}
+		if err := b.try(o); err != nil {
+			return err
+		}
+	}
+	w.s.o.CrashPoint("before-commit")
+	if err := b.exec("COMMIT"); err != nil {
+		return err
+	}
+	w.s.o.CrashPoint("after-commit")
+	return nil
+}
+
+// try does one operation behind a savepoint. Its own failure is in o.err; the
+// error returned is one that concerns the whole group.
+func (b *batch) try(o *op) error {
+	before := b.w.next
+	if err := b.exec("SAVEPOINT op"); err != nil {
+		return err
+	}
+	if o.err = o.do(b); o.err != nil {
+		if faultOf(o.err) != faultOne {
+			return o.err
+		}
+		b.w.next = before
+		if err := b.exec("ROLLBACK TO op"); err != nil {
+			return err
+		}
+	}
+	b.w.s.o.CrashPoint(o.name)
+	return b.exec("RELEASE op")
+}
+
+// checkpoint copies the WAL into the database.
+func (w *writer) checkpoint() {
+	if w.s.Err() != nil {
+		return
+	}
+	w.written = 0
+	w.s.o.CrashPoint("before-checkpoint")
+	var busy, frames, copied int
+	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &copied)
+	w.s.o.CrashPoint("after-checkpoint")
+	switch {
+	case err == nil:
+	case faultOf(err) == faultFull:
+		w.s.o.Logger.Warn("no space to move the database's log into the database", "database", w.s.path, "error", err)
+	default:
+		w.s.failed(fmt.Errorf("checkpoint: %w", err))
+	}
+}
+
+// close ends the goroutine after the operation it is at.
+func (w *writer) close() {
+	w.once.Do(func() { close(w.quit) })
+	<-w.ended
+}
+
+// release gives the connection back.
+func (w *writer) release() error {
+	for _, stmt := range w.stmts {
+		stmt.Close()
+	}
+	return w.conn.Close()
+}
