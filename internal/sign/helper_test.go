@@ -35,6 +35,14 @@ var testKeys = sync.OnceValue(func() []Key {
 // crlf writes a message as tests show it with the line ends of the wire.
 func crlf(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 
+// onWire ends the last line, as SMTP does.
+func onWire(message []byte) []byte {
+	if bytes.HasSuffix(message, []byte("\r\n")) {
+		return message
+	}
+	return append(bytes.Clone(message), "\r\n"...)
+}
+
 // message splits a message into its header and its body.
 func message(t testing.TB, text string) (mail.Header, []byte) {
 	t.Helper()

@@ -22,6 +22,7 @@ func TestSignaturesVerify(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			signed := signText(t, text, testKeys(), Options{})
 			verify(t, signed, 2, zone(testKeys()...))
+			verify(t, onWire(signed), 2, zone(testKeys()...))
 		})
 	}
 }
