@@ -43,9 +43,13 @@ func (s *Server) answer(q *dns.Msg) *dns.Msg {
 	}
 	s.mu.Lock()
 	recursive := s.recursive && q.RecursionDesired
-	zones, unlock := s.visible(recursive)
-	defer unlock()
-	l := lookup{zones: zones, msg: m, recursive: recursive}
+	below := s.visible()
+	defer s.mu.Unlock()
+	zones := s.zones
+	if recursive {
+		zones = below
+	}
+	l := lookup{zones: zones, below: below, msg: m, recursive: recursive}
 	l.run(canonical(q.Question[0].Name), q.Question[0].Qtype)
 	m.RecursionAvailable = s.recursive
 	if recursive {
@@ -60,25 +64,25 @@ func asksAD(q *dns.Msg) bool {
 	return q.AuthenticatedData || opt != nil && opt.Do()
 }
 
-// visible returns the zones to answer from, with s.mu held by the caller and
-// every lock given back by unlock.
-func (s *Server) visible(recursive bool) (zones map[string]*zone, unlock func()) {
-	if !recursive {
-		return s.zones, s.mu.Unlock
+// visible returns the zones of the Internet the server lives in, its own before
+// its peers'. It is called, and returns, with s.mu held.
+func (s *Server) visible() map[string]*zone {
+	if !s.recursive {
+		return s.zones
 	}
-	own, peers := s.snapshot(), s.peers
+	all, peers := s.snapshot(), s.peers
 	s.mu.Unlock()
+	defer s.mu.Lock()
 	for _, p := range peers {
 		p.mu.Lock()
 		for apex, z := range p.snapshot() {
-			if _, taken := own[apex]; !taken {
-				own[apex] = z
+			if _, taken := all[apex]; !taken {
+				all[apex] = z
 			}
 		}
 		p.mu.Unlock()
 	}
-	s.mu.Lock()
-	return own, s.mu.Unlock
+	return all
 }
 
 // snapshot copies the zones, with s.mu held.
@@ -96,7 +100,8 @@ func (s *Server) snapshot() map[string]*zone {
 
 // lookup is RFC 1034, section 4.3.2, step by step.
 type lookup struct {
-	zones     map[string]*zone
+	zones     map[string]*zone // to answer from
+	below     map[string]*zone // of the whole Internet, whose apexes all exist
 	msg       *dns.Msg
 	recursive bool
 	used      []string // apexes of the zones answered from
@@ -167,7 +172,7 @@ func (l *lookup) zoneFor(name string, qtype uint16) *zone {
 
 // above reports whether a zone lies below name, which therefore exists.
 func (l *lookup) above(name string) bool {
-	for apex := range l.zones {
+	for apex := range l.below {
 		if dns.IsSubDomain(name, apex) {
 			return true
 		}

@@ -74,31 +74,44 @@ func newMemo[V any](l *life, o Options) *memo[V] {
 // ctx, errClosed, or tells of a panic in look.
 func (m *memo[V]) get(ctx context.Context, key string, look func(context.Context) outcome[V]) (V, error) {
 	want := wish(ctx)
-	m.mu.Lock()
-	m.seq++
-	caller := m.seq
-	if v, ok := m.remembered(key, want, caller, look); ok {
-		m.mu.Unlock()
+	caller := m.number()
+	v, f := m.rememberedOrJoined(ctx, key, want, caller, look)
+	if f == nil {
 		return v, nil
 	}
-	f := m.join(ctx, key, look)
-	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	for {
+	for f != nil {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			var none V
-			return none, ctx.Err()
+			return v, ctx.Err()
 		}
 		if want.accepts(f.seq, f.asked, caller, m.now()) {
 			return f.value, f.err
 		}
-		m.mu.Lock()
-		f = m.join(ctx, key, look)
-		m.mu.Unlock()
+		v, f = m.rememberedOrJoined(ctx, key, want, caller, look)
 	}
+	return v, nil
+}
+
+// number gives a caller its place in the order of events.
+func (m *memo[V]) number() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seq++
+	return m.seq
+}
+
+// rememberedOrJoined returns a value, or else the look-up to wait for.
+func (m *memo[V]) rememberedOrJoined(ctx context.Context, key string, want freshness, caller uint64, look func(context.Context) outcome[V]) (V, *flight[V]) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.remembered(key, want, caller, look)
+	if ok {
+		return v, nil
+	}
+	return v, m.join(ctx, key, look)
 }
 
 // remembered returns an entry that is good enough, and refreshes it if it is

@@ -109,7 +109,7 @@ func knows(m *dns.Msg, q question, o *Observation) bool {
 	if d.fault == cnameLoop {
 		return true // some say SERVFAIL with it
 	}
-	if d.status == NoData && len(m.Answer) == 0 && !m.RecursionAvailable && !m.Authoritative {
+	if d.status == NoData && !m.RecursionAvailable && (len(d.chain) > 0 || !m.Authoritative) {
 		o.Error = "offers no recursion"
 		return false
 	}
