@@ -39,6 +39,7 @@ func (b *builder) build() *Config {
 		Hold: Hold{
 			AutoRelease: b.in.Hold.AutoRelease,
 			MaxAge:      one(b, "hold.max_age", b.in.Hold.MaxAge, ParseDuration),
+			Recheck:     one(b, "hold.recheck", b.in.Hold.Recheck, parseInterval),
 		},
 		Domains: b.domains(),
 		TLS:     b.overrides(),

@@ -106,6 +106,7 @@ type Release struct{ Via string } // "host:port" of an SMTP server, or ReleaseVi
 type Hold struct {
 	AutoRelease bool
 	MaxAge      time.Duration // then it is returned to its sender
+	Recheck     time.Duration // between two looks at what is held, at least a second
 }
 
 // Domain is a set of From domains and the keys that sign for them.

@@ -37,7 +37,7 @@ func TestDefaults(t *testing.T) {
 		DNS:      DNS{Authoritative: true},
 		Policy:   Policy{Refused: ActionHold, Unknown: ActionHold, Foreign: ActionPass},
 		Release:  Release{"127.0.0.1:25"},
-		Hold:     Hold{AutoRelease: true, MaxAge: 5 * 24 * time.Hour},
+		Hold:     Hold{AutoRelease: true, MaxAge: 5 * 24 * time.Hour, Recheck: time.Minute},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -61,6 +61,7 @@ authoritative = false
 via = "relay"
 [hold]
 max_age = "1d12h"
+recheck = "90s"
 auto_release = false
 [policy]
 refused = "reject"
@@ -121,7 +122,7 @@ func TestValues(t *testing.T) {
 		},
 		Policy:  Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},
 		Release: Release{ReleaseViaRelay},
-		Hold:    Hold{MaxAge: 36 * time.Hour},
+		Hold:    Hold{MaxAge: 36 * time.Hour, Recheck: 90 * time.Second},
 		Domains: []Domain{{
 			Pattern: "*.example.com", Name: "example.com", Wildcard: true, SignAs: "example.com", Bulk: true,
 			Expire: 14 * 24 * time.Hour,

@@ -71,6 +71,7 @@ func TestErrors(t *testing.T) {
 		{"via", "release.via = \"\"\n", "release.via: \"\" is not"},
 		{"via a closed relay", "release.via = \"relay\"\n", "there is no section [relay]"},
 		{"max_age", "hold.max_age = \"500d\"\n", "is no duration"},
+		{"recheck", "hold.recheck = \"10ms\"\n", "too often"},
 		{"control socket", "control.socket = \"\"\n", "control.socket: is empty"},
 		{"NUL in a path", "control.socket = \"/a\\u0000b\"\n", "holds a NUL"},
 		{"domain without name", "[[domain]]\nkeys = [ { selector = \"a\", file = \"b\" } ]\n", "1:3: domain[0].name: is missing"},

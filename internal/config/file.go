@@ -68,6 +68,7 @@ type fileRelease struct {
 type fileHold struct {
 	AutoRelease bool   `toml:"auto_release"`
 	MaxAge      string `toml:"max_age"`
+	Recheck     string `toml:"recheck"`
 }
 
 type fileDomain struct {
@@ -105,6 +106,6 @@ func defaults() file {
 		DNS:     fileDNS{Authoritative: true},
 		Policy:  filePolicy{Refused: string(ActionHold), Unknown: string(ActionHold), Foreign: string(ActionPass)},
 		Release: fileRelease{Via: "127.0.0.1:25"},
-		Hold:    fileHold{AutoRelease: true, MaxAge: "5d"},
+		Hold:    fileHold{AutoRelease: true, MaxAge: "5d", Recheck: "1m"},
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"sort"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -16,14 +17,20 @@ import (
 // Keys are paths as "relay.trusted[1]" or "domain[0].keys[2].file".
 type source struct {
 	path   string
+	lines  []int // offsets at which lines begin
 	parser unstable.Parser
-	at     map[string]unstable.Position
+	at     map[string]int // offset of a key's value, or of a section's name
 	tables map[string]int // how many [[name]] were seen, by path
 	errs   Errors
 }
 
 func readSource(data []byte, path string) *source {
-	s := &source{path: path, at: map[string]unstable.Position{}, tables: map[string]int{}}
+	s := &source{path: path, lines: []int{0}, at: map[string]int{}, tables: map[string]int{}}
+	for i, c := range data {
+		if c == '\n' {
+			s.lines = append(s.lines, i+1)
+		}
+	}
 	s.parser.Reset(data)
 	table, inFile := place{typ: reflect.TypeFor[file]()}, true
 	for s.parser.NextExpression() {
@@ -56,8 +63,9 @@ func (s *source) has(path string) bool {
 func (s *source) fail(path, format string, args ...any) {
 	e := &Error{File: s.path, Line: 1, Column: 1, Key: path, Problem: fmt.Sprintf(format, args...)}
 	for p := path; p != ""; p = p[:max(0, strings.LastIndexAny(p, ".["))] {
-		if pos, ok := s.at[p]; ok {
-			e.Line, e.Column = pos.Line, pos.Column
+		if offset, ok := s.at[p]; ok {
+			e.Line = sort.SearchInts(s.lines, offset+1)
+			e.Column = offset - s.lines[e.Line-1] + 1
 			break
 		}
 	}
@@ -66,7 +74,7 @@ func (s *source) fail(path, format string, args ...any) {
 
 func (s *source) mark(path string, n *unstable.Node) {
 	if n.Raw.Length > 0 {
-		s.at[path] = s.parser.Shape(n.Raw).Start
+		s.at[path] = int(n.Raw.Offset)
 	}
 }
 

@@ -43,6 +43,16 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// parseInterval is ParseDuration for what is done again and again: a second at
+// least.
+func parseInterval(s string) (time.Duration, error) {
+	d, err := ParseDuration(s)
+	if err == nil && d < time.Second {
+		return 0, fmt.Errorf("%s is too often: want 1s or more", shown(s))
+	}
+	return d, err
+}
+
 func badDuration(s string) error {
 	return fmt.Errorf(`%s is no duration: want one above 0 and up to 365d, as "90s", "12h" or "5d"`, shown(s))
 }
