@@ -3,10 +3,12 @@ package preflight
 import (
 	"context"
 	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"mailgate/internal/dnsview"
-	"mailgate/internal/mail"
 )
 
 // DNSView is what pre-flight asks of DNS; *dnsview.Resolver has it. It never
@@ -27,17 +29,130 @@ type Options struct {
 	Now        func() time.Time    // nil: time.Now
 }
 
-// Checker answers from memory in a steady state. It is safe for concurrent use.
-type Checker struct{}
+// Checker answers from memory in a steady state: a report is refreshed in the
+// background before it expires, so that a message costs no DNS query. It is safe
+// for concurrent use.
+type Checker struct {
+	dns     DNSView
+	options Options
+
+	mu        sync.Mutex
+	entries   map[string]*entry
+	providers providerMemory
+}
 
 // New returns a Checker that asks dns.
-func New(dns DNSView, o Options) *Checker { return &Checker{} }
+func New(dns DNSView, o Options) *Checker {
+	if o.MaxEntries <= 0 {
+		o.MaxEntries = 10_000
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 5 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Checker{
+		dns: dns, options: o, entries: map[string]*entry{},
+		providers: providerMemory{suffixes: providerSuffixes(o.Providers), last: map[string]lastProvider{}},
+	}
+}
 
-// Check returns the report for an identity.
-func (c *Checker) Check(ctx context.Context, id Identity) *Report { return &Report{} }
+// Check returns the report for an identity, from memory where it may: at most
+// Options.Timeout, then what isn't known yet is Unknown. When DNS gives no answer
+// now, the last complete report serves for up to a day, marked Stale.
+func (c *Checker) Check(ctx context.Context, id Identity) *Report {
+	key := id.CacheKey()
+	now := c.options.Now()
+	c.mu.Lock()
+	e := c.entryFor(key, now)
+	if e.mayServe(now) {
+		report := e.report
+		if e.wantsRefresh(now) {
+			c.launch(ctx, e, id)
+		}
+		c.mu.Unlock()
+		return report
+	}
+	f := c.launch(ctx, e, id)
+	c.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.report
+	case <-ctx.Done():
+		return unanswered(id, now)
+	}
+}
 
-// Recheck is Check, but never from memory.
-func (c *Checker) Recheck(ctx context.Context, id Identity) *Report { return &Report{} }
+// Recheck is Check, but never from memory: DNS is asked afresh, and an unknown
+// stays unknown.
+func (c *Checker) Recheck(ctx context.Context, id Identity) *Report {
+	report := c.inquire(dnsview.Fresh(ctx, 0), id)
+	now := c.options.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entryFor(id.CacheKey(), now).store(report, now)
+	return report
+}
 
-// Provider tells who runs a recipient domain's mail.
-func (c *Checker) Provider(ctx context.Context, recipient mail.Domain) Provider { return Other }
+// inquire asks DNS. It returns within the time-out whatever DNS does.
+func (c *Checker) inquire(ctx context.Context, id Identity) *Report {
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	id.Egress = unmapped(id.Egress)
+	q := &inquiry{dns: c.dns, id: id}
+	report := q.answer(ctx)
+	report.Checked = c.options.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	report.Expires = report.Checked.Add(lifetime(report, q.expires))
+	if report.lacksAnswers() {
+		c.options.Logger.Warn("pre-flight: DNS gave no full answer", "from", string(id.From), "domain", string(id.spfDomain()))
+	}
+	return report
+}
+
+// unmapped returns the addresses with IPv4 ones in IPv6 form made IPv4.
+func unmapped(addresses []netip.Addr) []netip.Addr {
+	addresses = slices.Clone(addresses)
+	for i, a := range addresses {
+		addresses[i] = a.Unmap()
+	}
+	return addresses
+}
+
+const (
+	minLife     = 5 * time.Second  // of any report, so that near-expired answers don't make a storm
+	badLife     = 30 * time.Second // of a report with a failure: a mended zone is seen at once
+	unknownLife = 5 * time.Second  // of a report that lacks answers
+	maxLife     = time.Hour
+)
+
+// lifetime returns how long a report may be served: as long as the answers it
+// rests on, less for bad news.
+func lifetime(r *Report, expires time.Time) time.Duration {
+	life := badLife
+	if !expires.IsZero() {
+		life = expires.Sub(r.Checked)
+	}
+	switch {
+	case r.lacksAnswers():
+		life = min(life, unknownLife)
+	case r.Worst() == Fail:
+		life = min(life, badLife)
+	}
+	return min(max(life, minLife), maxLife)
+}
+
+// unanswered is the report when there was no time to ask.
+func unanswered(id Identity, now time.Time) *Report {
+	r := newReport(id)
+	for _, p := range (&inquiry{id: id}).parts() {
+		r.Findings = append(r.Findings, p.late())
+	}
+	r.Checked, r.Expires = now, now
+	return r
+}

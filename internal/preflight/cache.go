@@ -1,0 +1,150 @@
+package preflight
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mailgate/internal/dnsview"
+)
+
+// entry is what is remembered of one identity. The Checker's mutex guards it.
+type entry struct {
+	report *Report   // what is served; nil: nothing yet
+	stored time.Time // when it was put here
+	until  time.Time // until when it may be served
+	known  *Report   // the last report without unknowns
+	flight *flight   // a check under way, nil: none
+	used   time.Time
+}
+
+// flight is one check that any number of callers wait for.
+type flight struct {
+	done   chan struct{} // closed when report is there
+	report *Report
+}
+
+const (
+	graceAfterExpiry = 5 * time.Minute // a fully good report serves so long while it is refreshed
+	staleFor         = 24 * time.Hour  // so long the last complete report stands in for unknowns
+)
+
+// mayServe reports whether the report may be served now. Bad news is not served
+// after its time, so that a mended zone is seen at once.
+func (e *entry) mayServe(now time.Time) bool {
+	if e.report == nil {
+		return false
+	}
+	return now.Before(e.until) || e.report.good() && now.Before(e.until.Add(graceAfterExpiry))
+}
+
+// wantsRefresh reports whether a served report is in the last fifth of its life.
+func (e *entry) wantsRefresh(now time.Time) bool {
+	return e.flight == nil && now.After(e.until.Add(-e.until.Sub(e.stored)/5))
+}
+
+// store keeps a fresh report, or lets the last complete one stand in for it.
+func (e *entry) store(fresh *Report, now time.Time) *Report {
+	e.report = fresh
+	switch {
+	case !fresh.lacksAnswers():
+		e.known = fresh
+	case e.known != nil && now.Sub(e.known.Checked) < staleFor && !hasNewFailure(fresh, e.known):
+		stale := *e.known
+		stale.Stale, stale.Expires = true, fresh.Expires
+		e.report = &stale
+	}
+	e.stored, e.until = now, e.report.Expires
+	return e.report
+}
+
+// good reports that nothing fails and nothing is unknown.
+func (r *Report) good() bool { return !r.Stale && r.Worst() != Fail && !r.lacksAnswers() }
+
+// lacksAnswers reports that DNS owes an answer. What is unknown because it isn't
+// configured does not count.
+func (r *Report) lacksAnswers() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
+		return f.Status == Unknown && f.Code != "egress-not-set" && f.Code != "helo-not-set"
+	})
+}
+
+// hasNewFailure reports whether fresh fails definitely where known did not: such
+// news is not hidden behind an old report.
+func hasNewFailure(fresh, known *Report) bool {
+	return slices.ContainsFunc(fresh.Findings, func(f Finding) bool {
+		return f.Status == Fail && !slices.ContainsFunc(known.Findings, func(old Finding) bool {
+			return old.Code == f.Code && old.Name == f.Name && old.Address == f.Address
+		})
+	})
+}
+
+// entryFor returns the entry of a key, making room for it if it is new. The
+// mutex is held.
+func (c *Checker) entryFor(key string, now time.Time) *entry {
+	e := c.entries[key]
+	if e == nil {
+		if len(c.entries) >= c.options.MaxEntries {
+			c.evict()
+		}
+		e = &entry{}
+		c.entries[key] = e
+	}
+	e.used = now
+	return e
+}
+
+// evict drops the least recently used of a few entries taken at random.
+func (c *Checker) evict() {
+	const sample = 8
+	var oldest string
+	var used time.Time
+	seen := 0
+	for key, e := range c.entries {
+		if e.flight != nil {
+			continue
+		}
+		if oldest == "" || e.used.Before(used) {
+			oldest, used = key, e.used
+		}
+		if seen++; seen == sample {
+			break
+		}
+	}
+	delete(c.entries, oldest)
+}
+
+// launch starts a check, or joins the one under way. The mutex is held.
+func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
+	if e.flight != nil {
+		return e.flight
+	}
+	f := &flight{done: make(chan struct{})}
+	e.flight = f
+	// The check serves others too, so it doesn't end with this caller.
+	ctx = context.WithoutCancel(ctx)
+	if e.report != nil {
+		ctx = dnsview.Fresh(ctx, refreshAge(e))
+	}
+	go func() {
+		report := c.inquire(ctx, id)
+		now := c.options.Now()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		f.report = e.store(report, now)
+		e.flight = nil
+		close(f.done)
+	}()
+	return f
+}
+
+// refreshAge returns how old the answers of a refresh may be: a quarter of the
+// old report's life, so that identities of one domain share them and the new
+// report lives long enough.
+func refreshAge(e *entry) time.Duration {
+	life := e.until.Sub(e.stored)
+	if e.report.Worst() == Fail {
+		life = min(life, badLife)
+	}
+	return max(life/4, time.Second)
+}

@@ -1,0 +1,158 @@
+package preflight
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"mailgate/internal/dnsview"
+)
+
+// diagnoseMissing finds out why a key's name has no TXT record. Only here, where
+// the plain check failed, further names are asked for.
+func (q *inquiry) diagnoseMissing(ctx context.Context, key Key, a dnsview.Answer) Finding {
+	if n := len(a.CNAMEs); n > 0 {
+		return Finding{
+			Code: "dkim-cname-dangling", Status: Fail, Record: "CNAME " + a.CNAMEs[n-1],
+			Text: "The name is a CNAME to " + a.CNAMEs[n-1] + ", which has no TXT record.",
+		}
+	}
+	if f, found := q.onlyInPanel(ctx, key, a); found {
+		return f
+	}
+	if f, found := q.nameDoubled(ctx, key, a); found {
+		return f
+	}
+	if f, found := q.nameLacksSubdomain(ctx, key, a); found {
+		return f
+	}
+	return Finding{
+		Code: "dkim-missing", Status: Fail,
+		Text: "No key is published at " + key.name() + whoWasAsked(a) + ".",
+	}
+}
+
+// onlyInPanel looks for the key on the panel's own server, which the world never
+// asks.
+func (q *inquiry) onlyInPanel(ctx context.Context, key Key, a dnsview.Answer) (Finding, bool) {
+	panel, configured := q.panel(ctx, key.name(), "TXT")
+	if !configured || panel.Status != dnsview.Found {
+		return Finding{}, false
+	}
+	matches := "has a record, though not with the key that signs"
+	if judgeKey(key, panel.Records).valid {
+		matches = "has the right record"
+	}
+	f := Finding{
+		Code: "dkim-only-on-local-dns", Status: Fail, Record: shortKey(panel.Records[0].Text),
+		Text: "Only the panel's own server " + matches + "; the world asks " +
+			cmpOr(list(a.NameServers), "other name servers") + ", which have none.",
+		Evidence: evidence(a, panel),
+	}
+	if servers, elsewhere := q.panelServesFor(ctx, a, panel); elsewhere {
+		f.Code = "dkim-wrong-provider-zone"
+		f.Text = "The record is in a zone meant for " + list(servers) + ", but the domain is delegated to " +
+			list(a.NameServers) + "."
+	}
+	return f, true
+}
+
+func cmpOr(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// panelServesFor tells whether the panel keeps its zone for name servers that are
+// neither the panel itself nor those the domain is delegated to: a provider the
+// domain has left. A panel on a loopback address can't be told from its public
+// name servers, so there the answer is no.
+func (q *inquiry) panelServesFor(ctx context.Context, a, panel dnsview.Answer) (servers []string, elsewhere bool) {
+	self, err := panelAddress(panel)
+	if err != nil || self.IsLoopback() || a.Zone == "" {
+		return nil, false
+	}
+	ns, _ := q.panel(ctx, a.Zone, "NS")
+	servers = ns.Texts()
+	slices.Sort(servers)
+	if ns.Status != dnsview.Found || slices.ContainsFunc(servers, func(s string) bool { return slices.Contains(a.NameServers, s) }) {
+		return nil, false
+	}
+	for _, server := range servers {
+		addresses, status := q.addresses(ctx, server)
+		if status != Yes || slices.Contains(addresses, self) {
+			return nil, false
+		}
+	}
+	return servers, len(servers) > 0
+}
+
+func panelAddress(panel dnsview.Answer) (netip.Addr, error) {
+	if len(panel.Observations) == 0 {
+		return netip.Addr{}, net.InvalidAddrError("no observation")
+	}
+	address := panel.Observations[0].Address
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	return netip.ParseAddr(address)
+}
+
+// nameDoubled looks for mail._domainkey.example.com.example.com, which a zone
+// file without the final dot makes.
+func (q *inquiry) nameDoubled(ctx context.Context, key Key, a dnsview.Answer) (Finding, bool) {
+	for _, zone := range distinct(a.Zone, string(key.Domain)) {
+		name := key.name() + "." + zone
+		if doubled := q.published(ctx, name, "TXT"); hasKeyRecord(doubled) {
+			return Finding{
+				Code: "dkim-name-doubled", Status: Fail, Record: shortKey(doubled.Records[0].Text),
+				Text:     "The record is at " + name + ": the zone's name was added twice.",
+				Evidence: evidence(a, doubled),
+			}, true
+		}
+	}
+	return Finding{}, false
+}
+
+// nameLacksSubdomain looks for the key of mail.example.com at
+// sel._domainkey.example.com.
+func (q *inquiry) nameLacksSubdomain(ctx context.Context, key Key, a dnsview.Answer) (Finding, bool) {
+	organisation, err := publicsuffix.EffectiveTLDPlusOne(string(key.Domain))
+	if err != nil || organisation == string(key.Domain) {
+		return Finding{}, false
+	}
+	for _, parent := range distinct(string(key.Domain.Parent()), a.Zone, organisation) {
+		if parent == string(key.Domain) || !strings.HasSuffix(string(key.Domain), "."+parent) {
+			continue
+		}
+		name := key.Selector + "._domainkey." + parent
+		if above := q.published(ctx, name, "TXT"); above.Status == dnsview.Found && judgeKey(key, above.Records).valid {
+			return Finding{
+				Code: "dkim-name-lacks-subdomain", Status: Fail, Record: shortKey(above.Records[0].Text),
+				Text:     "The key is published at " + name + ", without the sub-domain " + string(key.Domain) + ".",
+				Evidence: evidence(a, above),
+			}, true
+		}
+	}
+	return Finding{}, false
+}
+
+func hasKeyRecord(a dnsview.Answer) bool {
+	return a.Status == dnsview.Found && slices.ContainsFunc(a.Texts(), looksLikeKey)
+}
+
+// distinct returns the names that are not empty, each once.
+func distinct(names ...string) []string {
+	var once []string
+	for _, n := range names {
+		if n != "" && !slices.Contains(once, n) {
+			once = append(once, n)
+		}
+	}
+	return once
+}
