@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -17,19 +18,19 @@ type postfix struct {
 	*process
 	dir     string
 	address string // where it takes mail
-	log     string
+	mailLog string
 }
 
 // startPostfix starts an instance that passes mail through the milter and hands
 // everything to nextHop.
 func startPostfix(t *testing.T, dir, milter, nextHop string) *postfix {
 	t.Helper()
-	p := &postfix{dir: dir, address: address(0, 10) + ":25", log: filepath.Join(dir, "mail.log")}
+	p := &postfix{dir: dir, address: address(0, 10) + ":25", mailLog: filepath.Join(dir, "mail.log")}
 	host, port, err := net.SplitHostPort(nextHop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(dir, "etc", "main.cf"), mainCf(dir, p.log, milter, fmt.Sprintf("[%s]:%s", host, port)), 0o644)
+	writeFile(t, filepath.Join(dir, "etc", "main.cf"), mainCf(dir, p.mailLog, milter, fmt.Sprintf("[%s]:%s", host, port)), 0o644)
 	writeFile(t, filepath.Join(dir, "etc", "master.cf"), masterCf(p.address), 0o644)
 	for _, d := range []string{"queue", "data"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
@@ -39,15 +40,29 @@ func startPostfix(t *testing.T, dir, milter, nextHop string) *postfix {
 	if out, err := exec.Command("chown", "postfix", filepath.Join(dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("chown: %v %s", err, out)
 	}
-	p.process = start(t, dir, "postfix", "postfix", "-c", filepath.Join(dir, "etc"), "start-fg")
+	p.process = start(t, dir, "master", makeQueue(t, filepath.Join(dir, "etc")), "-c", filepath.Join(dir, "etc"), "-d")
 	t.Cleanup(func() {
 		if t.Failed() {
-			mail, _ := os.ReadFile(p.log)
+			mail, _ := os.ReadFile(p.mailLog)
 			t.Logf("Postfix says:\n%s", mail)
 		}
 	})
 	p.ready(t, func() bool { return listening("tcp", p.address) })
 	return p
+}
+
+// makeQueue makes the queue's directories and returns the path of Postfix's master,
+// which is started without the scripts, whose end it would survive.
+func makeQueue(t *testing.T, etc string) string {
+	t.Helper()
+	if out, err := exec.Command("postfix", "-c", etc, "check").CombinedOutput(); err != nil {
+		t.Fatalf("postfix check: %v\n%s", err, out)
+	}
+	out, err := exec.Command("postconf", "-c", etc, "-h", "daemon_directory").Output()
+	if err != nil {
+		t.Fatalf("postconf: %v", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "master")
 }
 
 func mainCf(dir, log, milter, relayhost string) string {
