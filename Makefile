@@ -2,7 +2,6 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PACKAGES := ./cmd/... ./internal/... ./test/...
 
 .DEFAULT_GOAL := help
@@ -12,7 +11,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/mailgate
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/mailgate ./cmd/mailgate
+	$(GO) build -trimpath -o bin/mailgate ./cmd/mailgate
 
 run: build ## a gateway in ./var: makes a key and a configuration if there is none
 	./bin/mailgate serve --init ./var
