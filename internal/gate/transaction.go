@@ -110,12 +110,17 @@ func (t *Transaction) startSigning() {
 	t.stream = stream
 }
 
-// fail turns a fault of ours into "try again later": nothing unsigned slips out.
+// fail keeps a message that can't be signed from leaving unsigned: "try again
+// later" for a fault of ours, a rejection for a body that never can be.
 func (t *Transaction) fail(err error) {
 	if t.failed == nil {
 		t.failed = err
 	}
 	t.refusal = &Reply{Code: 451, Enhanced: "4.7.1", Text: "mailgate can't sign this message now, try again later"}
+	unsignable := errors.Is(err, sign.ErrBareCR) || errors.Is(err, sign.ErrBlankLines)
+	if unsignable && !t.env.From.IsNull() {
+		t.refusal = &Reply{Code: 550, Enhanced: "5.6.0", Text: "mailgate can't sign this message: " + err.Error()}
+	}
 }
 
 // Refusal is non-nil when the message is to be answered now, without its body.
@@ -193,8 +198,12 @@ func (t *Transaction) outcome(signatures []mail.Field) *Outcome {
 		Why:        t.why,
 	}
 	if t.failed != nil {
-		o.Recipients = uniform(t.env.To, Defer, CauseNone).Recipients
-		o.Why = "deferred: " + t.failed.Error()
+		d := Defer
+		if t.refusal.Code >= 500 {
+			d = Reject
+		}
+		o.Recipients = uniform(t.env.To, d, CauseNone).Recipients
+		o.Why = fmt.Sprintf("%s: %s", d, t.failed)
 	}
 	if o.Why == "" {
 		o.Why = t.verdict.Why(t.from)

@@ -19,9 +19,9 @@ import (
 type Options struct {
 	Quarantine *quarantine.Quarantine
 	Registry   *prometheus.Registry
-	Status     func() Status                           // what doesn't come from the quarantine
-	Reload     func(context.Context) ([]string, error) // returns notes, e.g. what needs a restart
-	Publish    func(*preflight.Report) []Publish       // records that would mend the findings
+	Status     func() Status                                      // what doesn't come from the quarantine
+	Reload     func(context.Context) ([]string, error)            // returns notes, e.g. what needs a restart
+	Publish    func(context.Context, *preflight.Report) []Publish // records that would mend the findings
 	Logger     *slog.Logger
 }
 

@@ -108,7 +108,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request) {
 	}
 	if item.Now.Report != nil {
 		detail.Report = item.Now.Report
-		detail.Publish = a.o.Publish(item.Now.Report)
+		detail.Publish = a.o.Publish(r.Context(), item.Now.Report)
 	}
 	reply(w, detail)
 }

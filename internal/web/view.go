@@ -17,7 +17,6 @@ type Status struct {
 	Config     string               `json:"config"`
 	Started    time.Time            `json:"started"`
 	Domains    []string             `json:"domains"`
-	Passed     uint64               `json:"passed_since_start"`
 	Recipients map[spool.State]int  `json:"recipients"` // by state
 	Held       map[spool.Reason]int `json:"held"`       // by reason
 }
@@ -73,12 +72,12 @@ type Detail struct {
 // Publish is one record that would mend a finding, in the form of the domain's DNS
 // host.
 type Publish struct {
-	At       string `json:"at"` // "Cloudflare"
-	Type     string `json:"type"`
-	Name     string `json:"name"`
-	Value    string `json:"value"`
-	Replaces string `json:"replaces,omitempty"`
-	Note     string `json:"note,omitempty"`
+	At       string   `json:"at"` // "Cloudflare"
+	Type     string   `json:"type"`
+	Name     string   `json:"name"`
+	Value    string   `json:"value"`
+	Replaces []string `json:"replaces,omitempty"` // values at that name that must go
+	Notes    []string `json:"notes,omitempty"`
 }
 
 // Entry is one row of the review log.

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mailgate/internal/config"
+	"mailgate/internal/dnsview"
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/sign"
+	"mailgate/internal/tlspolicy"
+)
+
+// loadConfig reads the configuration; its errors end the program with 78.
+func loadConfig(path string) (*config.Config, error) {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, coded(exitConfig, err)
+	}
+	return cfg, nil
+}
+
+// configOrDefault reads the configuration; the one at the default place may be
+// missing, and then everything is as if it were empty.
+func (a *app) configOrDefault() (*config.Config, error) {
+	if _, err := os.Stat(a.config); errors.Is(err, fs.ErrNotExist) && a.config == defaultConfig {
+		return config.Parse(nil, a.config)
+	}
+	return loadConfig(a.config)
+}
+
+// loadKeys reads every key the configuration names. All faults are told at once.
+func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
+	var domains []sign.DomainKeys
+	var faults []error
+	for _, d := range cfg.Domains {
+		keys := sign.DomainKeys{Pattern: d.Pattern, SignAs: d.SignAs, SubDomains: d.SubDomains}
+		for _, k := range d.Keys {
+			signer, warnings, err := sign.LoadKey(k.File)
+			if err != nil {
+				faults = append(faults, fmt.Errorf("key %s of %s: %w", k.Selector, d.Pattern, err))
+				continue
+			}
+			for _, w := range warnings {
+				log.Warn(w, "domain", d.Pattern, "selector", k.Selector)
+			}
+			keys.Keys = append(keys.Keys, sign.Key{Selector: k.Selector, Signer: signer, Identity: k.Identity, Warnings: warnings})
+		}
+		domains = append(domains, keys)
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return sign.NewKeyring(domains)
+}
+
+func gateConfig(cfg *config.Config, egress []netip.Addr) gate.Config {
+	bulk := map[mail.Domain]bool{}
+	expire := map[mail.Domain]time.Duration{}
+	for _, d := range cfg.Domains {
+		bulk[d.Name] = d.Bulk
+		expire[d.Name] = d.Expire
+	}
+	return gate.Config{
+		Observe:  cfg.Mode == config.Observe,
+		Refused:  gate.Policy(cfg.Policy.Refused),
+		Unknown:  gate.Policy(cfg.Policy.Unknown),
+		Foreign:  gate.Policy(cfg.Policy.Foreign),
+		Hostname: cfg.Hostname,
+		Egress:   egress,
+		Bulk:     func(d mail.Domain) bool { return inherited(bulk, d) },
+		Expire:   func(d mail.Domain) time.Duration { return inherited(expire, d) },
+	}
+}
+
+// inherited is the setting of d, or of its nearest parent that has one.
+func inherited[T any](settings map[mail.Domain]T, d mail.Domain) T {
+	for ; d != ""; d = d.Parent() {
+		if v, ok := settings[d]; ok {
+			return v
+		}
+	}
+	var none T
+	return none
+}
+
+// egress is the configured addresses, or else the one the default route shows,
+// with a warning: behind NAT the world sees another. A private address is none.
+func egress(cfg *config.Config, log *slog.Logger) []netip.Addr {
+	if len(cfg.Egress) > 0 {
+		return cfg.Egress
+	}
+	seen := defaultRouteAddress()
+	if !seen.IsValid() || seen.IsPrivate() || seen.IsLoopback() || seen.IsLinkLocalUnicast() {
+		log.Warn("egress is not set: SPF can't be predicted; list every public address mail leaves from", "seen", seen.String())
+		return nil
+	}
+	log.Warn("egress is not set: taking the address of the default route; behind NAT the world sees another", "seen", seen.String())
+	return []netip.Addr{seen}
+}
+
+// defaultRouteAddress asks the kernel which address it would send from; no packet
+// leaves.
+func defaultRouteAddress() netip.Addr {
+	conn, err := net.Dial("udp", "192.0.2.1:53")
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+}
+
+func tlsTable(cfg *config.Config) (*tlspolicy.Table, error) {
+	var overrides []tlspolicy.Override
+	for _, o := range cfg.TLS {
+		level, err := tlspolicy.ParseLevel(string(o.Level))
+		if err != nil {
+			return nil, fmt.Errorf("[[tls]] %s: %w", o.Destination, err)
+		}
+		override := tlspolicy.Override{
+			Destination: o.Destination, Level: level, MaxVersion: tlspolicy.Version(o.MaxVersion), Reason: o.Reason,
+		}
+		if !o.Expires.IsZero() {
+			override.Expires = o.Expires.AddDate(0, 0, 1) // it holds on its last day
+		}
+		overrides = append(overrides, override)
+	}
+	return tlspolicy.NewTable(overrides, time.Now)
+}
+
+// view is one way to look at DNS, with what was learned through it.
+type view struct {
+	dns      config.DNS
+	resolver *dnsview.Resolver
+	checker  *preflight.Checker
+}
+
+// views keeps the view in force, so that a reload which leaves [dns] alone keeps
+// what was learned.
+type views struct {
+	wiring
+	registry *prometheus.Registry
+
+	mu      sync.Mutex
+	current *view
+	old     []*view // still used by messages under way; closed at the end
+}
+
+// For returns the view a configuration asks for.
+func (v *views) For(cfg *config.Config) (*view, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.current != nil && sameDNS(v.current.dns, cfg.DNS) {
+		return v.current, nil
+	}
+	next, err := newView(cfg.DNS, v.wiring)
+	if err != nil {
+		return nil, err
+	}
+	if v.current == nil && v.registry != nil {
+		registerDNS(v.registry, v.Queries)
+	}
+	if v.current != nil {
+		v.old = append(v.old, v.current)
+	}
+	v.current = next
+	return next, nil
+}
+
+func sameDNS(a, b config.DNS) bool {
+	return slices.Equal(a.Resolvers, b.Resolvers) && a.Authoritative == b.Authoritative && a.Panel == b.Panel
+}
+
+// Queries is the number of packets sent to DNS servers so far.
+func (v *views) Queries() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := v.current.resolver.Queries()
+	for _, o := range v.old {
+		n += o.resolver.Queries()
+	}
+	return n
+}
+
+func (v *views) Close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, o := range append(v.old, v.current) {
+		if o != nil {
+			o.resolver.Close()
+		}
+	}
+	return nil
+}
+
+func newView(dns config.DNS, w wiring) (*view, error) {
+	resolver, err := dnsview.New(dnsview.Options{
+		Resolvers:       dns.Resolvers,
+		NoAuthoritative: !dns.Authoritative,
+		Panel:           dns.Panel,
+		AuthorityPort:   w.authorityPort,
+		Logger:          w.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("[dns]: %w", err)
+	}
+	checker := preflight.New(resolver, preflight.Options{Providers: w.providers, Logger: w.log})
+	return &view{dns: dns, resolver: resolver, checker: checker}, nil
+}
+
+// txt gives TXT records to the verifier of signatures already on a message.
+func (v *view) txt(ctx context.Context, name string) ([]string, error) {
+	a := v.resolver.Published(ctx, strings.TrimSuffix(name, "."), "TXT")
+	switch a.Status {
+	case dnsview.Found:
+		return a.Texts(), nil
+	case dnsview.NXDomain, dnsview.NoData:
+		return nil, &net.DNSError{Err: "no such record", Name: name, IsNotFound: true}
+	}
+	return nil, &net.DNSError{Err: "no answer", Name: name, IsTemporary: true}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+
+	"mailgate/internal/web"
+)
+
+// client speaks the API of the running gateway over its control socket.
+type client struct {
+	socket string
+	http   *http.Client
+}
+
+// connect finds the control socket: --socket, or the configuration's.
+func (a *app) connect() (*client, error) {
+	socket := a.socket
+	if socket == "" {
+		cfg, err := a.configOrDefault()
+		if err != nil {
+			return nil, err
+		}
+		socket = cfg.Control.Socket
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial}}}, nil
+}
+
+func (c *client) get(ctx context.Context, path string, query url.Values, into any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.call(ctx, http.MethodGet, path, nil, into)
+}
+
+func (c *client) post(ctx context.Context, path string, body, into any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodPost, path, data, into)
+}
+
+func (c *client) call(ctx context.Context, method, path string, body []byte, into any) error {
+	response, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return coded(exitSoftware, fmt.Errorf("read the gateway's answer: %w", err))
+	}
+	return nil
+}
+
+// stream copies an answer that is not JSON.
+func (c *client) stream(ctx context.Context, path string, out io.Writer) error {
+	response, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(out, response.Body); err != nil {
+		return coded(exitSoftware, fmt.Errorf("read the gateway's answer: %w", err))
+	}
+	return nil
+}
+
+func (c *client) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://mailgate"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, usageError(err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	defer response.Body.Close()
+	var problem web.Problem
+	if json.NewDecoder(response.Body).Decode(&problem) != nil || problem.Error == "" {
+		problem.Error = "the gateway answered " + response.Status
+	}
+	return nil, coded(statusCode(response.StatusCode), errors.New(problem.Error))
+}
+
+func statusCode(status int) int {
+	switch status {
+	case http.StatusBadRequest:
+		return exitUsage
+	case http.StatusUnprocessableEntity:
+		return exitConfig
+	case http.StatusServiceUnavailable:
+		return exitUnavailable
+	}
+	return exitFail
+}
+
+func (c *client) unreachable(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return coded(exitNoPerm, fmt.Errorf("control socket %s: you may not use it; run this as root or as mailgate's user", c.socket))
+	}
+	return coded(exitUnavailable, fmt.Errorf("no gateway answers at %s: is `mailgate serve` running with this configuration? (%w)", c.socket, err))
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"mailgate/internal/config"
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/milter"
+	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
+	"mailgate/internal/relay"
+	"mailgate/internal/spool"
+	"mailgate/internal/store"
+	"mailgate/internal/tlspolicy"
+	"mailgate/internal/web"
+)
+
+// wiring is what a gateway takes from outside its configuration.
+type wiring struct {
+	log           *slog.Logger
+	authorityPort int                           // of authoritative name servers; 0: 53
+	providers     map[string]preflight.Provider // further MX suffixes of big providers
+}
+
+// gateway is everything that runs under `mailgate serve`.
+type gateway struct {
+	wiring
+	configFile string
+	started    time.Time
+	registry   *prometheus.Registry
+	store      *store.Store
+	quarantine *quarantine.Quarantine
+	views      *views
+	live       atomic.Pointer[live]
+}
+
+// live is what a reload replaces as a whole. A message keeps the one it began
+// with.
+type live struct {
+	cfg     *config.Config
+	view    *view
+	gate    *gate.Gate
+	tls     *tlspolicy.Table
+	trusted func(netip.Addr) bool
+}
+
+// newGateway opens the store and the keys. Nothing listens yet.
+func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, error) {
+	g := &gateway{wiring: w, configFile: cfg.Path, started: time.Now(), registry: newRegistry()}
+	g.views = &views{wiring: w, registry: g.registry}
+	l, err := g.build(cfg)
+	if err != nil {
+		return nil, err
+	}
+	g.live.Store(l)
+	if g.store, err = store.Open(ctx, "sqlite:"+cfg.Store.Path, store.Options{Logger: w.log}); err != nil {
+		return nil, errors.Join(coded(exitSoftware, err), g.views.Close())
+	}
+	registerSpool(g.registry, g.store)
+	g.quarantine = quarantine.New(g.store, quarantine.Options{
+		Judge:       func() quarantine.Judge { return g.live.Load().gate },
+		Injector:    g,
+		AutoRelease: func() bool { return g.live.Load().cfg.Hold.AutoRelease },
+		Every:       cfg.Hold.Recheck,
+		Logger:      w.log,
+	})
+	return g, nil
+}
+
+// Close gives back what newGateway opened; the store is last.
+func (g *gateway) Close() error {
+	return errors.Join(g.views.Close(), g.store.Close())
+}
+
+// build makes what a configuration asks for: all of it, or an error.
+func (g *gateway) build(cfg *config.Config) (*live, error) {
+	keyring, err := loadKeys(cfg, g.log)
+	if err != nil {
+		return nil, coded(exitConfig, err)
+	}
+	overrides, err := tlsTable(cfg)
+	if err != nil {
+		return nil, coded(exitConfig, err)
+	}
+	view, err := g.views.For(cfg)
+	if err != nil {
+		return nil, coded(exitConfig, err)
+	}
+	return &live{
+		cfg:     cfg,
+		view:    view,
+		gate:    gate.New(gateConfig(cfg, egress(cfg, g.log)), keyring, view.checker, view.txt),
+		tls:     overrides,
+		trusted: milter.In(cfg.Milter.Trusted),
+	}, nil
+}
+
+// Inject hands released mail on, by the configuration in force.
+func (g *gateway) Inject(ctx context.Context, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
+	cfg := g.live.Load().cfg
+	r := relay.Reinjector{Address: cfg.Release.Via, Hostname: cfg.Hostname}
+	return r.Inject(ctx, m, to, token, content)
+}
+
+// Run opens the doors and works until ctx ends, then stops in order: listeners
+// first, messages in hand finished, the store (by Close) last.
+func (g *gateway) Run(ctx context.Context, ready func()) error {
+	cfg := g.live.Load().cfg
+	doors, err := g.listen(cfg)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, door := range doors {
+		group.Go(func() error { return door.serve(ctx, door.listener) })
+		g.log.Info("listening", "door", door.name, "address", door.listener.Addr().String())
+	}
+	group.Go(func() error { return g.quarantine.Run(ctx) })
+	ready()
+	return group.Wait()
+}
+
+func (g *gateway) milterServer(cfg *config.Config) *milter.Server {
+	return &milter.Server{
+		Gate:        milter.Current(func() *gate.Gate { return g.live.Load().gate }),
+		Custody:     g.store,
+		Redeemer:    g.quarantine,
+		Trusted:     func(a netip.Addr) bool { return g.live.Load().trusted(a) },
+		Metrics:     milter.NewMetrics(g.registry),
+		Log:         g.log,
+		MaxConns:    cfg.Milter.MaxConnections,
+		IdleTimeout: cfg.Milter.Timeout,
+	}
+}
+
+func (g *gateway) api() *web.API {
+	return web.New(web.Options{
+		Quarantine: g.quarantine,
+		Registry:   g.registry,
+		Status:     g.status,
+		Reload:     g.reload,
+		Publish: func(ctx context.Context, r *preflight.Report) []web.Publish {
+			l := g.live.Load()
+			return publish(ctx, l.view.resolver, r, l.gate.Keys().For(r.From))
+		},
+		Logger: g.log,
+	})
+}
+
+func (g *gateway) status() web.Status {
+	l := g.live.Load()
+	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started}
+	for _, d := range l.gate.Keys().Domains() {
+		s.Domains = append(s.Domains, string(d))
+	}
+	return s
+}
+
+// reload takes the new configuration, or keeps the old one and says why.
+func (g *gateway) reload(context.Context) ([]string, error) {
+	cfg, err := config.Load(g.configFile)
+	if err != nil {
+		g.log.Error("reload: the old configuration stays", "error", err)
+		return nil, err
+	}
+	l, err := g.build(cfg)
+	if err != nil {
+		g.log.Error("reload: the old configuration stays", "error", err)
+		return nil, err
+	}
+	notes := restartNeeded(g.live.Load().cfg, cfg)
+	notes = append(notes, cfg.Warnings()...)
+	g.live.Store(l)
+	g.quarantine.Kick() // what is held may pass now
+	g.log.Info("reloaded", "notes", notes)
+	return notes, nil
+}
+
+// restartNeeded lists what a reload can't change.
+func restartNeeded(before, after *config.Config) []string {
+	var notes []string
+	for name, changed := range map[string]bool{
+		"[milter] listen":  before.Milter.Listen != after.Milter.Listen,
+		"[control] socket": before.Control != after.Control,
+		"[store] url":      before.Store != after.Store,
+		"[hold] recheck":   before.Hold.Recheck != after.Hold.Recheck,
+		"[milter] max_connections, timeout": before.Milter.MaxConnections != after.Milter.MaxConnections ||
+			before.Milter.Timeout != after.Milter.Timeout,
+	} {
+		if changed {
+			notes = append(notes, name+": restart needed")
+		}
+	}
+	return notes
+}
+
+// tlsPolicy looks up the policy in force for a destination.
+func (g *gateway) tlsPolicy(ctx context.Context, d mail.Domain) (tlspolicy.Policy, error) {
+	p, err := g.live.Load().tls.Lookup(ctx, tlspolicy.Destination{Domain: d})
+	if err != nil {
+		return p, fmt.Errorf("TLS policy for %s: %w", d, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,163 @@
+// Command mailgate signs outgoing mail and holds what the sender's domain would
+// get bounced. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+const version = "0.1.0"
+
+const defaultConfig = "/etc/mailgate/mailgate.toml"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it, so that tests can call it.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitPass
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(errOut, "mailgate:", text)
+	}
+	return exitCode(err)
+}
+
+// app is what the commands share: the flags every one has.
+type app struct {
+	config string
+	socket string
+	format string
+
+	authorityPort int // of authoritative name servers; 0: 53, tests differ
+}
+
+func newRoot() *cobra.Command {
+	a := &app{}
+	root := &cobra.Command{
+		Use:   "mailgate",
+		Short: "Sign outgoing mail, and hold what would bounce",
+		Long: `mailgate stands between your mail server and the Internet. It signs outgoing
+mail with DKIM and holds what receivers would refuse with what the sender's
+domain publishes in DNS now; held mail leaves by itself once DNS is right.
+
+Try first:   mailgate demo
+Check a domain: mailgate check example.com --ip 203.0.113.9
+Run it:      mailgate serve --config ` + defaultConfig,
+		Example: `  mailgate check example.com --selector mail --ip 203.0.113.9
+  mailgate quarantine list
+  mailgate quarantine release q7f3a --reason "record published"`,
+		Version:           version,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              usageArgs(cobra.NoArgs),
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
+	})
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.config, "config", "c", defaultConfig, "configuration `FILE`")
+	flags.StringVar(&a.socket, "socket", "", "control socket of the running gateway (default: the configuration's)")
+	flags.StringVar(&a.format, "format", "text", "text or json")
+	root.AddCommand(a.serveCommand(), a.demoCommand(), a.checkCommand(), a.keysCommand(),
+		a.quarantineCommand(), a.configCommand(), a.reloadCommand(), a.statusCommand())
+	return root
+}
+
+func (a *app) checkFlags() error {
+	if a.format != "text" && a.format != "json" {
+		return usageError(fmt.Errorf("--format %s: it is text or json", a.format))
+	}
+	return nil
+}
+
+func (a *app) json() bool { return a.format == "json" }
+
+// group is a command that only has sub-commands.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			var names []string
+			for _, c := range sub {
+				names = append(names, c.Name())
+			}
+			return usageError(fmt.Errorf("%s %s: no such command; there are: %s", cmd.CommandPath(), args[0], strings.Join(names, ", ")))
+		}
+		return cmd.Help()
+	}}
+	cmd.AddCommand(sub...)
+	return cmd
+}
+
+// usageArgs makes a wrong number of arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError(fmt.Errorf("%w\nusage: %s", err, cmd.UseLine()))
+		}
+		return nil
+	}
+}
+
+// Exit codes; scripts rely on them (64 and up are those of sysexits.h).
+const (
+	exitPass        = 0
+	exitFail        = 1  // a definite fail
+	exitUnknown     = 2  // could not be determined
+	exitUsage       = 64 // EX_USAGE
+	exitUnavailable = 69 // EX_UNAVAILABLE: the daemon can't be reached
+	exitSoftware    = 70 // EX_SOFTWARE: a fault while running
+	exitNoPerm      = 77 // EX_NOPERM
+	exitConfig      = 78 // EX_CONFIG
+)
+
+// codedError is an error with the exit code it ends the program with. An empty
+// text says that everything was said already.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *codedError) Unwrap() error { return e.err }
+
+func coded(code int, err error) error { return &codedError{code, err} }
+func usageError(err error) error      { return coded(exitUsage, err) }
+
+func exitCode(err error) int {
+	var c *codedError
+	if errors.As(err, &c) {
+		return c.code
+	}
+	if strings.HasPrefix(err.Error(), "unknown command") {
+		return exitUsage
+	}
+	return exitFail
+}

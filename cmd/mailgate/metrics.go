@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"mailgate/internal/spool"
+)
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func registerDNS(r *prometheus.Registry, queries func() uint64) {
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "mailgate_dns_queries_total",
+		Help: "Packets sent to DNS servers.",
+	}, func() float64 { return float64(queries()) }))
+}
+
+// registerSpool shows how many recipients are in each state.
+func registerSpool(r *prometheus.Registry, lister spool.Lister) {
+	r.MustRegister(&spoolCollector{
+		lister: lister,
+		state:  prometheus.NewDesc("mailgate_recipients", "Recipients in custody by state.", []string{"state"}, nil),
+		held:   prometheus.NewDesc("mailgate_recipients_held", "Held recipients by what they wait for.", []string{"reason"}, nil),
+	})
+}
+
+type spoolCollector struct {
+	lister      spool.Lister
+	state, held *prometheus.Desc
+}
+
+func (c *spoolCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.state
+	ch <- c.held
+}
+
+func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	counts, err := c.lister.Count(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(c.state, err)
+		return
+	}
+	for state, n := range counts.States {
+		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, float64(n), string(state))
+	}
+	for reason, n := range counts.Held {
+		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(n), string(reason))
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"mailgate/internal/advise"
+	"mailgate/internal/dnsview"
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/sign"
+	"mailgate/internal/web"
+)
+
+// zoneFinder is what finds the zones that records belong in.
+type zoneFinder interface {
+	ZoneOf(ctx context.Context, name string) dnsview.Zone
+}
+
+// adviceFor is what to publish, and at which DNS host, so that what the report
+// found is mended.
+func adviceFor(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []sign.Key) (advise.Advice, advise.HostOf) {
+	var want advise.Want
+	for _, k := range keys {
+		want.Keys = append(want.Keys, advise.Key{Domain: string(k.Domain), Selector: k.Selector, Record: k.Record()})
+	}
+	servers := map[string][]string{}
+	for _, d := range []mail.Domain{r.From, r.MailFrom, r.Helo} {
+		if d == "" {
+			continue
+		}
+		zone := dns.ZoneOf(ctx, string(d))
+		if _, known := servers[zone.Apex]; zone.Apex != "" && !known {
+			want.Zones = append(want.Zones, zone.Apex)
+			servers[zone.Apex] = zone.NameServers
+		}
+	}
+	hostOf := func(zone string) (advise.Host, string) { return advise.DetectHost(servers[zone]) }
+	return advise.For(r, want), hostOf
+}
+
+// publish is the same for the API.
+func publish(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []sign.Key) []web.Publish {
+	advice, hostOf := adviceFor(ctx, dns, r, keys)
+	var list []web.Publish
+	for _, record := range advice.Records {
+		host, title := hostOf(record.Zone)
+		if title == "" {
+			title = host.Title()
+		}
+		fields := advise.Form(record, host)
+		list = append(list, web.Publish{
+			At: title, Type: fields.Type, Name: fields.Name, Value: fields.Value,
+			Replaces: record.Replaces, Notes: slices.Concat(record.Notes, fields.Notes),
+		})
+	}
+	return list
+}
