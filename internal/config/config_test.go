@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
 		Path:     "/etc/mailgate/mailgate.toml",
 		Mode:     Enforce,
 		Hostname: "mx1.example.com",
-		Milter:   Milter{Trusted: loopback, MaxConnections: 500, Timeout: 5 * time.Minute},
+		Milter:   Milter{Trusted: loopback, MaxConnections: 500, Timeout: 2 * time.Hour},
 		Relay:    Relay{Trusted: loopback},
 		Control:  Control{"/run/mailgate/control.sock"},
 		Store:    Store{"sqlite", "/var/lib/mailgate/mailgate.db"},
@@ -109,7 +109,7 @@ func TestValues(t *testing.T) {
 		Milter: Milter{
 			Listen:         Listen{"unix", "/etc/mailgate/run/m.sock"},
 			Trusted:        prefixes("192.0.2.1/32", "2001:db8::/32", "2001:db8::1/128"),
-			MaxConnections: 500, Timeout: 5 * time.Minute, SocketMode: 0o775,
+			MaxConnections: 500, Timeout: 2 * time.Hour, SocketMode: 0o775,
 		},
 		Relay: Relay{
 			Listen:  Listen{"tcp", "[::1]:2525"},

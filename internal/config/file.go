@@ -99,7 +99,7 @@ func defaults() file {
 	loopback := []string{"127.0.0.0/8", "::1/128"}
 	return file{
 		Mode:    string(Enforce),
-		Milter:  fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "5m"},
+		Milter:  fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "2h"},
 		Relay:   fileRelay{Trusted: loopback},
 		Control: fileControl{Socket: "/run/mailgate/control.sock"},
 		Store:   fileStore{URL: "sqlite:/var/lib/mailgate/mailgate.db"},
