@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -81,7 +82,7 @@ func resolverAddresses(list []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := netip.ParseAddr(host); err != nil {
+		if !isAddress(host) {
 			return nil, fmt.Errorf("resolver %q: not an IP address", s)
 		}
 		out = append(out, net.JoinHostPort(host, port))
@@ -91,8 +92,8 @@ func resolverAddresses(list []string) ([]string, error) {
 
 // splitServer reads "host", "host:port", "::1" and "[::1]:53".
 func splitServer(s string) (host, port string, err error) {
-	if _, err := netip.ParseAddr(s); err == nil {
-		return s, "53", nil
+	if bare := strings.Trim(s, "[]"); isAddress(bare) {
+		return bare, "53", nil
 	}
 	host, port, err = net.SplitHostPort(s)
 	if err != nil {
@@ -105,6 +106,11 @@ func splitServer(s string) (host, port string, err error) {
 		return "", "", fmt.Errorf("DNS server %q: %s", s, problem)
 	}
 	return host, port, nil
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }
 
 // systemResolvers reads a resolv.conf; without one, it is the local host.

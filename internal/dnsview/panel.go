@@ -3,7 +3,6 @@ package dnsview
 import (
 	"context"
 	"net"
-	"net/netip"
 )
 
 // Panel returns what the panel's server says; false when none is configured. A
@@ -67,7 +66,7 @@ func (r *Resolver) panelAddresses(ctx context.Context) []string {
 	if err != nil {
 		return nil
 	}
-	if _, err := netip.ParseAddr(host); err == nil {
+	if isAddress(host) {
 		return []string{net.JoinHostPort(host, port)}
 	}
 	fqdn, _ := parseName(host)

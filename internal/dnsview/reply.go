@@ -1,6 +1,7 @@
 package dnsview
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -22,7 +23,7 @@ const noTTL = math.MaxUint32
 // truncated reply need not be whole.
 func parseReply(packet []byte, id uint16, q question) (*dns.Msg, error) {
 	m := new(dns.Msg)
-	if err := m.Unpack(packet); err != nil {
+	if err := m.Unpack(packet); err != nil || !m.Truncated && !complete(m, packet) {
 		if truncatedHeader(packet, id) {
 			m.Id, m.Response, m.Truncated = id, true, true
 			return m, nil
@@ -45,10 +46,21 @@ func parseReply(packet []byte, id uint16, q question) (*dns.Msg, error) {
 	return m, nil
 }
 
+// complete reports whether every record the header counts is there: the library
+// takes a reply cut between two records for one that has fewer.
+func complete(m *dns.Msg, packet []byte) bool {
+	for i, n := range []int{len(m.Question), len(m.Answer), len(m.Ns), len(m.Extra)} {
+		if int(binary.BigEndian.Uint16(packet[4+2*i:])) != n {
+			return false
+		}
+	}
+	return true
+}
+
 // truncatedHeader tells a reply cut in the middle of a record by QR and TC.
 func truncatedHeader(packet []byte, id uint16) bool {
 	const qr, tc = 0x80, 0x02
-	return len(packet) >= 12 && uint16(packet[0])<<8|uint16(packet[1]) == id &&
+	return len(packet) >= 12 && binary.BigEndian.Uint16(packet) == id &&
 		packet[2]&qr != 0 && packet[2]&tc != 0
 }
 
