@@ -17,6 +17,9 @@ func parseMailboxes(s []byte) ([]Address, error) {
 	if err := checkText(s); err != nil {
 		return nil, err
 	}
+	if err := checkEncodedWords(s); err != nil {
+		return nil, err
+	}
 	p := parser{s: string(s)}
 	list := make([]Address, 0, 1)
 	for {
@@ -104,9 +107,6 @@ func (p *parser) mailbox() (Address, error) {
 	for words := 0; ; words++ {
 		switch {
 		case p.at('<'):
-			if err := checkEncodedWords(p.s[start:p.i]); err != nil {
-				return Address{}, err
-			}
 			return p.angle()
 		case words == 0 && p.atAddress():
 			return p.address()
