@@ -2,6 +2,7 @@ package advise
 
 import (
 	"slices"
+	"strings"
 
 	"mailgate/internal/preflight"
 )
@@ -75,13 +76,22 @@ func published(findings []preflight.Finding, name string, match func(string) boo
 			return fullest
 		}
 	}
+	return nil
+}
+
+// recorded returns the record a finding about name has, nil if none matches. It is
+// whole, where evidence may have it shortened.
+func recorded(findings []preflight.Finding, name string, match func(string) bool) []string {
 	for _, f := range findings {
-		if match(f.Record) {
+		if f.Name == name && match(f.Record) {
 			return []string{f.Record}
 		}
 	}
 	return nil
 }
+
+// isClipped reports whether a value was shortened to be shown.
+func isClipped(txt string) bool { return strings.ContainsRune(txt, '…') }
 
 func matching(values []string, match func(string) bool) []string {
 	var all []string

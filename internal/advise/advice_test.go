@@ -62,6 +62,10 @@ func TestAdvice(t *testing.T) {
 		{"nothing", Aliyun, Want{Keys: []Key{{"news.example.com", "mail", rsaRecord(3072)}}}},
 		{"muddle", "", Want{Keys: keysOf("example.com", "mail", "wrong", "short"), Zones: []string{"example.com", "example.net"}}},
 		{"muddle", Web, Want{Keys: keysOf("example.com", "mail"), Zones: []string{"example.org"}}},
+		{"odd", "", Want{Keys: keysOf("example.com", "mail", "two")}},
+		{"disagree", "", Want{Keys: keysOf("example.com", "mail")}},
+		{"includes", "", Want{}},
+		{"type99", "", Want{}},
 		{"unknown", "", Want{Keys: keysOf("example.com", "mail")}},
 		{"unknown", Cloudflare, Want{Keys: keysOf("example.com", "mail"), All: true}},
 	} {

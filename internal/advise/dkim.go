@@ -3,6 +3,7 @@ package advise
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"mailgate/internal/preflight"
 )
@@ -16,6 +17,9 @@ func (a *adviser) dkim() {
 		}
 		r := Record{Check: preflight.DKIM, Codes: codes(troubles), Type: "TXT", Name: key.name(), Value: key.Record}
 		r.Replaces = published(troubles, r.Name, func(txt string) bool { return txt != "" && txt != key.Record && !isSPF(txt) })
+		if slices.Contains(r.Codes, "wildcard-txt") {
+			r.Replaces = nil // what answered stands at another name
+		}
 		for _, f := range troubles {
 			r.Notes = append(r.Notes, keyNotes(f, r.Name)...)
 		}
@@ -37,7 +41,13 @@ func (a *adviser) aboutKey(f preflight.Finding, key Key) bool {
 
 // keyRecordMends reports whether publishing the key's own record is the mend.
 func keyRecordMends(code string) bool {
-	return code != "dkim-key-short" && code != "dkim-ed25519-only"
+	switch code {
+	case "dkim-key-short", "dkim-ed25519-only":
+		return false
+	case "wildcard-txt":
+		return true
+	}
+	return strings.HasPrefix(code, "dkim-")
 }
 
 // keyNotes says what to mind when the record at name is published.
@@ -46,11 +56,10 @@ func keyNotes(f preflight.Finding, name string) []string {
 	switch f.Code {
 	case "dkim-only-on-local-dns", "dkim-wrong-provider-zone":
 		note = "Your panel has it, but the world asks other name servers."
-	case "dkim-name-doubled", "dkim-name-lacks-subdomain":
-		note = "The record is there under a wrong name: delete that one."
-		if f.Name != name {
-			note = fmt.Sprintf("The record is there under a wrong name: delete the one at %s.", f.Name)
-		}
+	case "dkim-name-doubled":
+		note = fmt.Sprintf("The record is at %s, with the zone's name twice: delete that one.", foundAt(f, name))
+	case "dkim-name-lacks-subdomain":
+		note = fmt.Sprintf("The record is at %s: leave that one only if mail of its own is signed with the key.", foundAt(f, name))
 	case "dkim-several-records", "dkim-split-into-two-records":
 		note = "One record only: delete all others at this name. A long value is one record of several strings."
 	case "dkim-truncated-at-semicolon", "dkim-quotes-in-value":
@@ -67,4 +76,17 @@ func keyNotes(f preflight.Finding, name string) []string {
 		return nil
 	}
 	return []string{note}
+}
+
+// foundAt returns the wrong name a record was found under.
+func foundAt(f preflight.Finding, name string) string {
+	for _, o := range f.Evidence {
+		if o.Name != name && len(o.Records) > 0 {
+			return o.Name
+		}
+	}
+	if f.Name != name {
+		return f.Name
+	}
+	return "a wrong name"
 }

@@ -9,12 +9,15 @@ import (
 // dmarc publishes a policy that asks for nothing but reports where there is no
 // usable one.
 func (a *adviser) dmarc() {
-	troubles := a.troubles(func(f preflight.Finding) bool { return isDMARCRecordCode(f.Code) })
+	troubles := a.troubles(func(f preflight.Finding) bool { return isDMARCRecordFault(f) })
 	if len(troubles) == 0 && !a.want.All {
 		return
 	}
 	name := a.dmarcName(troubles)
-	now := published(append(troubles, a.report.Of(preflight.DMARC)...), name, isDMARC)
+	now := dmarcNow(a.report.Of(preflight.DMARC), name)
+	if len(now) > 0 && isClipped(now[0]) {
+		return
+	}
 	r := Record{
 		Check: preflight.DMARC, Codes: codes(troubles), Type: "TXT", Name: name,
 		Value: "v=DMARC1; p=none; rua=mailto:postmaster@" + strings.TrimPrefix(name, "_dmarc."),
@@ -24,14 +27,28 @@ func (a *adviser) dmarc() {
 		r.Value, now = now[0], now[1:]
 		r.Notes = append(r.Notes, dmarcKeepNotes(troubles)...)
 	}
-	r.Replaces = now
+	if r.Replaces = now; len(now) > 0 && !keep {
+		r.Notes = append(r.Notes, "Today's counts for nothing, so p=none takes nothing away. Make it stricter once the reports are clean.")
+	}
 	a.publish(r)
 }
 
-func isDMARCRecordCode(code string) bool {
-	switch code {
-	case "dmarc-missing", "dmarc-several-records", "dmarc-syntax":
+// dmarcNow returns the DMARC records published at name.
+func dmarcNow(findings []preflight.Finding, name string) []string {
+	if now := published(findings, name, isDMARC); len(now) > 0 {
+		return now
+	}
+	return recorded(findings, name, isDMARC)
+}
+
+// isDMARCRecordFault tells findings that no record counts. One that counts in
+// spite of a mistake is never replaced: its policy is the owner's.
+func isDMARCRecordFault(f preflight.Finding) bool {
+	switch f.Code {
+	case "dmarc-missing", "dmarc-several-records":
 		return true
+	case "dmarc-syntax":
+		return f.Status == preflight.Fail
 	}
 	return false
 }

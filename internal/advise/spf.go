@@ -18,16 +18,50 @@ func (a *adviser) spf() {
 	if len(troubles) == 0 && !a.want.All {
 		return
 	}
-	now := published(a.report.Of(preflight.SPF), domain, isSPF)
-	value, notes := mergeSPF(now, a.refused(now))
-	if !a.want.All && len(now) == 1 && value == parseSPF(now[0]).String() && !publishedAsSPF(troubles) {
+	now := spfNow(a.report.Of(preflight.SPF), domain)
+	if slices.ContainsFunc(now, isClipped) {
+		return // merging what isn't seen whole would lose terms
+	}
+	r := Record{Check: preflight.SPF, Type: "TXT", Name: domain}
+	r.Value, r.Notes = mergeSPF(now, a.refused(now))
+	same := len(now) == 1 && r.Value == parseSPF(now[0]).String()
+	if same && !a.want.All && !publishedAsSPF(troubles) {
 		return // only its includes, or something else, can be mended
 	}
-	r := Record{Check: preflight.SPF, Type: "TXT", Name: domain, Value: value, Notes: notes}
-	r.Codes = slices.DeleteFunc(codes(troubles), recordAloneFails)
-	r.Replaces = slices.DeleteFunc(now, func(s string) bool { return s == value })
+	r.Codes = slices.DeleteFunc(codes(troubles), func(code string) bool {
+		return recordAloneFails(code) || code == "spf-several-records" && len(now) == 1 // those of an include
+	})
+	r.Replaces = slices.DeleteFunc(slices.Clone(now), func(s string) bool { return s == r.Value })
+	if len(now) == 0 {
+		a.salvageSPF(&r, troubles)
+	}
 	r.Notes = append(r.Notes, a.spfNotes(troubles, now)...)
 	a.publish(r)
+}
+
+// spfNow returns the SPF records published at domain.
+func spfNow(findings []preflight.Finding, domain string) []string {
+	now := published(findings, domain, isSPF)
+	if whole := recorded(findings, domain, isSPF); whole != nil && len(now) <= 1 {
+		return whole
+	}
+	return now
+}
+
+// salvageSPF carries over what can be used of a record that doesn't begin as SPF
+// records do.
+func (a *adviser) salvageSPF(r *Record, troubles []preflight.Finding) {
+	for _, f := range troubles {
+		terms, ok := salvage(f.Record)
+		if f.Code != "spf-syntax" || !ok || isClipped(f.Record) {
+			continue
+		}
+		r.Value, r.Notes = mergeSPF([]string{terms.String()}, a.report.Egress)
+		r.Replaces = []string{f.Record}
+		r.Codes = append(r.Codes, f.Code)
+		r.Notes = append(r.Notes, "Today's is not read as SPF at all; check that nothing of it is missing here.")
+		return
+	}
 }
 
 // spfDomain is the domain whose record counts. RFC 7208 section 2.4.
@@ -46,6 +80,9 @@ func (a *adviser) refused(now []string) []netip.Addr {
 	if len(now) == 0 {
 		return a.report.Egress
 	}
+	if slices.Contains(codes(a.report.Of(preflight.SPF)), "ns-disagree") {
+		return nil // some servers lack the record; that isn't the record's fault
+	}
 	var addresses []netip.Addr
 	for _, s := range a.report.Facts.SPF.Addresses {
 		switch s.Result {
@@ -61,7 +98,7 @@ func (a *adviser) refused(now []string) []netip.Addr {
 // take out.
 func recordAloneFails(code string) bool {
 	switch code {
-	case "spf-syntax", "spf-include-missing", "spf-too-many-lookups", "spf-too-many-void-lookups":
+	case "ns-disagree", "spf-syntax", "spf-include-missing", "spf-too-many-lookups", "spf-too-many-void-lookups":
 		return true
 	}
 	return false

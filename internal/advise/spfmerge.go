@@ -103,6 +103,24 @@ func joinSPF(published []string) spfTerms {
 	return append(append(joined, all), end...)
 }
 
+// salvage finds the terms in what was meant to be an SPF record but doesn't begin
+// with "v=spf1 ".
+func salvage(txt string) (spfTerms, bool) {
+	at := strings.Index(strings.ToLower(txt), spfVersion)
+	if at < 0 || at+len(spfVersion) > len(txt) {
+		return nil, false
+	}
+	var terms spfTerms
+	words := strings.FieldsFunc(txt[at+len(spfVersion):], func(r rune) bool { return strings.ContainsRune(" \t,;\"'“”", r) })
+	for _, word := range words {
+		switch name, _ := spfTerm(word); name {
+		case "all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists", "redirect", "exp":
+			terms = append(terms, word)
+		}
+	}
+	return terms, true
+}
+
 // spfTerm returns a term's name in lower case, without its qualifier, and what
 // follows the first colon, equals sign or slash.
 func spfTerm(term string) (name, value string) {

@@ -105,6 +105,17 @@ func FuzzMergeSPF(f *testing.F) {
 	})
 }
 
+func FuzzSalvage(f *testing.F) {
+	f.Add("\"v=spf1 include:a.example ~all\"")
+	f.Add("“V=SPF1;ip4:192.0.2.1,-all")
+	f.Add("\u212av=spf1")
+	f.Fuzz(func(t *testing.T, txt string) {
+		if terms, ok := salvage(txt); ok && !isSPF(terms.String()) {
+			t.Errorf("%q gives %q", txt, terms)
+		}
+	})
+}
+
 func checkMerged(t *testing.T, got, old string) {
 	t.Helper()
 	terms := parseSPF(got)
