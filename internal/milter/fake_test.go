@@ -32,6 +32,7 @@ type fakeGate struct {
 	atBegin  func()
 	atWrite  func() error
 	atFinish func(*fakeTx, *gate.Outcome)
+	forget   bool // keep nothing: for measuring memory
 }
 
 func (g *fakeGate) Begin(_ context.Context, env mail.Envelope, h mail.Header, trusted bool) Transaction {
@@ -43,9 +44,11 @@ func (g *fakeGate) BeginReleased(_ context.Context, env mail.Envelope, h mail.He
 }
 
 func (g *fakeGate) begin(tx *fakeTx) Transaction {
-	g.mu.Lock()
-	g.seen = append(g.seen, tx)
-	g.mu.Unlock()
+	if !g.forget {
+		g.mu.Lock()
+		g.seen = append(g.seen, tx)
+		g.mu.Unlock()
+	}
 	if g.atBegin != nil {
 		g.atBegin()
 	}
@@ -93,7 +96,7 @@ func (tx *fakeTx) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if len(tx.body) < 1<<20 {
+	if !tx.gate.forget {
 		tx.body = append(tx.body, p...)
 	}
 	h := sha256.New()

@@ -1,0 +1,214 @@
+package milter
+
+import (
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	mta "github.com/d--j/go-milter"
+
+	"mailgate/internal/gate"
+)
+
+// Over the limit a connection waits until another ends.
+func TestConnectionLimit(t *testing.T) {
+	r := start(t, func(s *Server) { s.MaxConns = 2 })
+	first, second := r.session(t, trustedClient), r.session(t, trustedClient)
+	c := r.raw(t)
+	c.send(everything)
+	r.log.has(t, "connection limit reached")
+	first.send(hello("bob@example.net")).want(t, mta.ActionAccept)
+	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if _, _, err := c.recv(); err == nil {
+		t.Fatal("a third connection is served")
+	}
+	second.Close()
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.wants('O')
+}
+
+// Slow and silent clients lose their connection, whether or not they go on to send
+// a byte now and then.
+func TestSlowClients(t *testing.T) {
+	r := start(t, func(s *Server) { s.FrameTimeout, s.IdleTimeout = 50*time.Millisecond, 200*time.Millisecond })
+	t.Run("says nothing", func(t *testing.T) { r.raw(t).closed() })
+	t.Run("idle", func(t *testing.T) {
+		c := r.raw(t)
+		c.send(opening)
+		c.wants('O')
+		c.closed()
+	})
+	t.Run("a byte at a time", func(t *testing.T) {
+		c := r.raw(t)
+		c.send(envelope)
+		c.wants('O')
+		go func() {
+			for _, b := range encode('L', strings.Repeat("x", 4000)) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		}()
+		c.closed()
+		r.log.has(t, "i/o timeout")
+	})
+	t.Run("doesn't read", func(t *testing.T) {
+		c := r.raw(t)
+		unknown := encode('U', "")
+		c.send(everything)
+		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		for range 1 << 20 {
+			if _, err := c.Write(unknown); err != nil {
+				if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+					return
+				}
+				t.Fatal(err)
+			}
+		}
+		t.Error("the server waits for ever")
+	})
+}
+
+// Stopping ends idle connections at once and lets a message in hand come to its
+// answer.
+func TestDrain(t *testing.T) {
+	r := start(t, func(s *Server) { s.DrainTimeout = time.Minute })
+	idle := r.raw(t)
+	idle.send(opening)
+	idle.wants('O')
+	busy := r.raw(t)
+	busy.send(conversation(envelope, encode('L', fromPayload), encode('N', "")))
+	busy.wants('O')
+	busy.wants('c')
+
+	r.stop()
+	idle.closed()
+	if _, err := net.Dial(r.network, r.address); err == nil {
+		t.Error("still listening")
+	}
+	busy.send(conversation(encode('B', "x\r\n"), encode('E', "")))
+	busy.wants('i')
+	busy.wants('i')
+	busy.wants('a')
+	busy.closed()
+	if err := <-r.stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// A message that never ends doesn't keep the server from stopping.
+func TestDrainDeadline(t *testing.T) {
+	r := start(t, nil)
+	busy := r.raw(t)
+	busy.send(envelope)
+	busy.wants('O')
+	eventually(t, "session", func() bool { return r.sessions(t) == 1 })
+	r.stop()
+	busy.closed()
+	if err := <-r.stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// faultyListener fails a few times before it accepts, and then for good.
+type faultyListener struct {
+	net.Listener
+	faults   atomic.Int32
+	accepted atomic.Bool
+	last     error
+}
+
+func (l *faultyListener) Accept() (net.Conn, error) {
+	if l.faults.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	if l.last != nil && l.accepted.Swap(true) {
+		return nil, l.last
+	}
+	return l.Listener.Accept()
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+func TestAcceptTemporaryError(t *testing.T) {
+	ln := &faultyListener{Listener: listen(t)}
+	ln.faults.Store(3)
+	r := startOn(t, ln, nil)
+	r.session(t, trustedClient).send(hello("bob@example.net")).want(t, mta.ActionAccept)
+	if n := strings.Count(r.log.String(), "accept failed"); n != 3 {
+		t.Errorf("%d lines about failed accepts", n)
+	}
+}
+
+func TestAcceptError(t *testing.T) {
+	ln := &faultyListener{Listener: listen(t), last: errors.New("gone")}
+	r := &rig{network: "unix", address: ln.Addr().String()}
+	s := &Server{Gate: &fakeGate{}, DrainTimeout: time.Millisecond}
+	stopped := make(chan error)
+	go func() { stopped <- s.Serve(t.Context(), ln) }()
+	r.raw(t)
+	if err := <-stopped; err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	r := start(t, nil)
+	s := r.session(t, trustedClient)
+	s.send(hello("bob@example.net"))
+	s.send(hello("hold@example.net"))
+	s.send(hello("hold@example.net"))
+	r.session(t, stranger).send(hello("bob@example.net"))
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "mailgate_milter_messages_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			got[m.GetLabel()[1].GetValue()+" "+m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+		}
+	}
+	// Labels are in alphabetical order: trusted, verdict.
+	if got["pass yes"] != 1 || got["hold yes"] != 2 || got["pass no"] != 1 {
+		t.Errorf("messages %v", got)
+	}
+}
+
+func TestReplyLine(t *testing.T) {
+	tests := []struct {
+		reply gate.Reply
+		want  string
+	}{
+		{gate.Reply{Code: 550, Enhanced: "5.7.26", Text: "no"}, "550 5.7.26 no"},
+		{gate.Reply{Code: 550, Enhanced: "4.7.1", Text: "no"}, "550 5.0.0 no"},
+		{gate.Reply{Code: 451, Enhanced: "", Text: "no"}, "451 4.0.0 no"},
+		{gate.Reply{Code: 250, Enhanced: "2.0.0", Text: "no"}, "451 4.7.1 no"},
+		{gate.Reply{Code: 550, Enhanced: "5.7.1\r\nX", Text: "a\r\nb\x00\t100%"}, "550 5.0.0 a b? 100%%"},
+	}
+	for _, test := range tests {
+		if got := replyLine(&test.reply); got != test.want {
+			t.Errorf("%+v gives %q, want %q", test.reply, got, test.want)
+		}
+	}
+	long := gate.Reply{Code: 550, Enhanced: "5.7.1", Text: strings.Repeat("%", 1000)}
+	if got := replyLine(&long); len(got) > maxReply || len(got) < maxReply-2 || strings.Count(got, "%")%2 != 0 {
+		t.Errorf("reply of %d bytes", len(got))
+	}
+}
