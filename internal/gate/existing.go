@@ -72,7 +72,7 @@ func (g *Gate) startVerification(ctx context.Context, header mail.Header, domain
 		MaxVerifications: maxVerifications,
 	}
 	go func() {
-		results, _ := dkim.VerifyWithOptions(r, options)
+		results := verify(r, options)
 		// The rest of a body nobody reads any more must not block the writer.
 		r.CloseWithError(io.EOF)
 		v.result <- validDomains(results, domains)
@@ -80,6 +80,18 @@ func (g *Gate) startVerification(ctx context.Context, header mail.Header, domain
 	v.Write(header.Bytes())
 	v.Write([]byte("\r\n"))
 	return v
+}
+
+// verify runs the library's verifier. A message that makes it panic has no valid
+// signature, and the process lives on.
+func verify(r io.Reader, options *dkim.VerifyOptions) (results []*dkim.Verification) {
+	defer func() {
+		if recover() != nil {
+			results = nil
+		}
+	}()
+	results, _ = dkim.VerifyWithOptions(r, options)
+	return results
 }
 
 func validDomains(results []*dkim.Verification, wanted []mail.Domain) []mail.Domain {

@@ -1,0 +1,237 @@
+package gate
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/sign"
+)
+
+// dispositions joins what becomes of each recipient: "hold pass".
+func dispositions(o *Outcome) string {
+	var list []string
+	for _, r := range o.Recipients {
+		list = append(list, string(r.Disposition))
+	}
+	return strings.Join(list, " ")
+}
+
+func TestPolicies(t *testing.T) {
+	observe := enforce
+	observe.Observe = true
+	reject := Config{Refused: PolicyReject, Unknown: PolicyDefer, Foreign: PolicyReject}
+	pass := Config{Refused: PolicyPass, Unknown: PolicyPass, Foreign: PolicyPass}
+	foreignHold := enforce
+	foreignHold.Foreign = PolicyHold
+	stranger := strings.ReplaceAll(letter, "example.com", "elsewhere.example")
+
+	tests := []struct {
+		name    string
+		cfg     Config
+		facts   preflight.Facts
+		from    string
+		to      []string
+		message string
+		want    string // dispositions
+		reply   string // beginning of the refusal
+		signed  int
+	}{
+		{"all published", enforce, wellPublished(), "ann@example.com", []string{"b@gmail.com", "c@other.example"}, letter, "pass pass", "", 1},
+		{"nothing published", enforce, unpublished(), "ann@example.com", []string{"b@gmail.com"}, letter, "hold", "", 0},
+		{"one Gmail, one other", enforce, unpublished(), "ann@example.com", []string{"b@gmail.com", "c@other.example"}, letter, "hold pass", "", 1},
+		{"DNS down", enforce, dnsDown(), "ann@example.com", []string{"b@gmail.com"}, letter, "hold", "", 0},
+		{"observe", observe, unpublished(), "ann@example.com", []string{"b@gmail.com"}, letter, "pass", "", 1},
+		{"policy pass", pass, unpublished(), "ann@example.com", []string{"b@gmail.com"}, letter, "pass", "", 1},
+		{"policy reject", reject, unpublished(), "ann@example.com", []string{"b@gmail.com"}, letter, "reject", "550 5.7.26", 0},
+		{"policy reject, mixed", reject, unpublished(), "ann@example.com", []string{"b@gmail.com", "c@other.example"}, letter, "hold pass", "", 1},
+		{"policy reject, bounce", reject, unpublished(), "<>", []string{"b@gmail.com"}, letter, "hold", "", 0},
+		{"policy defer", reject, dnsDown(), "ann@example.com", []string{"b@gmail.com"}, letter, "defer", "451 4.4.3", 0},
+		{"policy defer, bounce", reject, dnsDown(), "<>", []string{"b@gmail.com"}, letter, "defer", "451 4.4.3", 0},
+		{"foreign passes", enforce, unpublished(), "ann@example.com", []string{"b@gmail.com"}, stranger, "pass", "", 0},
+		{"foreign is held", foreignHold, unpublished(), "ann@example.com", []string{"b@gmail.com"}, stranger, "hold", "", 0},
+		{"foreign is rejected", reject, unpublished(), "ann@example.com", []string{"b@gmail.com"}, stranger, "reject", "550 5.7.1", 0},
+		{"foreign bounce is not rejected", reject, unpublished(), "<>", []string{"b@gmail.com"}, stranger, "hold", "", 0},
+		{"two From", enforce, wellPublished(), "ann@example.com", []string{"b@gmail.com"}, "From: x@evil.example\n" + letter, "reject", "550 5.6.0", 0},
+		{"no From", enforce, wellPublished(), "ann@example.com", []string{"b@gmail.com"}, "To: b@gmail.com\n\nHello\n", "reject", "550 5.6.0", 0},
+		{"no From, bounce", enforce, wellPublished(), "<>", []string{"b@gmail.com"}, "To: b@gmail.com\n\nHello\n", "pass", "", 0},
+		{"no From, bounce, foreign held", foreignHold, wellPublished(), "<>", []string{"b@gmail.com"}, "To: b@gmail.com\n\nHello\n", "hold", "", 0},
+		{"no From, observe", observe, wellPublished(), "ann@example.com", []string{"b@gmail.com"}, "To: b@gmail.com\n\nHello\n", "pass", "", 0},
+		{"bare CR", enforce, wellPublished(), "ann@example.com", []string{"b@gmail.com"}, letter + "a\rb\n", "reject", "550 5.6.0", 0},
+		{"bare CR, bounce", enforce, wellPublished(), "<>", []string{"b@gmail.com"}, letter + "a\rb\n", "defer", "451 4.7.1", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := New(tt.cfg, keyring(t, newKey(t)), &fakeChecker{facts: tt.facts}, noTXT)
+			o := run(t, g, envelope(t, tt.from, tt.to...), tt.message)
+			if got := dispositions(o); got != tt.want {
+				t.Errorf("dispositions %q, want %q: %s", got, tt.want, o.Why)
+			}
+			if len(o.Signatures) != tt.signed {
+				t.Errorf("%d signatures, want %d", len(o.Signatures), tt.signed)
+			}
+			if o.Why == "" {
+				t.Error("the outcome doesn't say why")
+			}
+			checkReply(t, o.Refusal, tt.reply)
+		})
+	}
+}
+
+func checkReply(t *testing.T, r *Reply, want string) {
+	t.Helper()
+	if want == "" {
+		if r != nil {
+			t.Errorf("refused: %+v", *r)
+		}
+		return
+	}
+	code, enhanced, _ := strings.Cut(want, " ")
+	if r == nil || r.Code != int(code[0]-'0')*100+int(code[1]-'0')*10+int(code[2]-'0') || r.Enhanced != enhanced {
+		t.Errorf("refusal %+v, want %s", r, want)
+	} else if strings.ContainsAny(r.Text, "\r\n") || r.Text == "" {
+		t.Errorf("text %q is not one line", r.Text)
+	}
+}
+
+func TestUntrustedIsUntouched(t *testing.T) {
+	checker := &fakeChecker{facts: unpublished()}
+	g := New(enforce, keyring(t, newKey(t)), checker, noTXT)
+	header, _ := parse(t, "From: a@example.com\n"+letter)
+	tx := g.Begin(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header, false)
+	if tx.Refusal() != nil || tx.NeedsBody() || tx.MayHold() {
+		t.Fatal("mail of a stranger is not left alone")
+	}
+	if o := tx.Finish(t.Context()); dispositions(o) != "pass" || len(o.Signatures) != 0 {
+		t.Errorf("%s, %d signatures", dispositions(o), len(o.Signatures))
+	}
+	if checker.checks != 0 {
+		t.Error("DNS was asked for a stranger")
+	}
+}
+
+func TestReleasedPassesAndIsSigned(t *testing.T) {
+	g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, noTXT)
+	header, body := parse(t, letter)
+	o := finish(t, g.BeginReleased(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header), body)
+	if dispositions(o) != "pass" || len(o.Signatures) != 1 || o.Refusal != nil {
+		t.Errorf("%s, %d signatures, %+v", dispositions(o), len(o.Signatures), o.Refusal)
+	}
+}
+
+// A message that can't be signed never leaves unsigned.
+func TestFailingKeyDefers(t *testing.T) {
+	good, bad := newKey(t), newKey(t)
+	bad.Selector = "bad"
+	bad.Signer = broken{bad.Signer}
+	g := New(enforce, keyring(t, good, bad), &fakeChecker{facts: wellPublished()}, noTXT)
+	o := run(t, g, envelope(t, "ann@example.com", "b@gmail.com"), letter)
+	checkReply(t, o.Refusal, "451 4.7.1")
+	if len(o.Signatures) != 0 || dispositions(o) != "defer" {
+		t.Errorf("%d signatures, %s", len(o.Signatures), dispositions(o))
+	}
+}
+
+func TestEveryKeySigns(t *testing.T) {
+	second := newKey(t)
+	second.Selector = "second"
+	g := New(enforce, keyring(t, newKey(t), second), &fakeChecker{facts: wellPublished()}, noTXT)
+	o := run(t, g, envelope(t, "ann@example.com", "b@gmail.com"), letter)
+	if len(o.Signatures) != 2 {
+		t.Fatalf("%d signatures", len(o.Signatures))
+	}
+	for i, selector := range []string{"s=mail;", "s=second;"} {
+		if !strings.Contains(o.Signatures[i].Value(), selector) {
+			t.Errorf("signature %d lacks %s: %s", i, selector, o.Signatures[i].Value())
+		}
+	}
+}
+
+// signedLetter carries a signature that somebody else made for the domain.
+func signedLetter(t *testing.T, key sign.Key, message string) string {
+	t.Helper()
+	header, body := parse(t, message)
+	s, err := sign.NewStream([]sign.Key{key}, header, sign.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	fields, err := s.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(fields[0].Raw), "\r\n", "\n") + message
+}
+
+func TestSignatureAlreadyThereCounts(t *testing.T) {
+	theirs := newKey(t)
+	theirs.Selector = "crm"
+	txt := func(_ context.Context, name string) ([]string, error) {
+		if name == "crm._domainkey.example.com" {
+			return []string{theirs.Record()}, nil
+		}
+		return noTXT(context.Background(), name)
+	}
+	signed := signedLetter(t, theirs, letter)
+	tests := []struct {
+		name, message string
+		txt           LookupTXT
+		want          string
+	}{
+		{"valid", signed, txt, "pass"},
+		{"body changed", signed + "More\n", txt, "hold"},
+		{"not published", signed, noTXT, "hold"},
+		{"other domain", strings.ReplaceAll(signed, "d=example.com", "d=elsewhere.example"), txt, "hold"},
+		{"garbage", "DKIM-Signature: d=example.com\n" + letter, txt, "hold"},
+		{"lookup panics", signed, func(context.Context, string) ([]string, error) { panic("x") }, "hold"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, tt.txt)
+			header, body := parse(t, tt.message)
+			tx := g.Begin(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header, true)
+			if !tx.MayHold() {
+				t.Error("the door wouldn't keep a copy")
+			}
+			o := finish(t, tx, body)
+			if dispositions(o) != tt.want {
+				t.Errorf("%s, want %s: %s", dispositions(o), tt.want, o.Why)
+			}
+		})
+	}
+}
+
+func TestCancelIsHarmless(t *testing.T) {
+	theirs := newKey(t)
+	g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, noTXT)
+	header, _ := parse(t, signedLetter(t, theirs, letter))
+	tx := g.Begin(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header, true)
+	_, _ = tx.Write([]byte("Hel"))
+	tx.Cancel()
+	tx.Cancel()
+}
+
+func TestJudgeAfreshAsksAgain(t *testing.T) {
+	checker := &fakeChecker{facts: unpublished()}
+	g := New(enforce, keyring(t, newKey(t)), checker, noTXT)
+	to := []mail.Address{path(t, "b@gmail.com"), path(t, "c@other.example")}
+	v := g.JudgeAfresh(t.Context(), "example.com", path(t, "ann@example.com"), to)
+	if checker.afresh != 1 || v.Recipients[0].Disposition != Hold || v.Recipients[1].Disposition != Pass {
+		t.Errorf("afresh %d, %+v", checker.afresh, v.Recipients)
+	}
+	if v.Recipients[0].Cause != CauseRefused || v.Recipients[0].Prediction.Rule == "" {
+		t.Errorf("no reason given: %+v", v.Recipients[0])
+	}
+}
+
+func TestWaitingIsToldFromRefused(t *testing.T) {
+	g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: dnsDown()}, noTXT)
+	v := g.Judge(t.Context(), "example.com", path(t, "ann@example.com"), []mail.Address{path(t, "b@gmail.com")})
+	if v.Recipients[0].Cause != CauseWaiting {
+		t.Errorf("cause %q", v.Recipients[0].Cause)
+	}
+}
