@@ -37,7 +37,7 @@ func TestParsePathRefuses(t *testing.T) {
 		"<", ">", "<ann@example.com", "ann@example.com>", "<<ann@example.com>>", "ann", "<ann>", "@example.com",
 		"<ann@>", "ann@", "<@a.example:ann@example.com>", "<@a.example,@b.example:ann@example.com>",
 		"ann@example.com@evil.example", "ann public@example.com", " ann@example.com", "<ann@example.com> ",
-		"<ann@example.com> SIZE=1", `"ann@example.com`, `"ann\`, `"ann"b@example.com`, `""@example.com`, `"ann"`,
+		"<ann@example.com> SIZE=1", `"ann@example.com`, `"ann\`, `"ann"b@example.com`, `""@example.com`, `"ann"b.example`, "postmaster@", "<postmaster@>", `"ann"`,
 		"ann@[192.0.2.1]", "ann@[IPv6:2001:db8::1]", "ann@192.0.2.1", "ann@exa mple.com", "ann@example..com",
 		"ann\r\n@example.com", "\"ann\r\nRCPT TO:<b@example.com>\"@example.com", "\"a\x00b\"@example.com", "\"a\tb\"@example.com",
 		"a\x7f@example.com", "a\x80@example.com", "a\u0085@example.com", "a\u2028b@example.com", "a\u202eb@example.com",
