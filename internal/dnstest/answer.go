@@ -116,7 +116,7 @@ func (l *lookup) run(name string, qtype uint16) {
 		name = next
 	}
 	if l.recursive { // a loop, or too long a chain
-		l.msg.Rcode = dns.RcodeServerFailure
+		l.msg.Answer, l.msg.Rcode = nil, dns.RcodeServerFailure
 	}
 }
 

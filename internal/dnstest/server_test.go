@@ -139,9 +139,6 @@ func TestRecursive(t *testing.T) {
 		{"ns.example.net", dns.TypeA, "NOERROR ra ad =0 ns.example.net A 127.0.0.1"},
 	} {
 		m := ask(t, front, "udp", c.name, c.qtype, true)
-		if m.Rcode == dns.RcodeServerFailure {
-			m.Answer = nil
-		}
 		if got := sketch(m); got != c.want {
 			t.Errorf("%s %s:\n got %s\nwant %s", c.name, dns.TypeToString[c.qtype], got, c.want)
 		}

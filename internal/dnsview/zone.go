@@ -84,11 +84,13 @@ func (r *Resolver) findCut(ctx context.Context, name string) Zone {
 	for range maxClimb {
 		m, observations := r.askResolvers(ctx, question{at, dns.TypeSOA})
 		all = append(all, observations...)
-		if m == nil {
+		if m == nil && !r.brokenAlias(ctx, at, observations) {
 			break
 		}
-		if apex, ttl, ok := apexFrom(m, at); ok {
-			return Zone{Apex: apex, Status: Found, Expires: r.zoneExpiry(ttl), Observations: all}
+		if m != nil {
+			if apex, ttl, ok := apexFrom(m, at); ok {
+				return Zone{Apex: apex, Status: Found, Expires: r.zoneExpiry(ttl), Observations: all}
+			}
 		}
 		if at == "." {
 			break
@@ -96,6 +98,17 @@ func (r *Resolver) findCut(ctx context.Context, name string) Zone {
 		at = parent(at)
 	}
 	return r.unknownZone(name, all, nil)
+}
+
+// brokenAlias reports whether resolvers fail for name only because it is an
+// alias that leads nowhere, as a loop does.
+func (r *Resolver) brokenAlias(ctx context.Context, name string, seen []Observation) bool {
+	failed := func(o Observation) bool { return o.Rcode != "" }
+	if !slices.ContainsFunc(seen, failed) {
+		return false
+	}
+	m, _ := r.askResolvers(ctx, question{name, dns.TypeCNAME})
+	return m != nil && read(m, question{name, dns.TypeCNAME}).status == Found
 }
 
 // zoneExpiry gives structure a longer life than records have: a negative TTL
