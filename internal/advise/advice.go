@@ -10,7 +10,7 @@ import (
 // For returns what to publish and do, so that what the report found wrong or
 // missing is mended. What DNS gave no answer about is left alone.
 func For(report *preflight.Report, want Want) Advice {
-	a := adviser{report: report, want: want}
+	a := adviser{report: report, want: want, advice: Advice{Records: []Record{}, Steps: []Step{}}}
 	a.dkim()
 	a.spf()
 	a.dmarc()

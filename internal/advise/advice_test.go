@@ -123,6 +123,21 @@ func TestNothingWrongIsNothingToDo(t *testing.T) {
 	}
 }
 
+// A record that isn't known whole is never replaced.
+func TestClippedRecordIsLeftAlone(t *testing.T) {
+	report := readReport(t, "muddle")
+	for i := range report.Findings {
+		for _, o := range report.Findings[i].Evidence {
+			for j := range o.Records {
+				o.Records[j] += "… (600 characters)"
+			}
+		}
+	}
+	for _, r := range For(report, Want{}).Records {
+		t.Errorf("%s record %s", r.Check, r.Value)
+	}
+}
+
 // A zone file's line means to a name server what the record says.
 func TestZoneFileLines(t *testing.T) {
 	for _, value := range []string{

@@ -10,8 +10,8 @@ import (
 
 // hosts publishes the addresses of the HELO name where it has none.
 func (a *adviser) hosts() {
-	f, ok := a.report.Find("helo-unresolvable")
-	if !ok || f.Status == preflight.Unknown || a.report.Helo == "" {
+	troubles := a.troubles(func(f preflight.Finding) bool { return f.Code == "helo-unresolvable" })
+	if len(troubles) == 0 || a.report.Helo == "" {
 		return
 	}
 	for _, address := range a.report.Egress {
@@ -21,7 +21,7 @@ func (a *adviser) hosts() {
 			kind = "AAAA"
 		}
 		a.publish(Record{
-			Check: f.Check, Codes: []string{f.Code}, Type: kind,
+			Check: preflight.Host, Codes: codes(troubles), Type: kind,
 			Name: string(a.report.Helo), Value: address.WithZone("").String(),
 		})
 	}

@@ -23,7 +23,7 @@ type Step struct {
 	Text  string          `json:"text"`
 }
 
-// Advice is what to do about a report.
+// Advice is what to do about a report. Its lists are empty, not nil, for JSON.
 type Advice struct {
 	Records []Record `json:"records"`
 	Steps   []Step   `json:"steps"`
