@@ -45,7 +45,7 @@ func (q *inquiry) checkKey(ctx context.Context, key Key) keyCheck {
 
 // checkPublished judges records that are there.
 func (q *inquiry) checkPublished(ctx context.Context, key Key, a dnsview.Answer) keyCheck {
-	isOurs := func(records []string) bool { return judgeKey(key, textRecords(records)).valid }
+	isOurs := func(texts []string) bool { return len(texts) > 0 && judgeKey(key, textRecords(texts)).valid }
 	c := takeCensus(a, isOurs)
 	if f, disagree := c.disagreement(DKIM, a); disagree {
 		return keyCheck{findings: []Finding{f}, valid: No}

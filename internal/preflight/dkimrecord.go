@@ -29,7 +29,8 @@ func (v *keyVerdict) warn(code, record, format string, args ...any) {
 	})
 }
 
-// judgeKey compares the TXT records at a selector's name with the key.
+// judgeKey compares the TXT records at a selector's name, at least one, with the
+// key.
 func judgeKey(key Key, records []dnsview.Record) keyVerdict {
 	var keys []dnsview.Record
 	for _, r := range records {

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -76,22 +77,12 @@ func evidence(answers ...dnsview.Answer) []dnsview.Observation {
 	return all
 }
 
-// shortKey returns a record with a long p= cut: "p=MIIBIjANBg… (392 characters)".
+// longKey matches what can only be a key.
+var longKey = regexp.MustCompile(`[A-Za-z0-9+/]{60,}=*`)
+
+// shortKey returns a record with its key cut: "v=DKIM1; k=rsa; p=MIIBIjANBgkq…".
 func shortKey(record string) string {
-	const keep = 12
-	at := strings.Index(record, "p=")
-	if at < 0 || strings.HasPrefix(strings.ToLower(record), "v=dmarc1") || isSPF(record) {
-		return clip(record, 512)
-	}
-	value, rest, found := strings.Cut(record[at+2:], ";")
-	if len(value) <= 2*keep {
-		return clip(record, 512)
-	}
-	short := record[:at+2] + clip(value, keep)
-	if found && trimFWS(rest) != "" {
-		short += ";" + clip(rest, 100)
-	}
-	return short
+	return clip(longKey.ReplaceAllStringFunc(record, func(key string) string { return clip(key, 12) }), 512)
 }
 
 // unreachable is the finding for a question DNS gave no answer to.

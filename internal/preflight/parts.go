@@ -14,9 +14,10 @@ import (
 
 // part is one of the checks that run side by side.
 type part struct {
-	check Check
-	name  string // the DNS name it is about
-	run   func(context.Context) outcome
+	check    Check
+	name     string // the DNS name it is about
+	selector string // of a key's check
+	run      func(context.Context) outcome
 }
 
 // outcome is what a part found: findings, and how to note them in the facts.
@@ -104,20 +105,18 @@ func gather(ctx context.Context, parts []part) []*outcome {
 
 // late is the finding of a part that did not come in time.
 func (p part) late() Finding {
-	return Finding{
-		Check: p.check, Code: "dns-unreachable", Status: Unknown, Name: p.name,
-		Text: "DNS gave no answer about " + p.name + " in time.",
-	}
+	return p.unknown("dns-unreachable", "DNS gave no answer about "+p.name+" in time.")
+}
+
+func (p part) unknown(code, text string) Finding {
+	return Finding{Check: p.check, Code: code, Status: Unknown, Name: p.name, Selector: p.selector, Text: text}
 }
 
 // guarded turns a panic into an unknown.
 func (p part) guarded(ctx context.Context) (o outcome) {
 	defer func() {
 		if failure := recover(); failure != nil {
-			o = outcome{findings: []Finding{{
-				Check: p.check, Code: "check-failed", Status: Unknown, Name: p.name,
-				Text: fmt.Sprintf("The check of %s broke off: %v.", p.name, failure),
-			}}}
+			o = outcome{findings: []Finding{p.unknown("check-failed", fmt.Sprintf("The check of %s broke off: %v.", p.name, failure))}}
 		}
 	}()
 	return p.run(ctx)
@@ -136,7 +135,7 @@ func (q *inquiry) parts() []part {
 		parts = append(parts, q.ptrPart(i, address))
 	}
 	if q.id.Helo != "" {
-		parts = append(parts, part{Host, string(q.id.Helo), func(ctx context.Context) outcome {
+		parts = append(parts, part{Host, string(q.id.Helo), "", func(ctx context.Context) outcome {
 			return outcome{findings: []Finding{q.checkHelo(ctx)}}
 		}})
 	}
@@ -147,7 +146,7 @@ func (q *inquiry) parts() []part {
 }
 
 func (q *inquiry) keyPart(i int, k Key) part {
-	return part{DKIM, k.name(), func(ctx context.Context) outcome {
+	return part{DKIM, k.name(), k.Selector, func(ctx context.Context) outcome {
 		c := q.checkKey(ctx, k)
 		return outcome{c.findings, func(r *Report) {
 			r.Facts.DKIM[i].Valid, r.Facts.DKIM[i].Testing = c.valid, c.testing
@@ -157,7 +156,7 @@ func (q *inquiry) keyPart(i int, k Key) part {
 
 func (q *inquiry) spfPart() part {
 	domain := string(q.id.spfDomain())
-	return part{SPF, domain, func(ctx context.Context) outcome {
+	return part{SPF, domain, "", func(ctx context.Context) outcome {
 		if domain == "" {
 			return outcome{findings: []Finding{{
 				Check: SPF, Code: "helo-not-set", Status: Unknown,
@@ -170,7 +169,7 @@ func (q *inquiry) spfPart() part {
 }
 
 func (q *inquiry) dmarcPart() part {
-	return part{DMARC, "_dmarc." + string(q.id.From), func(ctx context.Context) outcome {
+	return part{DMARC, "_dmarc." + string(q.id.From), "", func(ctx context.Context) outcome {
 		c := q.checkDMARC(ctx)
 		return outcome{c.findings, func(r *Report) {
 			r.Facts.DMARC, r.Facts.SPF.Aligned = c.fact, c.spf
@@ -182,7 +181,7 @@ func (q *inquiry) dmarcPart() part {
 }
 
 func (q *inquiry) zonePart() part {
-	return part{DNS, string(q.id.From), func(ctx context.Context) outcome {
+	return part{DNS, string(q.id.From), "", func(ctx context.Context) outcome {
 		zone := q.dns.ZoneOf(ctx, string(q.id.From))
 		if zone.Status == dnsview.Found {
 			q.note(zone.Expires)
@@ -192,7 +191,7 @@ func (q *inquiry) zonePart() part {
 }
 
 func (q *inquiry) soaPart(domain mail.Domain) part {
-	return part{SOA, string(domain), func(ctx context.Context) outcome {
+	return part{SOA, string(domain), "", func(ctx context.Context) outcome {
 		f, exists := q.checkSOA(ctx, domain)
 		return outcome{[]Finding{f}, func(r *Report) {
 			if domain == r.From {
@@ -206,7 +205,7 @@ func (q *inquiry) soaPart(domain mail.Domain) part {
 }
 
 func (q *inquiry) ptrPart(i int, address netip.Addr) part {
-	return part{PTR, address.String(), func(ctx context.Context) outcome {
+	return part{PTR, address.String(), "", func(ctx context.Context) outcome {
 		f, confirmed := q.checkPTR(ctx, address)
 		return outcome{[]Finding{f}, func(r *Report) { r.Facts.PTR[i].Confirmed = confirmed }}
 	}}
