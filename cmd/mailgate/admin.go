@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mailgate/internal/spool"
 	"mailgate/internal/web"
 )
 
@@ -104,7 +103,7 @@ func (a *app) statusCommand() *cobra.Command {
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "mailgate %s, %s, up %s, signing for %s\n%s held, %d of them waiting for DNS\n",
 				s.Version, s.Mode, age(time.Since(s.Started)), count(len(s.Domains), "domain", "domains"),
-				count(s.Recipients[spool.Held], "recipient", "recipients"), s.Held[spool.Waiting])
+				count(s.Counts.Held, "recipient", "recipients"), s.Counts.Waiting)
 			return nil
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"mailgate/internal/demo"
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
 	"mailgate/internal/tlspolicy"
 	"mailgate/internal/web"
 )
@@ -78,8 +79,8 @@ func startForDemo(ctx context.Context, configFile string, w wiring) (demo.Gatewa
 	}
 }
 
-func (d *demoGateway) Held(ctx context.Context) (web.Page, error) {
-	var page web.Page
+func (d *demoGateway) Held(ctx context.Context) (quarantine.Page, error) {
+	var page quarantine.Page
 	err := d.get(ctx, "/v1/quarantine", nil, &page)
 	return page, err
 }

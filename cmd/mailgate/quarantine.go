@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/quarantine"
 	"mailgate/internal/spool"
 	"mailgate/internal/web"
 )
@@ -77,7 +78,7 @@ func (a *app) list(cmd *cobra.Command, query url.Values) error {
 	if err != nil {
 		return err
 	}
-	var page web.Page
+	var page quarantine.Page
 	if err := c.get(cmd.Context(), "/v1/quarantine", query, &page); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (a *app) list(cmd *cobra.Command, query url.Values) error {
 	return nil
 }
 
-func printPage(out io.Writer, page web.Page, at time.Time) {
+func printPage(out io.Writer, page quarantine.Page, at time.Time) {
 	if len(page.Messages) > 0 {
 		t := table(out)
 		fmt.Fprint(t, "ID\tHELD\tFROM\tTO\tFINDING\tNOW\n")
@@ -101,12 +102,12 @@ func printPage(out io.Writer, page web.Page, at time.Time) {
 	if page.Next != "" {
 		fmt.Fprintf(out, "more: --after %s\n", page.Next)
 	}
-	held, waiting := page.Held[spool.Refused]+page.Held[spool.Foreign], page.Held[spool.Waiting]
-	fmt.Fprintf(out, "%s held, %d waiting for DNS\n", count(held, "recipient", "recipients"), waiting)
+	c := page.Counts
+	fmt.Fprintf(out, "%s held, %d waiting for DNS\n", count(c.Held-c.Waiting, "recipient", "recipients"), c.Waiting)
 }
 
 // summaryTo is the domain of the first recipient, and how many more there are.
-func summaryTo(recipients []web.Recipient) string {
+func summaryTo(recipients []quarantine.Recipient) string {
 	if len(recipients) == 0 {
 		return ""
 	}
@@ -117,7 +118,7 @@ func summaryTo(recipients []web.Recipient) string {
 	return to
 }
 
-func summaryFinding(recipients []web.Recipient) string {
+func summaryFinding(recipients []quarantine.Recipient) string {
 	for _, r := range recipients {
 		if len(r.Codes) > 0 {
 			return r.Codes[0]
@@ -129,7 +130,7 @@ func summaryFinding(recipients []web.Recipient) string {
 	return ""
 }
 
-func nowWord(m web.Message) string {
+func nowWord(m quarantine.Message) string {
 	switch m.Now {
 	case "pass":
 		return "would pass ✓"
@@ -201,7 +202,7 @@ What would still be refused stays held (exit code 1); --anyway sends it all the 
 		Example: `  mailgate quarantine release q7f3a --reason "record published"`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var released web.Released
+			var released quarantine.Released
 			if err := a.review(cmd, args[0], "release", review, &released); err != nil {
 				return err
 			}

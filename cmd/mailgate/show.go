@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
 	"mailgate/internal/web"
 )
 
@@ -32,7 +33,7 @@ func printDetail(out io.Writer, d web.Detail) {
 	fmt.Fprintf(out, "\nNext: mailgate quarantine release %[1]s --reason …   or: discard %[1]s --reason …\n", d.ID)
 }
 
-func printRecipient(out io.Writer, r web.Recipient) {
+func printRecipient(out io.Writer, r quarantine.Recipient) {
 	fmt.Fprintf(out, "To       %s   %s", plain(r.Address, 0), r.State)
 	if r.Reason != "" {
 		fmt.Fprintf(out, " (%s)", r.Reason)
@@ -73,7 +74,7 @@ func printPublish(out io.Writer, x web.Publish) {
 	}
 }
 
-func printLog(out io.Writer, log []web.Entry) {
+func printLog(out io.Writer, log []quarantine.Entry) {
 	if len(log) == 0 {
 		return
 	}

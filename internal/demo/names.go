@@ -3,7 +3,8 @@ package demo
 import (
 	"errors"
 	"fmt"
-	"net"
+
+	"blitiri.com.ar/go/spf"
 
 	"mailgate/internal/dnstest"
 	"mailgate/internal/mail"
@@ -33,7 +34,7 @@ func startDNS() (*names, error) {
 func (n *names) port() int { return n.recursive.Port() }
 
 // resolver is what the receivers ask: independent of mailgate's own view of DNS.
-func (n *names) resolver() *net.Resolver { return n.recursive.Resolver() }
+func (n *names) resolver() spf.DNSResolver { return n.recursive.Resolver() }
 
 func (n *names) Close() error {
 	var errs []error

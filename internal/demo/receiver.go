@@ -46,7 +46,7 @@ const (
 type receiver struct {
 	host      string
 	behaviour behaviour
-	resolver  *net.Resolver
+	resolver  spf.DNSResolver
 	server    *smtp.Server
 	listeners []net.Listener
 
@@ -55,7 +55,7 @@ type receiver struct {
 	arrived  chan struct{}
 }
 
-func startReceiver(host string, resolver *net.Resolver, b behaviour) (*receiver, error) {
+func startReceiver(host string, resolver spf.DNSResolver, b behaviour) (*receiver, error) {
 	r := &receiver{host: host, behaviour: b, resolver: resolver, arrived: make(chan struct{}, 1)}
 	r.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		return &receiverSession{receiver: r, conn: c}, nil
@@ -192,7 +192,7 @@ func (s *receiverSession) Data(body io.Reader) error {
 	return nil
 }
 
-func verify(ctx context.Context, resolver *net.Resolver, message []byte) string {
+func verify(ctx context.Context, resolver spf.DNSResolver, message []byte) string {
 	results, err := dkim.VerifyWithOptions(bytes.NewReader(message), &dkim.VerifyOptions{
 		LookupTXT: func(name string) ([]string, error) { return resolver.LookupTXT(ctx, name) },
 	})

@@ -20,16 +20,10 @@ var ErrWouldBeRefused = errors.New("would still be refused")
 // Request is a reviewer's wish to move one message.
 type Request struct {
 	ID     string
-	To     []mail.Address // empty: every held recipient
+	To     []string // recipients; empty: every held one
 	Actor  string
 	Reason string
 	Anyway bool // release although it would be refused
-}
-
-// Released tells what became of a release.
-type Released struct {
-	ID       string
-	Handover []spool.Handover
 }
 
 // Release checks a held message again and sends it: signed afresh, by the way it
@@ -64,19 +58,23 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 	if err != nil {
 		return nil, nil, fmt.Errorf("find %s: %w", r.ID, err)
 	}
+	to, err := parsePaths(r.To)
+	if err != nil {
+		return nil, nil, err
+	}
 	held := addresses(m.In(spool.Held))
-	if len(r.To) == 0 {
+	if len(to) == 0 {
 		if len(held) == 0 {
 			return nil, nil, fmt.Errorf("%s: %w: no recipient is held any more", m.ID, spool.ErrConflict)
 		}
 		return m, held, nil
 	}
-	for _, want := range r.To {
+	for _, want := range to {
 		if !slices.Contains(held, want) {
 			return nil, nil, fmt.Errorf("%s: %w: <%s> is not held", m.ID, spool.ErrConflict, want)
 		}
 	}
-	return m, r.To, nil
+	return m, to, nil
 }
 
 // send moves the recipients to queued, hands the message over, and records how
@@ -135,7 +133,7 @@ func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, r Reques
 		}
 		q.o.Logger.Info("released", "id", m.ID, "from", m.Envelope.From.String(), "to", joinAddresses(to), "actor", r.Actor, "reply", answer)
 	}
-	return &Released{ID: m.ID, Handover: results}, errors.Join(failures...)
+	return viewReleased(m.ID, results), errors.Join(failures...)
 }
 
 // putBack holds recipients again whose release failed.

@@ -9,49 +9,74 @@ import (
 	"mailgate/internal/spool"
 )
 
-// Item is one message in a list, with what would become of it now.
-type Item struct {
-	Message *spool.Message
-	Now     gate.Verdict // on its held recipients; empty when none is held
+// Errors a caller may decide on.
+var (
+	ErrNotFound = spool.ErrNotFound
+	ErrConflict = spool.ErrConflict // somebody else moved it first
+	ErrStopped  = spool.ErrStopped
+)
+
+// item is one message, with what would become now of its held recipients.
+type item struct {
+	message *spool.Message
+	now     gate.Verdict
 }
 
-// List returns messages with the verdict now, from memory where it may be.
-func (q *Quarantine) List(ctx context.Context, f spool.Filter) ([]Item, error) {
-	messages, err := q.store.List(ctx, f)
+// List returns a page of messages with the verdict now, from memory where it may
+// be.
+func (q *Quarantine) List(ctx context.Context, query Query) (*Page, error) {
+	filter, err := query.filter()
 	if err != nil {
-		return nil, fmt.Errorf("list held mail: %w", err)
+		return nil, err
 	}
-	items := make([]Item, len(messages))
+	messages, err := q.store.List(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list messages: %w", err)
+	}
+	page := &Page{Messages: make([]Message, len(messages))}
 	for i, m := range messages {
-		items[i] = q.item(ctx, m)
+		page.Messages[i] = viewMessage(q.item(ctx, m))
 	}
-	return items, nil
+	if len(messages) == filter.Limit {
+		page.Next = messages[len(messages)-1].ID
+	}
+	page.Counts, err = q.Counts(ctx)
+	return page, err
 }
 
-// Show returns one message, the verdict now, and its review log.
-func (q *Quarantine) Show(ctx context.Context, id string) (Item, []spool.LogEntry, error) {
+// Show returns one message with the verdict now and its review log.
+func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 	m, err := q.store.Get(ctx, id)
 	if err != nil {
-		return Item{}, nil, fmt.Errorf("find %s: %w", id, err)
+		return nil, fmt.Errorf("find %s: %w", id, err)
 	}
-	log, err := q.store.Log(ctx, spool.LogFilter{ID: id})
+	log, err := q.store.Log(ctx, spool.LogFilter{ID: id, OldestFirst: true})
 	if err != nil {
-		return Item{}, nil, fmt.Errorf("read the review log of %s: %w", id, err)
+		return nil, fmt.Errorf("read the review log of %s: %w", id, err)
 	}
-	return q.item(ctx, m), log, nil
+	it := q.item(ctx, m)
+	detail := &Detail{Message: viewMessage(it), Then: m.Evidence, Report: it.now.Report, Log: make([]Entry, len(log))}
+	for i, e := range log {
+		detail.Log[i] = viewEntry(e)
+	}
+	return detail, nil
 }
 
-func (q *Quarantine) item(ctx context.Context, m *spool.Message) Item {
-	item := Item{Message: m}
-	if held := addresses(m.In(spool.Held)); len(held) > 0 {
-		item.Now = q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, held)
+func (q *Quarantine) item(ctx context.Context, m *spool.Message) item {
+	it := item{message: m}
+	if held := m.In(spool.Held); len(held) > 0 {
+		it.now = q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, addresses(held))
 	}
-	return item
+	return it
 }
 
 // Raw opens the original bytes of a message.
 func (q *Quarantine) Raw(ctx context.Context, id string) (io.ReadCloser, error) {
-	return q.store.Open(ctx, id)
+	content, err := q.store.Open(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", id, err)
+	}
+	return content, nil
 }
 
 // Discard throws away what is held of a message. Nobody is told.
@@ -68,5 +93,16 @@ func (q *Quarantine) Discard(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Counts returns how many recipients are in each state.
-func (q *Quarantine) Counts(ctx context.Context) (spool.Counts, error) { return q.store.Count(ctx) }
+// Counts returns how many recipients are in each state, and what the held ones
+// wait for.
+func (q *Quarantine) Counts(ctx context.Context) (Counts, error) {
+	c, err := q.store.Count(ctx)
+	if err != nil {
+		return Counts{}, fmt.Errorf("count recipients: %w", err)
+	}
+	return Counts{
+		Held: c.States[spool.Held], Queued: c.States[spool.Queued], Delivered: c.States[spool.Delivered],
+		Bounced: c.States[spool.Bounced], Discarded: c.States[spool.Discarded],
+		Refused: c.Held[spool.Refused], Waiting: c.Held[spool.Waiting], Foreign: c.Held[spool.Foreign],
+	}, nil
+}

@@ -58,7 +58,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := a.o.Status()
-	s.Recipients, s.Held = counts.States, counts.Held
+	s.Counts = counts
 	reply(w, s)
 }
 

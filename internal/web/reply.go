@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"mailgate/internal/quarantine"
-	"mailgate/internal/spool"
 )
 
 const maxRequest = 1 << 20
@@ -32,13 +31,15 @@ type Problem struct {
 func (a *API) fail(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	switch {
-	case errors.Is(err, spool.ErrNotFound):
+	case errors.Is(err, quarantine.ErrQuery):
+		status = http.StatusBadRequest
+	case errors.Is(err, quarantine.ErrNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, spool.ErrConflict):
+	case errors.Is(err, quarantine.ErrConflict):
 		status = http.StatusConflict
 	case errors.Is(err, quarantine.ErrWouldBeRefused):
 		status = http.StatusPreconditionFailed
-	case errors.Is(err, spool.ErrStopped), errors.Is(err, spool.ErrFull):
+	case errors.Is(err, quarantine.ErrStopped):
 		status = http.StatusServiceUnavailable
 	}
 	replyError(w, status, err)

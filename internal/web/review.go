@@ -1,114 +1,63 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
-	"mailgate/internal/mail"
 	"mailgate/internal/quarantine"
-	"mailgate/internal/spool"
 )
 
-const maxPage = 1000
-
 func (a *API) list(w http.ResponseWriter, r *http.Request) {
-	filter, err := parseFilter(r)
+	query, err := parseQuery(r)
 	if err != nil {
 		replyError(w, http.StatusBadRequest, err)
 		return
 	}
-	items, err := a.o.Quarantine.List(r.Context(), filter)
+	page, err := a.o.Quarantine.List(r.Context(), query)
 	if err != nil {
 		a.fail(w, err)
 		return
-	}
-	counts, err := a.o.Quarantine.Counts(r.Context())
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	page := Page{Messages: make([]Message, len(items)), Held: counts.Held, Recipients: counts.States}
-	for i, item := range items {
-		page.Messages[i] = viewMessage(item)
-	}
-	if len(items) == filter.Limit {
-		page.Next = items[len(items)-1].Message.ID
 	}
 	reply(w, page)
 }
 
-// parseFilter reads the query: state (repeatable; held if absent, "all" for
-// every), reason, domain, sender, recipient, code, provider, text, since
-// (RFC 3339), oldest, limit, after.
-func parseFilter(r *http.Request) (spool.Filter, error) {
-	q := r.URL.Query()
-	f := spool.Filter{
-		Reason:    spool.Reason(q.Get("reason")),
-		Sender:    q.Get("sender"),
-		Recipient: q.Get("recipient"),
-		Code:      q.Get("code"),
-		Provider:  q.Get("provider"),
-		Text:      q.Get("text"),
-		After:     q.Get("after"),
-		Limit:     100,
+// parseQuery reads state (repeatable), reason, domain, sender, recipient, code,
+// provider, text, since (RFC 3339), oldest (true), limit and after; see
+// quarantine.Query.
+func parseQuery(r *http.Request) (quarantine.Query, error) {
+	v := r.URL.Query()
+	q := quarantine.Query{
+		States: v["state"], Reason: v.Get("reason"), Domain: v.Get("domain"), Sender: v.Get("sender"),
+		Recipient: v.Get("recipient"), Code: v.Get("code"), Provider: v.Get("provider"), Text: v.Get("text"),
+		OldestFirst: v.Get("oldest") == "true", After: v.Get("after"),
 	}
-	f.OldestFirst = q.Get("oldest") == "true"
 	var err error
-	if f.States, err = parseStates(q["state"]); err != nil {
-		return f, err
-	}
-	if d := q.Get("domain"); d != "" {
-		if f.Domain, err = mail.ParseDomain(d); err != nil {
-			return f, fmt.Errorf("domain: %w", err)
+	if s := v.Get("since"); s != "" {
+		if q.Since, err = time.Parse(time.RFC3339, s); err != nil {
+			return q, fmt.Errorf("since: %w", err)
 		}
 	}
-	if s := q.Get("since"); s != "" {
-		if f.Since, err = time.Parse(time.RFC3339, s); err != nil {
-			return f, fmt.Errorf("since: %w", err)
+	if s := v.Get("limit"); s != "" {
+		if q.Limit, err = strconv.Atoi(s); err != nil || q.Limit < 1 {
+			return q, fmt.Errorf("limit: %q is not a number from 1 to %d", s, quarantine.MaxPage)
 		}
 	}
-	if l := q.Get("limit"); l != "" {
-		if f.Limit, err = strconv.Atoi(l); err != nil || f.Limit < 1 || f.Limit > maxPage {
-			return f, fmt.Errorf("limit: %q is not a number from 1 to %d", l, maxPage)
-		}
-	}
-	return f, nil
-}
-
-func parseStates(names []string) ([]spool.State, error) {
-	if len(names) == 0 {
-		return []spool.State{spool.Held}, nil
-	}
-	var states []spool.State
-	for _, name := range names {
-		switch s := spool.State(name); s {
-		case spool.Held, spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded:
-			states = append(states, s)
-		case "all":
-			return nil, nil
-		default:
-			return nil, fmt.Errorf("state: %q is none of held, queued, delivered, bounced, discarded, all", name)
-		}
-	}
-	return states, nil
+	return q, nil
 }
 
 func (a *API) show(w http.ResponseWriter, r *http.Request) {
-	item, log, err := a.o.Quarantine.Show(r.Context(), r.PathValue("id"))
+	found, err := a.o.Quarantine.Show(r.Context(), r.PathValue("id"))
 	if err != nil {
 		a.fail(w, err)
 		return
 	}
-	detail := Detail{Message: viewMessage(item), Then: item.Message.Evidence, Log: make([]Entry, len(log))}
-	for i, e := range log {
-		detail.Log[i] = viewEntry(e)
-	}
-	if item.Now.Report != nil {
-		detail.Report = item.Now.Report
-		detail.Publish = a.o.Publish(r.Context(), item.Now.Report)
+	detail := Detail{Detail: *found}
+	if found.Report != nil {
+		detail.Publish = a.o.Publish(r.Context(), found.Report)
 	}
 	reply(w, detail)
 }
@@ -139,13 +88,13 @@ func (a *API) release(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, err)
 		return
 	}
-	reply(w, viewReleased(released))
+	reply(w, released)
 }
 
 func (a *API) discard(w http.ResponseWriter, r *http.Request) {
 	request, err := parseReview(r)
 	if err == nil && request.Reason == "" {
-		err = fmt.Errorf("reason: say why it is discarded")
+		err = errors.New("reason: say why it is discarded")
 	}
 	if err != nil {
 		replyError(w, http.StatusBadRequest, err)
@@ -165,13 +114,7 @@ func parseReview(r *http.Request) (quarantine.Request, error) {
 	if err := readJSON(r, &body); err != nil {
 		return quarantine.Request{}, err
 	}
-	request := quarantine.Request{ID: r.PathValue("id"), Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway}
-	for _, s := range body.Recipients {
-		address, err := mail.ParsePath(s)
-		if err != nil {
-			return request, fmt.Errorf("recipient %q: %w", s, err)
-		}
-		request.To = append(request.To, address)
-	}
-	return request, nil
+	return quarantine.Request{
+		ID: r.PathValue("id"), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway,
+	}, nil
 }

@@ -37,14 +37,14 @@ var table = map[string]rule{
 
 	"gate":       {floor: 2, may: "mail sign preflight"},
 	"spool":      {floor: 2, may: "mail preflight"},
-	"quarantine": {floor: 2, may: "spool gate preflight"},
+	"quarantine": {floor: 2, may: "mail spool gate preflight"},
 	"relay":      {floor: 2, may: "spool mail tlspolicy sign"},
 
 	"milter":    {floor: 3, may: "mail gate spool", door: true},
 	"smtpd":     {floor: 3, may: "mail gate spool", door: true},
 	"socketmap": {floor: 3, may: "tlspolicy", door: true},
 	"web":       {floor: 3, may: "quarantine relay preflight tlspolicy", door: true},
-	"store":     {floor: 3, may: "spool"},
+	"store":     {floor: 3, may: "mail spool"},
 	"advise":    {floor: 3, may: "preflight"},
 	"config":    {floor: 3, may: "mail"},
 

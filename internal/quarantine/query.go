@@ -1,0 +1,85 @@
+package quarantine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/spool"
+)
+
+// ErrQuery says that a query or request can't be understood.
+var ErrQuery = errors.New("can't be understood")
+
+// MaxPage is the most messages a page has.
+const MaxPage = 1000
+
+// Query selects messages for a list. Zero fields select everything, except States:
+// none means held.
+type Query struct {
+	States      []string // held, queued, delivered, bounced, discarded or all
+	Reason      string   // refused, waiting or foreign
+	Domain      string   // of From
+	Sender      string   // part of the address
+	Recipient   string   // part of the address
+	Code        string   // finding code
+	Provider    string
+	Text        string // part of subject, author or recipient
+	Since       time.Time
+	OldestFirst bool
+	Limit       int    // 1 to MaxPage; 0: 100
+	After       string // Next of the page before
+}
+
+func (q Query) filter() (spool.Filter, error) {
+	f := spool.Filter{
+		Reason: spool.Reason(q.Reason), Sender: q.Sender, Recipient: q.Recipient, Code: q.Code,
+		Provider: q.Provider, Text: q.Text, Since: q.Since, OldestFirst: q.OldestFirst, Limit: q.Limit, After: q.After,
+	}
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	if f.Limit < 1 || f.Limit > MaxPage {
+		return f, fmt.Errorf("limit: %w: it is 1 to %d", ErrQuery, MaxPage)
+	}
+	var err error
+	if q.Domain != "" {
+		if f.Domain, err = mail.ParseDomain(q.Domain); err != nil {
+			return f, fmt.Errorf("domain %q: %w: %w", q.Domain, ErrQuery, err)
+		}
+	}
+	f.States, err = parseStates(q.States)
+	return f, err
+}
+
+func parseStates(names []string) ([]spool.State, error) {
+	if len(names) == 0 {
+		return []spool.State{spool.Held}, nil
+	}
+	var states []spool.State
+	for _, name := range names {
+		switch s := spool.State(name); s {
+		case spool.Held, spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded:
+			states = append(states, s)
+		case "all":
+			return nil, nil
+		default:
+			return nil, fmt.Errorf("state %q: %w: it is held, queued, delivered, bounced, discarded or all", name, ErrQuery)
+		}
+	}
+	return states, nil
+}
+
+// parsePaths reads the recipients of a request.
+func parsePaths(list []string) ([]mail.Address, error) {
+	var to []mail.Address
+	for _, s := range list {
+		address, err := mail.ParsePath(s)
+		if err != nil {
+			return nil, fmt.Errorf("recipient %q: %w: %w", s, ErrQuery, err)
+		}
+		to = append(to, address)
+	}
+	return to, nil
+}

@@ -1,0 +1,148 @@
+package quarantine
+
+import (
+	"encoding/json"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/preflight"
+	"mailgate/internal/spool"
+)
+
+// Page is a part of the list. Next, when not empty, is the After of the next page.
+type Page struct {
+	Messages []Message `json:"messages"`
+	Next     string    `json:"next,omitempty"`
+	Counts   Counts    `json:"counts"`
+}
+
+// Counts are recipients by state; Refused, Waiting and Foreign are what the held
+// ones wait for.
+type Counts struct {
+	Held      int `json:"held"`
+	Refused   int `json:"held_refused"`
+	Waiting   int `json:"held_waiting"`
+	Foreign   int `json:"held_foreign"`
+	Queued    int `json:"queued"`
+	Delivered int `json:"delivered"`
+	Bounced   int `json:"bounced"`
+	Discarded int `json:"discarded"`
+}
+
+// Message is one message in a list.
+type Message struct {
+	ID         string      `json:"id"`
+	Received   time.Time   `json:"received"`
+	Source     string      `json:"source"`
+	QueueID    string      `json:"queue_id,omitempty"`
+	From       string      `json:"from"`   // author
+	Sender     string      `json:"sender"` // MAIL FROM, "" for the null sender
+	Subject    string      `json:"subject"`
+	MessageID  string      `json:"message_id,omitempty"`
+	Size       int64       `json:"size"`
+	Client     string      `json:"client,omitempty"`
+	User       string      `json:"user,omitempty"`
+	Recipients []Recipient `json:"recipients"`
+	Now        string      `json:"now,omitempty"` // "pass", "refuse" or "unknown": the gravest over the held recipients
+	Why        string      `json:"why,omitempty"`
+}
+
+// Recipient is one recipient of a message.
+type Recipient struct {
+	Address  string       `json:"address"`
+	State    spool.State  `json:"state"`
+	Reason   spool.Reason `json:"reason,omitempty"`
+	Provider string       `json:"provider,omitempty"`
+	Codes    []string     `json:"codes,omitempty"`
+	Rule     string       `json:"rule,omitempty"`
+	Reply    string       `json:"reply,omitempty"`
+	Changed  time.Time    `json:"changed"`
+}
+
+// Detail is everything about one message.
+type Detail struct {
+	Message
+	Then   json.RawMessage   `json:"then,omitempty"`   // the report it was held on
+	Report *preflight.Report `json:"report,omitempty"` // the report now
+	Log    []Entry           `json:"log"`
+}
+
+// Entry is one row of the review log.
+type Entry struct {
+	Time      time.Time    `json:"time"`
+	ID        string       `json:"id"`
+	Recipient string       `json:"recipient"`
+	Action    spool.Action `json:"action"`
+	From      spool.State  `json:"from,omitempty"`
+	Into      spool.State  `json:"into"`
+	Actor     string       `json:"actor"`
+	Reason    string       `json:"reason,omitempty"`
+	Codes     []string     `json:"codes,omitempty"`
+	Where     string       `json:"where,omitempty"`
+}
+
+// Released tells what became of a release.
+type Released struct {
+	ID         string     `json:"id"`
+	Recipients []Handover `json:"recipients"`
+}
+
+// Handover is the next server's answer for one recipient.
+type Handover struct {
+	Address string `json:"address"`
+	Answer  string `json:"answer"`
+}
+
+func viewMessage(it item) Message {
+	m := it.message
+	view := Message{
+		ID: m.ID, Received: m.Received, Source: m.Source, QueueID: m.Envelope.QueueID,
+		From: m.From.String(), Sender: m.Envelope.From.String(), Subject: m.Subject,
+		MessageID: m.MessageID, Size: m.Size, User: m.Envelope.User,
+	}
+	if m.Envelope.Client.IsValid() {
+		view.Client = m.Envelope.Client.String()
+	}
+	for _, r := range m.Recipients {
+		view.Recipients = append(view.Recipients, Recipient{
+			Address: r.Address.String(), State: r.State, Reason: r.Reason, Provider: r.Provider,
+			Codes: r.Codes, Rule: r.Rule, Reply: r.Reply, Changed: r.Changed,
+		})
+	}
+	view.Now, view.Why = now(it.now)
+	return view
+}
+
+// now sums up a verdict on held recipients.
+func now(v gate.Verdict) (verdict, why string) {
+	for _, r := range v.Recipients {
+		switch {
+		case r.Disposition == gate.Pass:
+			if verdict == "" {
+				verdict = "pass"
+			}
+		case r.Cause == gate.CauseWaiting:
+			if verdict != "refuse" {
+				verdict, why = "unknown", r.Prediction.Why
+			}
+		default:
+			verdict, why = "refuse", r.Prediction.Why
+		}
+	}
+	return verdict, why
+}
+
+func viewEntry(e spool.LogEntry) Entry {
+	return Entry{
+		Time: e.Time, ID: e.ID, Recipient: e.Recipient.String(), Action: e.Action, From: e.From, Into: e.Into,
+		Actor: e.Actor, Reason: e.Reason, Codes: e.Codes, Where: e.Where,
+	}
+}
+
+func viewReleased(id string, results []spool.Handover) *Released {
+	view := &Released{ID: id}
+	for _, h := range results {
+		view.Recipients = append(view.Recipients, Handover{Address: h.Recipient.String(), Answer: h.Answer})
+	}
+	return view
+}
