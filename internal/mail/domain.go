@@ -59,18 +59,9 @@ func toALabels(s string) (string, error) {
 			return s, nil
 		}
 	}
-	p := idnaProfile()
-	a, err := p.ToASCII(s)
+	a, err := idnaProfile().ToASCII(s)
 	if err != nil {
 		return "", errors.New("not a valid internationalised name")
-	}
-	// An A-label is one only if it comes back from its U-label (RFC 5890 2.3.2.1).
-	u, err := p.ToUnicode(a)
-	if err != nil {
-		return "", errors.New("not a valid internationalised name")
-	}
-	if back, err := p.ToASCII(u); err != nil || back != a {
-		return "", errors.New("an A-label that its U-label does not give back")
 	}
 	return a, nil
 }
