@@ -10,14 +10,16 @@ import (
 	"modernc.org/sqlite"
 )
 
-// pragmas are set on every connection. page_size works only on a new file and
-// before journal_mode, which the driver applies after everything called _pragma.
-// journal_size_limit is in bytes, cache_size in KiB when negative. Checkpoints
-// are the writer's, so that their errors are seen.
-const pragmas = "_busy_timeout=10000&_auto_vacuum=incremental&_pragma=page_size(8192)" +
-	"&_journal_mode=wal&_synchronous=full&_foreign_keys=1" +
+// newPragmas shape a file that is still empty: so that space can be given back
+// later without rewriting it all. On an old file it would only cost a write.
+const newPragmas = "&_auto_vacuum=incremental"
+
+// pragmas are set on every connection. journal_size_limit is in bytes, cache_size
+// in KiB when negative. Checkpoints are the writer's, so that their errors are
+// seen. Statement journals and sorts stay in memory: a full /tmp is no fault.
+const pragmas = "_busy_timeout=10000&_journal_mode=wal&_synchronous=full&_foreign_keys=1" +
 	"&_pragma=wal_autocheckpoint(0)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-16000)" +
-	"&_pragma=cell_size_check(1)&_defensive=1&_dqs=0&_error_rc=1"
+	"&_pragma=temp_store(memory)&_pragma=cell_size_check(1)&_defensive=1&_dqs=0&_error_rc=1"
 
 // required is what durability rests on, asserted on every connection: a file
 // system that can't do WAL, say, leaves the journal mode as it was without an
@@ -32,10 +34,10 @@ var required = [...]struct{ pragma, value string }{
 // connector opens connections to one database file and asserts their settings.
 type connector struct{ driver.Connector }
 
-// connect returns a connector for the file at path; extra is added to the
+// connect returns a connector for the file at path, in the driver's words for
 // settings.
-func connect(path, extra string) (connector, error) {
-	name := (&url.URL{Scheme: "file", Path: path, OmitHost: true, RawQuery: pragmas + extra}).String()
+func connect(path, settings string) (connector, error) {
+	name := (&url.URL{Scheme: "file", Path: path, OmitHost: true, RawQuery: settings}).String()
 	c, err := sqlite.NewConnector(name)
 	return connector{c}, err
 }

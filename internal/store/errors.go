@@ -50,11 +50,13 @@ func faultOf(err error) fault {
 	return faultStop
 }
 
+var errDamaged = errors.New("damaged")
+
 // damaged tells the administrator about a file that can't be used.
 func damaged(path string, cause error) error {
-	return fmt.Errorf("the database %s is damaged (%w). mailgate does not start with it and leaves it as it is. "+
+	return fmt.Errorf("the database %s is %w (%w). mailgate does not go on with it and leaves it as it is. "+
 		"Copy it aside with its -wal file, then restore a backup, or save what can be read with: "+
-		"sqlite3 %s .recover | sqlite3 recovered.db", path, cause, path)
+		"sqlite3 %s .recover | sqlite3 recovered.db", path, errDamaged, cause, path)
 }
 
 // notFound turns "no rows" into spool.ErrNotFound.

@@ -69,14 +69,18 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.abandon()
+			s.abandon(errors.Is(err, errDamaged))
 		}
 	}()
-	if err := s.connect(); err != nil {
+	info, err := os.Stat(s.path)
+	if err != nil {
 		return err
 	}
-	if err := s.check(ctx); err != nil {
-		if f := faultOf(err); f == faultFile {
+	if err := s.connect(info.Size()); err != nil {
+		return err
+	}
+	if err := s.check(ctx, info.Size()); err != nil {
+		if faultOf(err) == faultFile {
 			return damaged(s.path, err)
 		}
 		return err
@@ -138,12 +142,16 @@ func create(path, dir string) error {
 }
 
 // connect sets up both pools; connections are opened when they are first used.
-func (s *Store) connect() error {
-	w, err := connect(s.path, "")
+func (s *Store) connect(size int64) error {
+	settings := pragmas
+	if size == 0 {
+		settings += newPragmas
+	}
+	w, err := connect(s.path, settings)
 	if err != nil {
 		return err
 	}
-	r, err := connect(s.path, "&_query_only=1")
+	r, err := connect(s.path, pragmas+"&_query_only=1")
 	if err != nil {
 		return err
 	}
@@ -156,15 +164,8 @@ func (s *Store) connect() error {
 }
 
 // check looks at the file before anything is done with it, and migrates it.
-func (s *Store) check(ctx context.Context) error {
-	info, err := os.Stat(s.path)
-	if err != nil {
-		return err
-	}
-	if err := s.write.PingContext(ctx); err != nil {
-		return err
-	}
-	if info.Size() <= checkBelow {
+func (s *Store) check(ctx context.Context, size int64) error {
+	if size <= checkBelow {
 		if err := s.quickCheck(ctx); err != nil {
 			return err
 		}
@@ -187,15 +188,17 @@ func (s *Store) quickCheck(ctx context.Context) error {
 	return nil
 }
 
-// abandon closes what a failed open has opened.
-func (s *Store) abandon() {
+// abandon closes what a failed open has opened. With a damaged file the writer's
+// connection is left to the end of the process: closing the last one would copy
+// the WAL into the file.
+func (s *Store) abandon(damaged bool) {
 	if s.read != nil {
 		s.read.Close()
 	}
 	if s.w != nil {
 		s.w.release()
 	}
-	if s.write != nil {
+	if s.write != nil && !damaged {
 		s.write.Close()
 	}
 	s.lock.Close()

@@ -13,7 +13,7 @@ const (
 
 	// checkpointBytes is about how much is written to the WAL before it is copied
 	// into the database.
-	checkpointBytes = 8 << 20
+	checkpointBytes = 32 << 20
 
 	// opBytes stands for the pages an operation writes beside a body.
 	opBytes = 16 << 10
