@@ -248,6 +248,10 @@ func TestClosedInTheMiddle(t *testing.T) {
 	for n := range len(whole) {
 		c := r.raw(t)
 		c.send(whole[:n])
+		if n%2 == 0 { // otherwise even the answers find nobody
+			c.Conn.(*net.UnixConn).CloseWrite()
+			io.Copy(io.Discard, c)
+		}
 		c.Close()
 	}
 	r.session(t, trustedClient).send(hello("bob@example.net"))
@@ -261,7 +265,10 @@ func TestClosedInTheMiddle(t *testing.T) {
 	if said.String() != "" {
 		t.Errorf("global log: %s", said)
 	}
-	for _, tx := range r.gate.seen[:len(r.gate.seen)-1] {
+	if len(r.gate.seen) < 5 {
+		t.Errorf("the gate saw %d messages only", len(r.gate.seen))
+	}
+	for _, tx := range r.gate.seen {
 		if !tx.canceled {
 			t.Error("a transaction was left open")
 		}

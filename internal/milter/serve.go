@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 
 	"github.com/emersion/go-milter"
 )
@@ -15,6 +16,12 @@ import (
 func (s *Server) serve(ctx context.Context, c *conn) {
 	defer c.Close()
 	log := s.Log.With("peer", peer(c))
+	defer func() {
+		if v := recover(); v != nil {
+			s.Metrics.failed("panic")
+			log.Error("milter: panic", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
 	o, err := c.negotiation()
 	if err != nil {
 		s.ended(log, err, false)

@@ -3,6 +3,7 @@ package milter
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -230,6 +231,19 @@ func TestCustodyFails(t *testing.T) {
 		s.send(hello("bob@example.net")).want(t, mta.ActionAccept)
 		r.log.has(t, "verdict=defer")
 	}
+}
+
+// A copy that can't be kept is found out before the end.
+func TestNoRoomForCopy(t *testing.T) {
+	r := start(t, func(s *Server) { s.SpillDir = filepath.Join(s.SpillDir, "missing") })
+	l := hello("hold@example.net")
+	l.body = strings.Repeat("x", 1<<20)
+	s := r.session(t, trustedClient)
+	s.send(l).wantReply(t, "452 4.3.1")
+	if r.spool.count() != 0 {
+		t.Error("taken into custody")
+	}
+	s.send(hello("bob@example.net")).want(t, mta.ActionAccept)
 }
 
 func TestOutcomesThatCantBe(t *testing.T) {
