@@ -180,6 +180,21 @@ func TestStrangersFile(t *testing.T) {
 	}
 }
 
+// TestStrangersLink has a link that a stranger put into a sticky directory and can
+// turn to another key at any time.
+func TestStrangersLink(t *testing.T) {
+	dir, path := keyDir(t)
+	shared := mkdir(t, filepath.Join(dir, "shared"), sticky(0o1777))
+	link := symlink(t, path, filepath.Join(shared, "link"))
+	if _, _, err := LoadKey(link); err != nil {
+		t.Fatalf("our own link: %v", err)
+	}
+	_, err := readPrivate(link, makeStrangers(t, link))
+	if _, ok := errors.AsType[*UnsafeError](err); !ok {
+		t.Errorf("%v", err)
+	}
+}
+
 // makeStrangers returns a user id, not root's unless we are root, that path then
 // doesn't belong to.
 func makeStrangers(t *testing.T, path string) int {
