@@ -167,6 +167,13 @@ func TestLoad(t *testing.T) {
 			t.Errorf("Load(%s): %v", path, err)
 		}
 	}
+	huge := filepath.Join(dir, "huge.toml")
+	if err := os.WriteFile(huge, []byte(strings.Repeat("#\n", maxFile/2+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(huge); err == nil || !strings.Contains(err.Error(), "over 4194304 bytes") {
+		t.Errorf("a file over the limit: %v", err)
+	}
 	if _, err = Load(filepath.Join(dir, "missing.toml")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v is not ErrNotExist", err)
 	}

@@ -72,8 +72,9 @@ func (s *source) fail(path, format string, args ...any) {
 	s.errs = append(s.errs, e)
 }
 
+// mark notes that the key or section at path begins at n, unless it began before.
 func (s *source) mark(path string, n *unstable.Node) {
-	if n.Raw.Length > 0 {
+	if !s.has(path) {
 		s.at[path] = int(n.Raw.Offset)
 	}
 }
@@ -131,9 +132,7 @@ func (s *source) keyValue(here place, e *unstable.Node) {
 func (s *source) child(here place, n *unstable.Node) (place, bool) {
 	name := string(n.Data)
 	next := place{path: join(here.path, name)}
-	if !s.has(next.path) {
-		s.mark(next.path, n)
-	}
+	s.mark(next.path, n)
 	for i := range here.typ.NumField() {
 		if f := here.typ.Field(i); f.Tag.Get("toml") == name {
 			next.typ = f.Type
@@ -148,7 +147,9 @@ func (s *source) child(here place, n *unstable.Node) (place, bool) {
 
 // value checks the kind of a value against the type that belongs there.
 func (s *source) value(here place, n *unstable.Node) {
-	s.mark(here.path, n)
+	if n.Raw.Length > 0 { // a list has none: its key is shown
+		s.at[here.path] = int(n.Raw.Offset)
+	}
 	if n.Kind != kindOf(here.typ) {
 		s.fail(here.path, "is %s: want %s", describe(n.Kind), want(here.typ))
 		return

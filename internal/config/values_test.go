@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"testing"
 	"time"
 )
@@ -62,6 +63,16 @@ func TestParseDuration(t *testing.T) {
 	} {
 		if got, err := ParseDuration(in); err == nil {
 			t.Errorf("ParseDuration(%q) = %v, want an error", in, got)
+		}
+	}
+}
+
+func TestParseTLSVersion(t *testing.T) {
+	for in, want := range map[string]uint16{
+		"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
+	} {
+		if got, err := parseTLSVersion(in); err != nil || got != want {
+			t.Errorf("parseTLSVersion(%q) = %x, %v", in, got, err)
 		}
 	}
 }
