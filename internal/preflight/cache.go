@@ -58,8 +58,8 @@ func (e *entry) store(fresh *Report, now time.Time) *Report {
 	return e.report
 }
 
-// good reports that nothing fails and nothing is unknown.
-func (r *Report) good() bool { return !r.Stale && r.Worst() != Fail && !r.lacksAnswers() }
+// good reports that nothing fails and DNS owes no answer.
+func (r *Report) good() bool { return r.Worst() != Fail && !r.lacksAnswers() }
 
 // lacksAnswers reports that DNS owes an answer. What is unknown because it isn't
 // configured does not count.

@@ -126,6 +126,7 @@ func unmapped(addresses []netip.Addr) []netip.Addr {
 
 const (
 	minLife     = 5 * time.Second  // of any report, so that near-expired answers don't make a storm
+	warnLife    = 5 * time.Minute  // of a report with something to mend
 	badLife     = 30 * time.Second // of a report with a failure: a mended zone is seen at once
 	unknownLife = 5 * time.Second  // of a report that lacks answers
 	maxLife     = time.Hour
@@ -143,6 +144,8 @@ func lifetime(r *Report, expires time.Time) time.Duration {
 		life = min(life, unknownLife)
 	case r.Worst() == Fail:
 		life = min(life, badLife)
+	case r.Worst() == Warn:
+		life = min(life, warnLife)
 	}
 	return min(max(life, minLife), maxLife)
 }

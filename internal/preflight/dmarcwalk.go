@@ -2,6 +2,8 @@ package preflight
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -48,17 +50,14 @@ func (q *inquiry) climb(ctx context.Context, domains []mail.Domain) dmarcTree {
 	tree := dmarcTree{}
 	for _, domain := range domains {
 		for _, name := range walkNames(domain) {
-			tree[name] = dmarcEntry{}
+			tree[name] = dmarcEntry{} // not known
 		}
 	}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
-	names := make([]mail.Domain, 0, len(tree))
-	for name := range tree {
-		names = append(names, name)
-	}
-	for _, name := range names {
+	for _, name := range slices.Collect(maps.Keys(tree)) {
 		wait.Go(func() {
+			defer func() { _ = recover() }() // a look-up that breaks off leaves the entry unknown
 			entry := q.dmarcAt(ctx, name)
 			mu.Lock()
 			defer mu.Unlock()

@@ -18,11 +18,15 @@ type inquiry struct {
 	id  Identity
 
 	mu      sync.Mutex
-	expires time.Time // the smallest of all answers used so far; zero: none used
+	expires time.Time // the smallest of all records used so far; zero: none used
 }
 
-func (q *inquiry) note(expires time.Time) {
-	if expires.IsZero() {
+// note keeps in mind until when an answer holds. Only records count: most
+// negative answers belong to a domain that is well (no DMARC record at the
+// registry, no AAAA), and where they don't the report is short-lived for being
+// bad.
+func (q *inquiry) note(status dnsview.Status, expires time.Time) {
+	if status != dnsview.Found || expires.IsZero() {
 		return
 	}
 	q.mu.Lock()
@@ -34,21 +38,19 @@ func (q *inquiry) note(expires time.Time) {
 
 func (q *inquiry) published(ctx context.Context, name, qtype string) dnsview.Answer {
 	a := q.dns.Published(ctx, name, qtype)
-	q.note(a.Expires)
+	q.note(a.Status, a.Expires)
 	return a
 }
 
 func (q *inquiry) recursive(ctx context.Context, name, qtype string) dnsview.Answer {
 	a := q.dns.Recursive(ctx, name, qtype)
-	q.note(a.Expires)
+	q.note(a.Status, a.Expires)
 	return a
 }
 
 func (q *inquiry) panel(ctx context.Context, name, qtype string) (dnsview.Answer, bool) {
 	a, configured := q.dns.Panel(ctx, name, qtype)
-	if configured {
-		q.note(a.Expires)
-	}
+	q.note(a.Status, a.Expires)
 	return a, configured
 }
 

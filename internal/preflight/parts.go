@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
 )
 
@@ -183,9 +182,7 @@ func (q *inquiry) dmarcPart() part {
 func (q *inquiry) zonePart() part {
 	return part{DNS, string(q.id.From), "", func(ctx context.Context) outcome {
 		zone := q.dns.ZoneOf(ctx, string(q.id.From))
-		if zone.Status == dnsview.Found {
-			q.note(zone.Expires)
-		}
+		q.note(zone.Status, zone.Expires)
 		return outcome{note: func(r *Report) { r.NameServers = zone.NameServers }}
 	}}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,16 +35,16 @@ import (
 // {KEY} stands for p= of the key that signs, {OLD}, {K1024}, {K768} and {ED} for
 // other keys.
 type fakeDNS struct {
-	records  map[string][]dnsview.Record // "view name TYPE"
-	faults   map[string]bool
-	lame     map[string]bool
-	apex     string
-	panelAt  string
-	now      func() time.Time
-	ttl      time.Duration
-	queries  atomic.Int64
-	down     atomic.Bool
-	onAnswer func(ctx context.Context, name, qtype string) // may block or panic
+	records map[string][]dnsview.Record // "view name TYPE"
+	faults  map[string]bool
+	lame    map[string]bool
+	apex    string
+	panelAt string
+	now     func() time.Time
+	ttl     time.Duration
+	queries atomic.Int64
+	down    atomic.Bool
+	hook    atomic.Pointer[func(ctx context.Context, name, qtype string)] // may block or panic
 }
 
 var fakeServers = []string{"ns1.host.example", "ns2.host.example"}
@@ -156,9 +157,18 @@ func (d *fakeDNS) exists(view, name string) bool {
 
 func (d *fakeDNS) observe(ctx context.Context, name, qtype string) {
 	d.queries.Add(1)
-	if d.onAnswer != nil {
-		d.onAnswer(ctx, name, qtype)
+	if hook := d.hook.Load(); hook != nil {
+		(*hook)(ctx, name, qtype)
 	}
+}
+
+// onAnswer has f called before every answer; nil: nothing.
+func (d *fakeDNS) onAnswer(f func(ctx context.Context, name, qtype string)) {
+	if f == nil {
+		d.hook.Store(nil)
+		return
+	}
+	d.hook.Store(&f)
 }
 
 func (d *fakeDNS) unknown(name, qtype string) dnsview.Answer {
@@ -288,7 +298,7 @@ func edKey() crypto.PublicKey {
 	return ed25519.NewKeyFromSeed(seed[:]).Public()
 }
 
-func keyNames() *strings.Replacer {
+var keyNames = sync.OnceValue(func() *strings.Replacer {
 	ours := publishedForm(ourKey())
 	return strings.NewReplacer(
 		"{KEY}", ours, "{KEY1}", ours[:200], "{KEY2}", ours[200:],
@@ -299,7 +309,7 @@ func keyNames() *strings.Replacer {
 		"{K768}", publishedForm(madeUpKey("tiny", 768)),
 		"{ED}", publishedForm(edKey()),
 	)
-}
+})
 
 // goodZone is a domain that has everything right.
 const goodZone = `
