@@ -55,11 +55,11 @@ Tell Postfix, in main.cf:
 and for mail from this machine itself: non_smtpd_milters = $smtpd_milters
 
 Try next:
-  mailgate check %[1]s --config %[3]s
-  mailgate quarantine list --config %[3]s
-  mailgate demo
+  %[7]s check %[1]s --config %[3]s
+  %[7]s quarantine list --config %[3]s
+  %[7]s demo
 
-`, domain, filepath.Join(dir, file), path, key.Name(), key.Record(), initMilter)
+`, domain, filepath.Join(dir, file), path, key.Name(), key.Record(), initMilter, os.Args[0])
 	return path, nil
 }
 
