@@ -16,14 +16,11 @@ import (
 const (
 	readBuffer  = 4 << 10
 	writeBuffer = 4 << 10
-	growStep    = 64 << 10  // a frame's memory grows as its bytes arrive, not as it claims
-	keepBuffer  = 128 << 10 // a larger frame's memory is not kept for the next
 )
 
 var (
-	errDraining  = errors.New("stopping")
-	errQuitNew   = errors.New("next SMTP connection wanted")
-	errTruncated = errors.New("connection closed in the middle of a frame")
+	errDraining = errors.New("stopping")
+	errQuitNew  = errors.New("next SMTP connection wanted")
 )
 
 // conn is the connection as the library sees it. It reads whole, checked frames in
@@ -85,7 +82,8 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // next sends what is waiting to be sent and reads frames up to the first that
-// concerns the library.
+// concerns the library. After each message the library is told to forget it, as
+// most MTAs do themselves: it would gather the header fields of all messages.
 func (c *conn) next() error {
 	for c.rest = nil; c.rest == nil; {
 		if err := c.out.Flush(); err != nil {
@@ -97,9 +95,15 @@ func (c *conn) next() error {
 		if err := c.session.admit(c.frame.code()); err != nil {
 			return err
 		}
+		if c.session.finished {
+			c.macros = c.macros[:0]
+		}
 		if err := c.pass(); err != nil {
 			return err
 		}
+	}
+	if c.session.finished && c.frame.code() != milter.CodeAbort {
+		c.rest = append([]byte{0, 0, 0, 1, byte(milter.CodeAbort)}, c.rest...)
 	}
 	return nil
 }
@@ -122,7 +126,7 @@ func (c *conn) pass() error {
 	case milter.CodeAbort:
 		c.macros = c.macros[:0] // the library forgets them too
 	case milter.CodeMail:
-		c.session.declared8 = hasArgument(c.frame.payload(), "SMTPUTF8")
+		c.session.smtputf8 = hasArgument(c.frame.payload(), "SMTPUTF8")
 	case milter.CodeEOB:
 		c.session.lastChunk = c.frame.payload()
 	}
@@ -133,75 +137,6 @@ func (c *conn) pass() error {
 // answerContinue answers a command on the library's behalf.
 func (c *conn) answerContinue() error {
 	_, err := c.out.Write([]byte{0, 0, 0, 1, byte(milter.ActContinue)})
-	return err
-}
-
-// readFrame reads the next frame into c.frame and checks it. The first byte may
-// take as long as idle, the rest FrameTimeout.
-func (c *conn) readFrame(idle time.Duration) error {
-	if c.in.Buffered() < headerSize+1 {
-		if err := c.await(idle); err != nil {
-			return err
-		}
-		c.SetReadDeadline(time.Now().Add(c.server.FrameTimeout))
-	}
-	header, err := c.in.Peek(headerSize)
-	if err != nil {
-		return truncated(err)
-	}
-	n, err := frameLength(header)
-	if err != nil {
-		return err
-	}
-	if err := c.fill(headerSize + n); err != nil {
-		return err
-	}
-	return c.frame.check()
-}
-
-// fill reads n bytes into c.frame.
-func (c *conn) fill(n int) error {
-	if cap(c.frame) > keepBuffer {
-		c.frame = nil
-	}
-	c.frame = c.frame[:0]
-	if c.in.Buffered() < n {
-		c.SetReadDeadline(time.Now().Add(c.server.FrameTimeout))
-	}
-	for len(c.frame) < n {
-		from := len(c.frame)
-		step := min(n-from, growStep)
-		c.frame = append(c.frame, make([]byte, step)...)
-		if _, err := io.ReadFull(c.in, c.frame[from:]); err != nil {
-			return truncated(err)
-		}
-	}
-	return nil
-}
-
-// await waits for the first byte of a frame. While stopping it doesn't wait for a
-// new message.
-func (c *conn) await(idle time.Duration) error {
-	c.mu.Lock()
-	if c.draining && !c.busy {
-		c.mu.Unlock()
-		return errDraining
-	}
-	if !c.busy && cap(c.frame) > readBuffer {
-		c.frame = nil
-	}
-	c.waiting = true
-	c.SetReadDeadline(time.Now().Add(idle))
-	c.mu.Unlock()
-
-	_, err := c.in.Peek(1)
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting = false
-	if err != nil && c.draining && !c.busy {
-		return errDraining
-	}
 	return err
 }
 
@@ -243,14 +178,6 @@ func (c *conn) fail(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-}
-
-// truncated names the end of a connection in the middle of a frame.
-func truncated(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errTruncated
-	}
-	return err
 }
 
 // timedWriter gives every write its deadline.

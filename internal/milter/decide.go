@@ -206,6 +206,7 @@ func (s *session) refuseOutcome(m *message, out *gate.Outcome, r *gate.Reply) mi
 func (s *session) finish(m *message, out *gate.Outcome, line verdictLine, resp milter.Response) milter.Response {
 	s.report(m, out, line)
 	s.phase = min(s.phase, connected)
+	s.finished = true
 	s.reset()
 	return resp
 }

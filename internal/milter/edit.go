@@ -39,7 +39,8 @@ func (m *message) edit(out *gate.Outcome, held []gate.Recipient, mod *milter.Mod
 // fieldValue is what follows the colon, without the final line end. An MTA without
 // header-leading-space adds a space of its own.
 func fieldValue(f mail.Field, o options) string {
-	value := strings.TrimSuffix(string(f.Raw[len(f.Name)+1:]), "\r\n")
+	_, value, _ := strings.Cut(string(f.Raw), ":")
+	value = strings.TrimSuffix(value, "\r\n")
 	if !o.has(milter.OptHeaderLeadingSpace) {
 		value = strings.TrimPrefix(value, " ")
 	}

@@ -45,6 +45,27 @@ func TestMemoryOfClaims(t *testing.T) {
 	}
 }
 
+// The header fields of one message are not kept for the next.
+func TestMemoryOfManyMessages(t *testing.T) {
+	r := start(t, func(s *Server) { s.Gate = &fakeGate{forget: true} })
+	c := r.raw(t)
+	c.send(opening)
+	c.wants('O')
+	message := conversation(encode('M', "<ann@example.com>\x00"), encode('R', "<bob@example.net>\x00"), encode('D', "Li\x00Q7\x00"),
+		encode('L', fromPayload), encode('L', "X\x00"+strings.Repeat("x", 500_000)+"\x00"), encode('N', ""), encode('E', ""))
+	grown := measure(func() {
+		for range 400 {
+			c.send(message)
+			for _, code := range []byte("ciia") {
+				c.wants(code)
+			}
+		}
+	})
+	if grown > maxGrowth {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+}
+
 func BenchmarkMemory100x25MB(b *testing.B) {
 	for _, to := range []string{"bob", "hold"} {
 		b.Run(to, func(b *testing.B) {

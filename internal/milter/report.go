@@ -35,7 +35,7 @@ func (s *session) report(m *message, out *gate.Outcome, line verdictLine) {
 		slog.String("dmarc", worst(out, "dmarc")),
 		slog.String("domain", string(out.From.Domain)),
 		slog.String("client", m.why),
-		slog.String("reply", line.reply),
+		slog.String("reply", strings.ReplaceAll(line.reply, "%%", "%")),
 		slog.String("why", out.Why),
 	}
 	said := attrs[:0]

@@ -25,8 +25,9 @@ type session struct {
 	phase     phase
 	client    client
 	message   *message // nil between messages
-	declared8 bool     // MAIL came with SMTPUTF8; the library drops such arguments
+	smtputf8  bool     // MAIL came with SMTPUTF8; the library drops such arguments
 	lastChunk []byte   // body in the end-of-body frame; the library drops it
+	finished  bool     // a message had its final answer, and no abort came since
 }
 
 var _ milter.Milter = (*session)(nil)
@@ -100,7 +101,7 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 	s.conn.setBusy(true)
 	return s.note("mail", milter.OptNoMailReply, func() {
 		s.message = newMessage(s.server, s.client, macro(m.Macros, "auth_authen"))
-		s.message.env.SMTPUTF8 = s.declared8
+		s.message.env.SMTPUTF8 = s.smtputf8
 		s.message.sender(from)
 		s.message.queueID(m.Macros)
 	})
@@ -150,6 +151,7 @@ func (s *session) Body(mod *milter.Modifier) (milter.Response, error) {
 // Abort implements milter.Milter: the message in hand is given up, the client
 // stays.
 func (s *session) Abort(*milter.Modifier) error {
+	s.finished = false
 	s.reset()
 	return nil
 }
