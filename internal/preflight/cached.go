@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (q *inquiry) seenByResolvers(ctx context.Context, key Key, a dnsview.Answer
 		f.Text = "The record is right, but resolvers may remember the old one until " + until(r) + "."
 		return f, !judgeKey(key, r.Records).valid
 	case q.isBogus(ctx, a, r):
-		f.Check, f.Code, f.Status = DNS, "dnssec-bogus", Unknown
+		f.Code, f.Status = "dnssec-bogus", Unknown
 		f.Text = "The name servers answer, but resolvers that check DNSSEC get SERVFAIL: the signatures of " +
 			a.Zone + " are broken."
 		return f, true
@@ -55,14 +56,21 @@ func (q *inquiry) isBogus(ctx context.Context, published, recursive dnsview.Answ
 	if len(recursive.Observations) == 0 || published.Zone == "" {
 		return false
 	}
+	if saysBogus(recursive) {
+		return true
+	}
 	for _, o := range recursive.Observations {
-		reason := strings.ToLower(o.Error)
-		if strings.Contains(reason, "bogus") || strings.Contains(reason, "dnssec") {
-			return true
-		}
 		if o.Rcode != "SERVFAIL" {
 			return false
 		}
 	}
 	return q.recursive(ctx, published.Zone, "DS").Status == dnsview.Found
+}
+
+// saysBogus reports whether a resolver gave DNSSEC as its reason (RFC 8914).
+func saysBogus(a dnsview.Answer) bool {
+	return slices.ContainsFunc(a.Observations, func(o dnsview.Observation) bool {
+		reason := strings.ToLower(o.Error)
+		return strings.Contains(reason, "bogus") || strings.Contains(reason, "dnssec")
+	})
 }

@@ -89,11 +89,15 @@ func shortKey(record string) string {
 
 // unreachable is the finding for a question DNS gave no answer to.
 func unreachable(check Check, a dnsview.Answer) Finding {
-	return Finding{
+	f := Finding{
 		Check: check, Code: "dns-unreachable", Status: Unknown, Name: a.Name,
 		Text:     "DNS gives no answer about " + a.Type + " of " + a.Name + reasons(a) + ".",
 		Evidence: evidence(a),
 	}
+	if saysBogus(a) {
+		f.Code = "dnssec-bogus"
+	}
+	return f
 }
 
 // reasons names what went wrong at the servers asked: " (timeout, SERVFAIL)".
