@@ -39,6 +39,7 @@ type writer struct {
 	once    sync.Once
 	ended   chan struct{}
 	written int // bytes since the last checkpoint, about
+	every   int // bytes between checkpoints
 
 	next position
 }
@@ -60,7 +61,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	}
 	w := &writer{
 		s: s, conn: conn, stmts: map[string]*sql.Stmt{},
-		ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
+		every: checkpointBytes, ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if w.next, err = readPosition(ctx, conn); err != nil {
 		conn.Close()
@@ -145,7 +146,7 @@ func (w *writer) write(group []*op) {
 		w.written += o.size + opBytes
 		close(o.done)
 	}
-	if w.written >= checkpointBytes {
+	if w.written >= w.every {
 		w.checkpoint()
 	}
 }
