@@ -117,7 +117,7 @@ func (c *conn) pass() error {
 	case milter.CodeQuitNewConn:
 		return errQuitNew
 	case milter.CodeMacro:
-		if bytes.Equal(c.frame.payload()[1:], c.macros) {
+		if len(c.macros) > 0 && bytes.Equal(c.frame.payload()[1:], c.macros) {
 			return nil // the same as before: sent with every header field
 		}
 		if c.macros = c.macros[:0]; len(c.frame) <= readBuffer {

@@ -9,11 +9,12 @@ import (
 	"github.com/emersion/go-milter"
 )
 
-// Commands the library has no name for.
-const (
-	codeUnknown milter.Code = 'U' // SMFIC_UNKNOWN: an SMTP command the MTA doesn't know
-	headerSize              = 4   // length of a frame's length
-)
+// codeUnknown is SMFIC_UNKNOWN, an SMTP command the MTA doesn't know; the library
+// has no name for it.
+const codeUnknown milter.Code = 'U'
+
+// headerSize is the length of a frame's length.
+const headerSize = 4
 
 // maxFrame is the library's bound on a frame: command and payload, in bytes.
 const maxFrame = 1 << 20
