@@ -18,6 +18,7 @@ const (
 	Truncate      Fault = "truncate"       // TC and no records over UDP; TCP works
 	TruncateMute  Fault = "truncate-mute"  // TC over UDP, silence over TCP
 	Lame          Fault = "lame"           // AA clear and no records
+	NoAA          Fault = "no-aa"          // a good answer without AA, as from a cache
 	Garbage       Fault = "garbage"        // bytes that aren't a DNS message
 	WrongID       Fault = "wrong-id"       // a good answer under another id
 	WrongQuestion Fault = "wrong-question" // a good answer to another question
@@ -73,6 +74,8 @@ func (f Fault) apply(q, m *dns.Msg, network string) *reply {
 		m.Authoritative = true
 	case Lame:
 		m = failure(q, dns.RcodeSuccess)
+	case NoAA:
+		m.Authoritative = false
 	case WrongID:
 		m.Id++
 	case WrongQuestion:

@@ -26,7 +26,7 @@ func (r *Resolver) askPanel(ctx context.Context, q question) Answer {
 		a.Observations = []Observation{o}
 		return r.finish(q, a, noTTL)
 	}
-	m, o := r.askServer(ctx, Panel, s, q, r.options.Retries)
+	m, o := r.askServer(ctx, Panel, s, q, r.retry)
 	if m == nil {
 		a.Observations = []Observation{o}
 		return r.finish(q, a, noTTL)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -142,13 +143,12 @@ type reply struct {
 }
 
 // askAll asks the servers side by side. Once one has answered well, the others
-// have one time-out's length more.
+// are not asked again.
 func (r *Resolver) askAll(ctx context.Context, q question, servers []server) []reply {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var settled atomic.Bool
+	again := func(timeouts int) bool { return !settled.Load() && r.retry(timeouts) }
 	replies := make([]reply, len(servers))
 	var wg sync.WaitGroup
-	var once sync.Once
 	for i, s := range servers {
 		wg.Go(func() {
 			if len(s.addrs) == 0 {
@@ -156,10 +156,10 @@ func (r *Resolver) askAll(ctx context.Context, q question, servers []server) []r
 				replies[i].seen.Error = "the name server has no address"
 				return
 			}
-			m, o := r.askServer(ctx, Authoritative, s, q, r.options.Retries)
+			m, o := r.askServer(ctx, Authoritative, s, q, again)
 			replies[i] = reply{m, o}
 			if m != nil && lameness(m) == "" {
-				once.Do(func() { time.AfterFunc(r.options.Timeout, cancel) })
+				settled.Store(true)
 			}
 		})
 	}

@@ -7,10 +7,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// askServer asks one server, over its addresses in turn, again after a
-// time-out as often as retries says. The reply is nil where there was none.
-func (r *Resolver) askServer(ctx context.Context, view View, s server, q question, retries int) (*dns.Msg, Observation) {
+// askServer asks one server, over its addresses in turn, and after a time-out
+// as long as again, given their number, says so. The reply is nil where there
+// was none.
+func (r *Resolver) askServer(ctx context.Context, view View, s server, q question, again func(timeouts int) bool) (*dns.Msg, Observation) {
 	var o Observation
+	refused := 0
 	for try, timeouts := 0, 0; ; try++ {
 		o = r.observe(view, s, s.addrs[try%len(s.addrs)], q)
 		begun := time.Now()
@@ -23,12 +25,19 @@ func (r *Resolver) askServer(ctx context.Context, view View, s server, q questio
 		o.Error = describe(err)
 		if timedOut(err) {
 			timeouts++
+		} else {
+			refused++
 		}
-		if ctx.Err() != nil || timeouts > retries || timeouts == 0 && try+1 >= len(s.addrs) || try >= retries+len(s.addrs) {
+		if ctx.Err() != nil || refused == len(s.addrs) || timeouts > 0 && !again(timeouts) {
 			return nil, o
 		}
 	}
 }
+
+// retry tries again after a time-out as often as configured.
+func (r *Resolver) retry(timeouts int) bool { return timeouts <= r.options.Retries }
+
+func never(int) bool { return false }
 
 func (r *Resolver) observe(view View, s server, addr string, q question) Observation {
 	return Observation{
@@ -79,7 +88,7 @@ func (r *Resolver) askResolvers(ctx context.Context, q question) (*dns.Msg, []Ob
 				continue
 			}
 			addr := r.options.Resolvers[at]
-			m, o := r.askServer(ctx, Recursive, server{name: addr, addrs: []string{addr}}, q, 0)
+			m, o := r.askServer(ctx, Recursive, server{name: addr, addrs: []string{addr}}, q, never)
 			if m != nil && knows(m, q, &o) {
 				r.preferred.Store(int32(at))
 				return m, append(failures(seen, at), o)

@@ -108,12 +108,12 @@ func TestPanelByName(t *testing.T) {
 	expect(t, a, "found panel")
 }
 
-// What a panel's server passes on by recursion is not what it publishes.
-func TestPanelRecursion(t *testing.T) {
+// What a panel's server passes on from its cache is not what it publishes.
+func TestPanelWithoutTheZone(t *testing.T) {
 	n := newInternet(t)
-	r := n.resolver(func(o *Options) { o.Panel = n.front.Addr() })
-	n.front.RemoveZone(".")
-	a, _ := r.Panel(background, "www.example.com", "A")
+	n.zone(n.panel, "example.com", "www A 192.0.2.1")
+	n.panel.Fault("", dnstest.NoAA)
+	a, _ := n.resolver(nil).Panel(background, "www.example.com", "A")
 	expect(t, a, "unknown")
 }
 
@@ -281,4 +281,33 @@ func TestImpossibleNames(t *testing.T) {
 	for _, name := range []string{`o'br"i@e(n);.example.com`, `back\slash.example.com`, "\xff\x00 .example.com", strings.Repeat("a", 63) + ".example.com"} {
 		expect(t, r.Published(background, name, "TXT"), "nxdomain")
 	}
+}
+
+// A name server with IPv6 alone, and one whose IPv4 address refuses.
+func TestIPv6NameServer(t *testing.T) {
+	s, err := dnstest.StartAll("127.0.0.1", "::1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range s {
+		t.Cleanup(func() { server.Close() })
+	}
+	n := internet{T: t, front: s[0], panel: s[0], net: s[1]}
+	n.zone(n.net, "six.test", "@ TXT x")
+	n.zone(n.net, "both.test", "@ NS ns\nns A 127.0.0.77\nns AAAA ::1\n@ TXT x")
+	if err := n.front.Recursive(n.net); err != nil {
+		t.Fatal(err)
+	}
+	r := n.resolver(nil)
+	r.routeIPv6 = func() bool { return true }
+	for _, name := range []string{"six.test", "both.test"} {
+		a := r.Published(background, name, "TXT")
+		expect(t, a, "found x")
+		if got := a.Observations[0].Address; got != n.net.Addr() {
+			t.Errorf("%s: asked at %s", name, got)
+		}
+	}
+	r = n.resolver(nil)
+	expect(t, r.Published(background, "six.test", "TXT"), "found x")
+	expect(t, r.Published(background, "both.test", "TXT"), "found x fallback")
 }
