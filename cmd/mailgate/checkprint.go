@@ -53,7 +53,7 @@ func printFindings(out io.Writer, p paint, r *preflight.Report) {
 		if f.Record != "" {
 			fmt.Fprintf(out, "         published: %s\n", plain(f.Record, 200))
 		}
-		printEvidence(out, f.Evidence)
+		printEvidence(out, f.Check, f.Evidence)
 	}
 }
 
@@ -76,10 +76,14 @@ func lookups(f preflight.Finding) string {
 	return fmt.Sprintf("   %d/10 lookups", f.Lookups)
 }
 
-// printEvidence has one line for each server asked.
-func printEvidence(out io.Writer, evidence []dnsview.Observation) {
+// printEvidence has one line for each server asked about the thing itself. How the
+// zone and its servers were found is in the JSON.
+func printEvidence(out io.Writer, check preflight.Check, evidence []dnsview.Observation) {
 	t := table(out)
 	for _, o := range evidence {
+		if o.Error == "" && check != preflight.SOA && (o.Type == "SOA" || o.Type == "NS") {
+			continue
+		}
 		server := o.Server
 		if o.View != dnsview.Authoritative {
 			server += " (" + string(o.View) + ")"

@@ -182,7 +182,7 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 	notes := restartNeeded(g.live.Load().cfg, cfg)
 	notes = append(notes, cfg.Warnings()...)
 	g.live.Store(l)
-	g.quarantine.Kick() // what is held may pass now
+	g.quarantine.Reloaded()
 	g.log.Info("reloaded", "notes", notes)
 	return notes, nil
 }

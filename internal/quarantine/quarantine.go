@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"mailgate/internal/gate"
@@ -42,6 +43,8 @@ type Quarantine struct {
 	store spool.Store
 	o     Options
 	kick  chan struct{}
+
+	bypassed atomic.Bool // a release left without passing our milter
 }
 
 // New builds a Quarantine over store.

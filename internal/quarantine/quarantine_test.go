@@ -85,6 +85,7 @@ type fakeMTA struct {
 	refuse map[string]error // by recipient
 	got    []string         // "recipient: content"
 	during func()           // called while the message is under way
+	bypass bool             // has no milter
 }
 
 func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
@@ -93,6 +94,9 @@ func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Addr
 	}
 	if m.away != nil {
 		return nil, m.away
+	}
+	if m.bypass {
+		return []spool.Handover{{Recipient: to[0], Answer: "queued"}}, nil
 	}
 	id, ok, err := m.redeem(ctx, token)
 	if err != nil || !ok || id != msg.ID {
@@ -375,5 +379,29 @@ func TestQueries(t *testing.T) {
 	}
 	if page, err = w.List(t.Context(), Query{Limit: 2, After: page.Next}); err != nil || len(page.Messages) != 1 || page.Next != "" {
 		t.Fatalf("second page %+v, %v", page, err)
+	}
+}
+
+// An MTA that doesn't ask our milter lets one message out unsigned, and no more.
+func TestMilterBypassed(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.hold(t, "one", "b@gmail.com"), w.hold(t, "two", "b@gmail.com")
+	w.mta.bypass = true
+	if _, err := w.Release(t.Context(), Request{ID: first, Actor: "ann", Reason: "x"}); !errors.Is(err, ErrBypassed) {
+		t.Fatal(err)
+	}
+	if _, err := w.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.states(t, first) + ", " + w.states(t, second); got != "delivered, held" {
+		t.Fatal(got)
+	}
+	w.mta.bypass = false
+	w.Reloaded()
+	if _, err := w.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.states(t, second); got != "delivered" {
+		t.Error(got)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	groupPage    = 200       // messages of one identity read at a time
 )
 
-// Run re-checks what is held, at once, then at every interval and when Kick asks,
+// Run re-checks what is held, at once, then at every interval and after a reload,
 // until ctx ends.
 func (q *Quarantine) Run(ctx context.Context) error {
 	if err := q.Resume(ctx); err != nil {
@@ -37,8 +37,10 @@ func (q *Quarantine) Run(ctx context.Context) error {
 	}
 }
 
-// Kick asks Run for a re-check soon.
-func (q *Quarantine) Kick() {
+// Reloaded tells of a new configuration: a fault in the way out may be mended, and
+// what is held may pass now. Run re-checks soon.
+func (q *Quarantine) Reloaded() {
+	q.bypassed.Store(false)
 	select {
 	case q.kick <- struct{}{}:
 	default:

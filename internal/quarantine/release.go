@@ -80,11 +80,18 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 // send moves the recipients to queued, hands the message over, and records how
 // that went. Whoever moves them first sends them; the other gets ErrConflict.
 func (q *Quarantine) send(ctx context.Context, m *spool.Message, to []mail.Address, r Request) (*Released, error) {
+	if q.bypassed.Load() {
+		return nil, fmt.Errorf("release %s: %w", m.ID, ErrBypassed)
+	}
 	move := spool.Move{ID: m.ID, To: to, From: spool.Held, Into: spool.Queued, Actor: r.Actor, Reason: r.Reason, At: q.o.Now()}
 	if err := q.store.Move(ctx, move); err != nil {
 		return nil, fmt.Errorf("release %s: %w", m.ID, err)
 	}
 	results, err := q.handOver(ctx, m, to)
+	if errors.Is(err, ErrBypassed) {
+		_, settled := q.settle(m, results, r)
+		return nil, errors.Join(err, settled)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("release %s: %w", m.ID, err), q.putBack(m.ID, to, r.Actor, err.Error()))
 	}
@@ -101,8 +108,35 @@ func (q *Quarantine) handOver(ctx context.Context, m *spool.Message, to []mail.A
 		return nil, fmt.Errorf("read the held message: %w", err)
 	}
 	defer content.Close()
-	return q.o.Injector.Inject(ctx, m, to, token, content)
+	results, err := q.o.Injector.Inject(ctx, m, to, token, content)
+	if err != nil {
+		return nil, err
+	}
+	return results, q.checkRedeemed(m.ID, token, results)
 }
+
+// checkRedeemed makes sure that what the MTA took went through our milter. If the
+// token still works it did not, and the message left unsigned: a fault of the
+// configuration, after which nothing more is released until a reload.
+func (q *Quarantine) checkRedeemed(id, token string, results []spool.Handover) error {
+	taken := slices.ContainsFunc(results, func(h spool.Handover) bool { return h.Err == nil })
+	if !taken {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+	defer cancel()
+	_, unused, err := q.Redeem(ctx, token)
+	if err != nil || !unused {
+		return nil // a store that can't tell is no proof of a bypass
+	}
+	q.bypassed.Store(true)
+	q.o.Logger.Error("a released message left without passing this milter; nothing more is released until a reload", "id", id)
+	return fmt.Errorf("%s: %w", id, ErrBypassed)
+}
+
+// ErrBypassed says that the server behind [release] via doesn't pass mail through
+// this milter, so that released mail would leave unsigned.
+var ErrBypassed = errors.New("the server behind [release] via doesn't use this milter: add it there, then mailgate reload")
 
 // settleTimeout bounds the last write of a release that was cancelled: the message
 // is gone, so the store must hear of it.

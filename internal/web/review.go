@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"mailgate/internal/quarantine"
@@ -93,9 +94,6 @@ func (a *API) release(w http.ResponseWriter, r *http.Request) {
 
 func (a *API) discard(w http.ResponseWriter, r *http.Request) {
 	request, err := parseReview(r)
-	if err == nil && request.Reason == "" {
-		err = errors.New("reason: say why it is discarded")
-	}
 	if err != nil {
 		replyError(w, http.StatusBadRequest, err)
 		return
@@ -113,6 +111,9 @@ func parseReview(r *http.Request) (quarantine.Request, error) {
 	var body Review
 	if err := readJSON(r, &body); err != nil {
 		return quarantine.Request{}, err
+	}
+	if strings.TrimSpace(body.Reason) == "" {
+		return quarantine.Request{}, errors.New("reason: say why, it goes into the review log")
 	}
 	return quarantine.Request{
 		ID: r.PathValue("id"), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway,

@@ -1,0 +1,217 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
+	"mailgate/internal/store"
+)
+
+// site is an API on a Unix socket over a real store.
+type site struct {
+	store  *store.Store
+	client *http.Client
+	refuse bool // what the judge says
+	reload error
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{}
+	var err error
+	if s.store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "m.db"), store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.store.Close() })
+	q := quarantine.New(s.store, quarantine.Options{
+		Judge: func() quarantine.Judge { return s }, Injector: s, AutoRelease: func() bool { return true },
+	})
+	api := New(Options{
+		Quarantine: q,
+		Registry:   prometheus.NewRegistry(),
+		Status:     func() Status { return Status{Version: "1", Mode: "enforce"} },
+		Reload:     func(context.Context) ([]string, error) { return []string{"note"}, s.reload },
+		Publish:    func(context.Context, *preflight.Report) []Publish { return []Publish{{At: "Cloudflare", Type: "TXT"}} },
+	})
+	s.serve(t, api)
+	return s
+}
+
+func (s *site) serve(t *testing.T, api *API) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- api.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	s.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}}
+}
+
+func (s *site) Judge(_ context.Context, _ mail.Domain, _ mail.Address, to []mail.Address) gate.Verdict {
+	v := gate.Verdict{Report: &preflight.Report{From: "example.com"}}
+	for _, a := range to {
+		r := gate.Recipient{Address: a, Disposition: gate.Pass}
+		if s.refuse {
+			r = gate.Recipient{Address: a, Disposition: gate.Hold, Cause: gate.CauseRefused}
+		}
+		v.Recipients = append(v.Recipients, r)
+	}
+	return v
+}
+
+func (s *site) JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict {
+	return s.Judge(ctx, from, sender, to)
+}
+
+func (s *site) Inject(_ context.Context, _ *spool.Message, to []mail.Address, _ string, _ io.Reader) ([]spool.Handover, error) {
+	var list []spool.Handover
+	for _, a := range to {
+		list = append(list, spool.Handover{Recipient: a, Answer: "queued as 1"})
+	}
+	return list, nil
+}
+
+func (s *site) hold(t *testing.T) string {
+	t.Helper()
+	bob := mail.Address{Local: "bob", Domain: "gmail.com"}
+	m := &spool.Message{
+		Source: "milter", From: mail.Address{Local: "ann", Domain: "example.com"}, Subject: "<script>",
+		Envelope:   mail.Envelope{To: []mail.Address{bob}},
+		Recipients: []spool.Recipient{{Address: bob, State: spool.Held, Reason: spool.Refused}},
+		Evidence:   []byte(`{"from":"example.com"}`),
+	}
+	if err := s.store.Take(t.Context(), m, strings.NewReader("original")); err != nil {
+		t.Fatal(err)
+	}
+	return m.ID
+}
+
+// call returns status and body.
+func (s *site) call(t *testing.T, method, path, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://mailgate"+path, bytes.NewBufferString(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(data)
+}
+
+func TestAnswers(t *testing.T) {
+	s := newSite(t)
+	id := s.hold(t)
+	tests := []struct {
+		method, path, body string
+		status             int
+		want               string // part of the answer
+	}{
+		{"GET", "/v1/status", "", 200, `"held":1`},
+		{"GET", "/v1/quarantine", "", 200, `"id":"` + id + `"`},
+		{"GET", "/v1/quarantine?state=delivered", "", 200, `"messages":[]`},
+		{"GET", "/v1/quarantine?state=lost", "", 400, "lost"},
+		{"GET", "/v1/quarantine?limit=0", "", 400, "limit"},
+		{"GET", "/v1/quarantine?limit=x", "", 400, "limit"},
+		{"GET", "/v1/quarantine?since=today", "", 400, "since"},
+		{"GET", "/v1/quarantine/" + id, "", 200, `"publish":[{"at":"Cloudflare"`},
+		{"GET", "/v1/quarantine/" + id + "/raw", "", 200, "original"},
+		{"GET", "/v1/quarantine/none", "", 404, "not found"},
+		{"GET", "/v1/quarantine/none/raw", "", 404, "not found"},
+		{"GET", "/v1/quarantine/..%2f..%2fetc", "", 404, "not found"},
+		{"POST", "/v1/quarantine/none/release", `{"reason":"x"}`, 404, "not found"},
+		{"POST", "/v1/quarantine/" + id + "/discard", `{}`, 400, "reason"},
+		{"POST", "/v1/quarantine/" + id + "/discard", `{"raeson":"x"}`, 400, "unknown field"},
+		{"POST", "/v1/quarantine/" + id + "/release", `not JSON`, 400, "error"},
+		{"POST", "/v1/quarantine/" + id + "/release", `{"reason":"x","recipients":["a b"]}`, 400, "recipient"},
+		{"GET", "/v1/quarantine/" + id + "/release", "", 405, ""},
+		{"POST", "/v1/reload", "{}", 200, "note"},
+		{"GET", "/metrics", "", 200, ""},
+		{"GET", "/debug/pprof/cmdline", "", 200, ""},
+	}
+	for _, tt := range tests {
+		status, body := s.call(t, tt.method, tt.path, tt.body)
+		if status != tt.status || !strings.Contains(body, tt.want) {
+			t.Errorf("%s %s: %d %s; want %d with %q", tt.method, tt.path, status, body, tt.status, tt.want)
+		}
+	}
+}
+
+func TestReleaseNamesTheUser(t *testing.T) {
+	s := newSite(t)
+	id := s.hold(t)
+	s.refuse = true
+	if status, body := s.call(t, "POST", "/v1/quarantine/"+id+"/release", `{"reason":"x"}`); status != 412 {
+		t.Errorf("would be refused: %d %s", status, body)
+	}
+	s.refuse = false
+	if status, body := s.call(t, "POST", "/v1/quarantine/"+id+"/release", `{"reason":"x"}`); status != 200 || !strings.Contains(body, "queued as 1") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _ := s.call(t, "POST", "/v1/quarantine/"+id+"/release", `{"reason":"x"}`); status != 409 {
+		t.Errorf("a second release: %d", status)
+	}
+	var d Detail
+	_, body := s.call(t, "GET", "/v1/quarantine/"+id, "")
+	if err := json.Unmarshal([]byte(body), &d); err != nil {
+		t.Fatal(err)
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := d.Log[len(d.Log)-1]; last.Actor != me.Username || last.Action != spool.ActionDeliver {
+		t.Errorf("log %+v, want it done by %s", last, me.Username)
+	}
+}
+
+func TestStoppedStoreIsUnavailable(t *testing.T) {
+	s := newSite(t)
+	if err := s.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := s.call(t, "GET", "/v1/quarantine", ""); status != 503 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestReloadRefused(t *testing.T) {
+	s := newSite(t)
+	s.reload = errors.New("mailgate.toml:3:1: modus: unknown key")
+	if status, body := s.call(t, "POST", "/v1/reload", "{}"); status != 422 || !strings.Contains(body, "3:1") {
+		t.Errorf("%d %s", status, body)
+	}
+}
