@@ -71,7 +71,7 @@ func TestSign(t *testing.T) {
 
 	t.Run("50 MB", func(t *testing.T) {
 		const to = "large@gmail.com"
-		message := compose(from, to, "large", strings.Repeat("All work and no play makes for a large message, line by line by line.\r\n", 50<<20/71))
+		message := compose(from, to, "large", strings.Repeat(strings.Repeat("QWxs", 19)+"\r\n", 50<<20/78))
 		w.submit(t, from, []string{to}, message)
 		w.wantSigned(t, "good.test", w.receiver.only(t, to), message)
 	})

@@ -86,8 +86,12 @@ func hostZones() map[string][]string {
 // submit sends one message from a trusted client, which must be taken.
 func (w *world) submit(t *testing.T, from string, to []string, message []byte) {
 	t.Helper()
-	if err := send(connect(t, w.postfix.address, ""), from, to, message); err != nil {
+	c := connect(t, w.postfix.address, "")
+	if err := send(c, from, to, message); err != nil {
 		t.Fatalf("submission from %s refused: %v", from, err)
+	}
+	if err := c.Quit(); err != nil {
+		t.Fatalf("QUIT: %v", err)
 	}
 }
 
