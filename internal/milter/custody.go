@@ -3,7 +3,6 @@ package milter
 import (
 	"encoding/json"
 	"fmt"
-	"mime"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
@@ -21,8 +20,8 @@ func (s *session) take(m *message, out *gate.Outcome, held []gate.Recipient) (id
 		Source:    "milter",
 		Envelope:  m.env,
 		From:      out.From,
-		Subject:   decodeWords(m.header.Get("Subject")),
-		MessageID: m.header.Get("Message-ID"),
+		Subject:   m.header.Subject(),
+		MessageID: m.header.MessageID(),
 		Size:      m.copy.Size(),
 		Evidence:  evidence,
 	}
@@ -47,14 +46,4 @@ func heldRecipient(r gate.Recipient) spool.Recipient {
 		Rule:     r.Prediction.Rule,
 		Reply:    r.Prediction.Reply,
 	}
-}
-
-// decodeWords decodes the encoded words (RFC 2047) of a Subject for people to
-// read; what can't be decoded stays as it is.
-func decodeWords(s string) string {
-	decoded, err := new(mime.WordDecoder).DecodeHeader(s)
-	if err != nil {
-		return s
-	}
-	return decoded
 }

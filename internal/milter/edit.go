@@ -8,6 +8,7 @@ import (
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
+	"mailgate/internal/spool"
 )
 
 // edit tells the MTA which recipients to drop, which fields to remove and which
@@ -22,8 +23,8 @@ func (m *message) edit(out *gate.Outcome, held []gate.Recipient, mod *milter.Mod
 	}
 	// An index counts the fields of that name that are left: the last one first.
 	for i := m.tokenFields; i > 0; i-- {
-		if err := mod.ChangeHeader(i, TokenHeader, ""); err != nil {
-			return fmt.Errorf("remove %s: %w", TokenHeader, err)
+		if err := mod.ChangeHeader(i, spool.TokenHeader, ""); err != nil {
+			return fmt.Errorf("remove %s: %w", spool.TokenHeader, err)
 		}
 	}
 	// Each goes on top of the one before.

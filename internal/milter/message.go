@@ -120,7 +120,7 @@ func (m *message) parsePath(path string) (mail.Address, error) {
 
 // field takes a header field: the value as it stands after the colon.
 func (m *message) field(name, value string) {
-	if strings.EqualFold(strings.TrimRight(name, " \t"), TokenHeader) {
+	if strings.EqualFold(strings.TrimRight(name, " \t"), spool.TokenHeader) {
 		m.tokenFields++
 		m.token = strings.TrimSpace(value)
 		return

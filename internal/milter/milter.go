@@ -21,11 +21,6 @@ import (
 	"mailgate/internal/spool"
 )
 
-// TokenHeader carries the one-time token by which a released message is known
-// when it comes back through the MTA. Fields of that name are removed from every
-// message, and are neither judged nor signed.
-const TokenHeader = "X-Mailgate-Release"
-
 // Gate decides on messages.
 type Gate interface {
 	Begin(ctx context.Context, env mail.Envelope, header mail.Header, trusted bool) Transaction

@@ -77,8 +77,8 @@ func rule(out *gate.Outcome) string {
 	return ""
 }
 
-// worst is the gravest status among the findings of one check: fail, unknown, warn
-// or pass; empty if there are none.
+// worst names the gravest finding of one check without the check's own name, as in
+// dkim=missing, or pass when all is well; empty if there are no findings.
 func worst(out *gate.Outcome, check string) string {
 	if out.Report == nil {
 		return ""
@@ -86,12 +86,15 @@ func worst(out *gate.Outcome, check string) string {
 	gravity := func(status string) int {
 		return strings.Index("pass warn unknown fail", status)
 	}
-	found := ""
+	found, code := "", ""
 	for _, f := range out.Report.Findings {
 		status := string(f.Status)
 		if string(f.Check) == check && (found == "" || gravity(status) > gravity(found)) {
-			found = status
+			found, code = status, f.Code
 		}
 	}
-	return found
+	if found == "pass" || found == "" {
+		return found
+	}
+	return strings.TrimPrefix(code, check+"-")
 }

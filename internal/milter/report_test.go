@@ -14,13 +14,15 @@ func TestWorst(t *testing.T) {
 		t.Errorf("without a report: %q", got)
 	}
 	report := `{"findings": [
-		{"check": "dkim", "status": "pass"}, {"check": "dkim", "status": "fail"}, {"check": "dkim", "status": "warn"},
-		{"check": "spf", "status": "unknown"}, {"check": "spf", "status": "warn"},
-		{"check": "ptr", "status": "fail"}]}`
+		{"check": "dkim", "status": "pass", "code": "dkim-ok"}, {"check": "dkim", "status": "fail", "code": "dkim-missing"},
+		{"check": "dkim", "status": "warn", "code": "dkim-testing"},
+		{"check": "spf", "status": "unknown", "code": "dns-unreachable"}, {"check": "spf", "status": "warn", "code": "spf-neutral"},
+		{"check": "dmarc", "status": "pass", "code": "dmarc-ok"},
+		{"check": "ptr", "status": "fail", "code": "ptr-missing"}]}`
 	if err := json.Unmarshal([]byte(report), &out.Report); err != nil {
 		t.Fatal(err)
 	}
-	for check, want := range map[string]string{"dkim": "fail", "spf": "unknown", "dmarc": ""} {
+	for check, want := range map[string]string{"dkim": "missing", "spf": "dns-unreachable", "dmarc": "pass", "soa": ""} {
 		if got := worst(out, check); got != want {
 			t.Errorf("%s: %q, want %q", check, got, want)
 		}

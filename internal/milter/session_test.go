@@ -390,7 +390,7 @@ func TestRelease(t *testing.T) {
 	a := s.send(withToken(hello("hold@example.net"), "sesame")).want(t, mta.ActionAccept)
 	wantEdits(t, a, append(removed(1), signed...)...)
 	tx := r.gate.last(t)
-	if !tx.released || len(tx.header.All(TokenHeader)) != 0 {
+	if !tx.released || len(tx.header.All(spool.TokenHeader)) != 0 {
 		t.Errorf("released %v, header %q", tx.released, tx.header.Bytes())
 	}
 	r.log.has(t, "id=q7f3a")

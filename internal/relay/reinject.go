@@ -20,10 +20,6 @@ import (
 	"mailgate/internal/spool"
 )
 
-// TokenHeader carries the one-time token by which the milter recognises a
-// released message when it comes back; the milter removes it.
-const TokenHeader = "X-Mailgate-Release"
-
 const (
 	dialTimeout    = 10 * time.Second
 	commandTimeout = 30 * time.Second
@@ -124,7 +120,7 @@ func (r *Reinjector) sendContent(client *smtp.Client, m *spool.Message, token st
 // 4.4), which milters are not shown.
 func (r *Reinjector) trace(m *spool.Message, token string) io.Reader {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s: %s\r\n", TokenHeader, token)
+	fmt.Fprintf(&b, "%s: %s\r\n", spool.TokenHeader, token)
 	helo := printable(m.Envelope.Helo)
 	if helo == "" {
 		helo = "localhost"

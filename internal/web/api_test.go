@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 // site is an API on a Unix socket over a real store.
 type site struct {
 	store  *store.Store
+	redeem func(context.Context, string) (string, bool, error)
 	client *http.Client
 	refuse bool // what the judge says
 	reload error
@@ -42,6 +44,7 @@ func newSite(t *testing.T) *site {
 	q := quarantine.New(s.store, quarantine.Options{
 		Judge: func() quarantine.Judge { return s }, Injector: s, AutoRelease: func() bool { return true },
 	})
+	s.redeem = q.Redeem
 	api := New(Options{
 		Quarantine: q,
 		Registry:   prometheus.NewRegistry(),
@@ -90,7 +93,10 @@ func (s *site) JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Ad
 	return s.Judge(ctx, from, sender, to)
 }
 
-func (s *site) Inject(_ context.Context, _ *spool.Message, to []mail.Address, _ string, _ io.Reader) ([]spool.Handover, error) {
+func (s *site) Inject(ctx context.Context, _ *spool.Message, to []mail.Address, token string, _ io.Reader) ([]spool.Handover, error) {
+	if _, ok, err := s.redeem(ctx, token); err != nil || !ok {
+		return nil, fmt.Errorf("redeemed %v: %w", ok, err)
+	}
 	var list []spool.Handover
 	for _, a := range to {
 		list = append(list, spool.Handover{Recipient: a, Answer: "queued as 1"})
