@@ -103,6 +103,10 @@ func TestRealDNS(t *testing.T) {
 			publish(t, n.ns1, n.ns2)
 			n.ns1.Fault("", dnstest.Refused)
 		}, []string{"ns-lame"}},
+		{"one server answers without authority", func(t *testing.T, n internet) {
+			publish(t, n.ns1, n.ns2)
+			n.ns1.Fault("", dnstest.Lame)
+		}, []string{"ns-lame"}},
 		{"resolver finds DNSSEC bogus", func(t *testing.T, n internet) {
 			publish(t, n.ns1, n.ns2)
 			n.front.Fault("mail._domainkey.example.com", dnstest.Bogus)

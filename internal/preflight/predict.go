@@ -70,7 +70,7 @@ func Predict(p Provider, r *Report, x Extra) Prediction {
 	case open != nil:
 		prediction.leaveOpen(open, r)
 	default:
-		prediction.Why = p.Title() + " has no reason to refuse that we know of."
+		prediction.Why = capital(p.Title()) + " has no reason to refuse that we know of."
 	}
 	return prediction
 }
@@ -153,7 +153,8 @@ func codesOf(findings []Finding) []string {
 	return codes
 }
 
-// reasonsText joins what the findings say, ready for the consequence after a colon.
+// reasonsText joins what the findings say, up to their semicolons, ready for the
+// consequence after a colon.
 func reasonsText(findings []Finding, r *Report, x Extra, dkim bool) string {
 	const most = 3
 	var texts []string
@@ -161,7 +162,8 @@ func reasonsText(findings []Finding, r *Report, x Extra, dkim bool) string {
 		texts = append(texts, "No key signs for "+string(r.From))
 	}
 	for _, f := range findings[:min(len(findings), most)] {
-		texts = append(texts, strings.TrimSuffix(f.Text, "."))
+		fact, _, _ := strings.Cut(f.Text, ";")
+		texts = append(texts, strings.TrimSuffix(fact, "."))
 	}
 	if len(texts) == 0 {
 		return ""
