@@ -23,7 +23,7 @@ type DNSView interface {
 // Options configures a Checker; the zero value is fit for use.
 type Options struct {
 	Providers  map[string]Provider // further MX suffixes: {"mx.gmail.test": Google}
-	MaxEntries int                 // reports remembered; 0: 10,000
+	MaxEntries int                 // reports remembered, each some 10 KB; 0: 4,000
 	Timeout    time.Duration       // of a cold check; 0: 5 s
 	Logger     *slog.Logger        // nil: none
 	Now        func() time.Time    // nil: time.Now
@@ -44,7 +44,7 @@ type Checker struct {
 // New returns a Checker that asks dns.
 func New(dns DNSView, o Options) *Checker {
 	if o.MaxEntries <= 0 {
-		o.MaxEntries = 10_000
+		o.MaxEntries = 4000
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second

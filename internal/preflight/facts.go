@@ -89,3 +89,30 @@ type SOAFact struct {
 	From     Tri `json:"from"`
 	MailFrom Tri `json:"mail_from"`
 }
+
+// anyKey is Kleene's "or" over the keys.
+func (f Facts) anyKey(holds func(KeyFact) Tri) Tri {
+	result := No
+	for _, k := range f.DKIM {
+		result = result.Or(holds(k))
+	}
+	return result
+}
+
+// spfPasses tells whether SPF passes from every egress address.
+func (f Facts) spfPasses() Tri {
+	if len(f.SPF.Addresses) == 0 {
+		return f.SPF.Result.tri()
+	}
+	all := Yes
+	for _, a := range f.SPF.Addresses {
+		all = all.And(a.Result.tri())
+	}
+	return all
+}
+
+// dmarcPasses tells whether our own DKIM or SPF passes aligned.
+func (f Facts) dmarcPasses() Tri {
+	dkim := f.anyKey(func(k KeyFact) Tri { return k.Valid.And(k.Aligned) })
+	return dkim.Or(f.spfPasses().And(f.SPF.Aligned))
+}
