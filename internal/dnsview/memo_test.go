@@ -227,6 +227,27 @@ func TestMemoBound(t *testing.T) {
 	}
 }
 
+func TestRefreshesBound(t *testing.T) {
+	l := newLife()
+	defer l.end()
+	c := newClock()
+	m := newMemo[int](l, Options{Now: c.now, MaxEntries: 100, UnknownTTL: time.Second})
+	gate := make(chan struct{})
+	defer close(gate)
+	first := func(context.Context) outcome[int] { return outcome[int]{expires: c.now().Add(time.Minute)} }
+	again := func(context.Context) outcome[int] { <-gate; return outcome[int]{expires: c.now().Add(time.Minute)} }
+	for i := range 100 {
+		m.get(background, fmt.Sprint(i), first)
+	}
+	c.add(59 * time.Second)
+	for i := range 100 {
+		m.get(background, fmt.Sprint(i), again)
+	}
+	if got := m.flying(); got != maxRefreshes {
+		t.Errorf("%d refreshes at once", got)
+	}
+}
+
 func TestPanicIsUnknown(t *testing.T) {
 	l := newLife()
 	defer l.end()

@@ -25,6 +25,7 @@ away             CNAME sel.example.net.
 dangling         CNAME none.example.net.
 loop             CNAME loop2
 loop2            CNAME loop
+tail             CNAME loop
 `
 
 // internet is a resolver (127.0.0.1), two name servers of example.com, one of

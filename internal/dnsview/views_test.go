@@ -27,6 +27,7 @@ func TestPublished(t *testing.T) {
 		{"away.example.com", "TXT", "found v=DKIM1; p=net via sel.example.net"},
 		{"dangling.example.com", "TXT", "nxdomain via none.example.net"},
 		{"loop.example.com", "TXT", "nodata via loop2.example.com loop.example.com"},
+		{"tail.example.com", "TXT", "nodata via loop.example.com loop2.example.com loop.example.com"},
 		{"_dmarc.com", "TXT", "nxdomain"},
 		{"com", "TXT", "nodata"},
 	} {
@@ -120,6 +121,8 @@ func TestPanelWithoutTheZone(t *testing.T) {
 func TestDisagreement(t *testing.T) {
 	n := newInternet(t)
 	n.add(n.ns1, "half.example.com TXT one", "both.example.com TXT one", "alias.example.com CNAME sel.example.net.")
+	n.add(n.ns1, "mixed.example.com TXT one")
+	n.add(n.ns2, "mixed.example.com CNAME sel.example.net.")
 	n.add(n.ns2, "both.example.com TXT two", "ttl.example.com 60 TXT x")
 	n.add(n.ns1, "ttl.example.com 90 TXT x")
 	c := newClock()
@@ -128,6 +131,7 @@ func TestDisagreement(t *testing.T) {
 		{"half.example.com", "found one disagree"},
 		{"both.example.com", "found one two disagree"},
 		{"alias.example.com", "found v=DKIM1; p=net disagree via sel.example.net"},
+		{"mixed.example.com", "found one disagree"},
 		{"ttl.example.com", "found x"},
 	} {
 		a := r.Published(background, q.name, "TXT")
@@ -156,6 +160,9 @@ func TestOneBadServer(t *testing.T) {
 			expect(t, a, "found 192.0.2.1")
 			if got := faults(a, Authoritative); !slices.Equal(got, []string{want}) {
 				t.Errorf("observed %q, want %q", got, want)
+			}
+			if got := n.ns1.Count(); got != 1 {
+				t.Errorf("asked %d times", got)
 			}
 		})
 	}
@@ -186,10 +193,29 @@ func TestReferralFollowed(t *testing.T) {
 		n.add(s, "_domainkey.example.com NS ns.keys.example.com.", "ns.keys.example.com A 127.0.0.4")
 	}
 	n.zone(n.net, "_domainkey.example.com", "mail TXT delegated")
+	n.front.Fault("ns.keys.example.com", dnstest.NXDomain) // so only the referral has its address
 	a := r.Published(background, "mail._domainkey.example.com", "TXT")
 	expect(t, a, "found delegated")
 	if a.Zone != "_domainkey.example.com" || !slices.Equal(a.NameServers, []string{"ns.keys.example.com"}) {
 		t.Errorf("zone %s, servers %s", a.Zone, a.NameServers)
+	}
+}
+
+// A domain moves to other name servers, and the old ones drop it.
+func TestMovedZone(t *testing.T) {
+	n := newInternet(t)
+	c := newClock()
+	r := n.resolver(timed(c))
+	expect(t, r.Published(background, "www.example.com", "A"), "found 192.0.2.1")
+	n.ns1.RemoveZone("example.com")
+	n.ns2.RemoveZone("example.com")
+	n.zone(n.net, "example.com", "@ NS ns.example.net.\nwww A 192.0.2.3")
+	n.add(n.net, "ns.example.net A 127.0.0.4")
+	expect(t, r.Published(Fresh(background, 0), "www.example.com", "A"), "found 192.0.2.3 fallback")
+	a := r.Published(Fresh(background, 0), "www.example.com", "A")
+	expect(t, a, "found 192.0.2.3")
+	if !slices.Equal(a.NameServers, []string{"ns.example.net"}) {
+		t.Errorf("servers %s", a.NameServers)
 	}
 }
 
