@@ -209,6 +209,7 @@ func hostDiagnoses() []diagnosis {
 		{name: "PTR out of reach", zone: "fault 9.113.0.203.in-addr.arpa PTR", want: []string{"dns-unreachable unknown"}},
 		{name: "PTR's name out of reach", zone: "9.113.0.203.in-addr.arpa PTR slow.example.net\nfault slow.example.net A", want: []string{"dns-unreachable unknown"}},
 		{name: "IPv6 without PTR", id: egress("203.0.113.9", v6), zone: "- 9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR", want: []string{"ipv6-without-ptr fail"}, text: v6},
+		{name: "IPv6 PTR to another host", id: egress(v6), zone: "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR host.isp.example", want: []string{"ptr-not-confirmed fail"}},
 		{name: "IPv4 in IPv6 form", id: egress("::ffff:203.0.113.9")},
 		{name: "HELO unknown", id: func(id *Identity) { id.Helo = "gw.internal.example" }, want: []string{"helo-unresolvable warn"}},
 		{name: "MAIL FROM domain doesn't exist", id: func(id *Identity) { id.MailFrom = "gone.example.net" },

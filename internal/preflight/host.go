@@ -60,6 +60,9 @@ func (q *inquiry) checkPTR(ctx context.Context, address netip.Addr) (Finding, Tr
 	case No:
 		f.Code, f.Status = "ptr-not-confirmed", Warn
 		f.Text = address.String() + " is named " + f.Record + ", but that name has other addresses or none."
+		if address.Is6() {
+			f.Status = Fail
+		}
 	default:
 		f.Code, f.Status = "dns-unreachable", Unknown
 		f.Text = "DNS gives no answer about the addresses of " + f.Record + "."

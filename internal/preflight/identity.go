@@ -23,7 +23,8 @@ func (k Key) name() string {
 	return k.Selector + "._domainkey." + string(k.Domain)
 }
 
-// Identity is all that a verdict depends on, and the key of the cache.
+// Identity is all that a verdict depends on, and the key of the cache. Its slices
+// must not be changed afterwards: a report is refreshed in the background.
 type Identity struct {
 	From     mail.Domain  // RFC 5322 From
 	MailFrom mail.Domain  // MAIL FROM; "" for the null sender (SPF is then checked on Helo)

@@ -33,7 +33,7 @@ func newInternet(t *testing.T) internet {
 		t.Fatal(err)
 	}
 	n.resolver, err = dnsview.New(dnsview.Options{
-		Resolvers: []string{n.front.Addr()}, AuthorityPort: n.front.Port(), Panel: n.panel.Addr(), Timeout: 300 * time.Millisecond,
+		Resolvers: []string{n.front.Addr()}, AuthorityPort: n.front.Port(), Panel: n.panel.Addr(), Timeout: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -137,6 +137,7 @@ func TestRealDNS(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			n := newInternet(t)
 			c.make(t, n)
 			r := check(t, n.resolver, goodIdentity())
