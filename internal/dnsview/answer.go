@@ -42,13 +42,13 @@ type Observation struct {
 	TTL     uint32        `json:"ttl"` // smallest TTL of the records, or the negative TTL, in seconds
 	RTT     time.Duration `json:"rtt_ns"`
 	When    time.Time     `json:"when"`
-	Records []string      `json:"records,omitempty"` // TXT strings joined and unescaped
+	Records []string      `json:"records,omitempty"` // as Record.Text, MX with its preference before it; "CNAME target" for an alias
 	Error   string        `json:"error,omitempty"`   // "timeout", "connection refused", …
 }
 
 // Record is one resource record of the type asked.
 type Record struct {
-	Text       string   // TXT: strings joined and unescaped; A, AAAA: address; MX, NS, PTR, CNAME: host without final dot; SOA: MNAME
+	Text       string   // TXT: strings joined and unescaped; A, AAAA: address; MX, NS, PTR, CNAME: host without final dot, "." for the root; SOA: MNAME; TLSA: its four fields
 	Strings    []string // TXT: the character-strings, unescaped
 	Preference uint16   // MX
 	TTL        uint32   // seconds
