@@ -90,7 +90,7 @@ func printEvidence(out io.Writer, check preflight.Check, evidence []dnsview.Obse
 		}
 		said := o.Rcode
 		if o.Error != "" {
-			said = o.Error
+			said = strings.TrimPrefix(said+", "+o.Error, ", ")
 		}
 		if o.AA {
 			said += " aa"
@@ -109,7 +109,7 @@ func printPredictions(out io.Writer, p paint, predictions []preflight.Prediction
 		case preflight.Accept:
 			fmt.Fprintf(out, "%s %s would take it (prediction)\n", p.green("✓"), name)
 		default:
-			fmt.Fprintf(out, "%s %s: can't be predicted. %s\n", p.yellow("?"), name, plain(x.Why, 0))
+			fmt.Fprintf(out, "%s %s: can't be predicted, it hangs on what DNS gave no answer about\n", p.yellow("?"), name)
 		}
 		for _, w := range x.Warnings {
 			fmt.Fprintf(out, "    %s\n", plain(w, 0))

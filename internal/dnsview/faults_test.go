@@ -22,7 +22,7 @@ func TestResolverFaults(t *testing.T) {
 		{dnstest.ServFail, Unknown, "", 1},
 		{dnstest.Refused, Unknown, "", 1},
 		{dnstest.Bogus, Unknown, "DNSSEC Bogus", 1},
-		{dnstest.NXDomain, NXDomain, "", 1},
+		{dnstest.NXDomain, NXDomain, "", 2}, // without an SOA, so the root is asked for, too
 		{dnstest.Truncate, Found, "", 2},
 		{dnstest.TruncateMute, Unknown, "timeout", 4},
 		{dnstest.HalfTCP, Unknown, "reply cut short", 4},
@@ -48,6 +48,26 @@ func TestResolverFaults(t *testing.T) {
 				t.Errorf("%d packets, want %d at most", r.Queries(), c.packets)
 			}
 		})
+	}
+}
+
+// A resolver that is cut off from the Internet and denies every name, the root
+// too, knows nothing: its denials are Unknown in both views.
+func TestResolverThatDeniesTheRoot(t *testing.T) {
+	n := newInternet(t)
+	n.front.Fault("", dnstest.NXDomain)
+	r := n.resolver(nil)
+	for name, a := range map[string]Answer{
+		"recursive":        r.Recursive(background, "www.example.com", "A"),
+		"published":        r.Published(background, "www.example.com", "A"),
+		"a mail exchanger": r.Recursive(background, "example.com", "MX"),
+	} {
+		if a.Status != Unknown {
+			t.Errorf("%s view: %s, want unknown", name, a.Status)
+		}
+		if last := a.Observations[len(a.Observations)-1]; !strings.Contains(last.Error, "denies even the root") {
+			t.Errorf("%s view doesn't say why: %+v", name, last)
+		}
 	}
 }
 

@@ -135,10 +135,27 @@ func (r *Resolver) resolve(ctx context.Context, q question) Answer {
 	d := read(m, q)
 	a.Status, a.Records, a.Authentic = d.status, d.records, m.AuthenticatedData
 	a.CNAMEs = displayAll(d.chain)
-	if _, owner, ok := authoritySOA(m); ok {
+	_, owner, proof := authoritySOA(m)
+	if proof {
 		a.Zone = display(owner)
 	}
+	negative := d.status == NXDomain || d.status == NoData
+	if negative && !proof && q != rootSOA && r.rootIsDenied(ctx) {
+		a.Status = Unknown
+		a.Observations[len(a.Observations)-1].Error = "this resolver denies even the root zone: it can't know"
+	}
 	return r.finish(q, a, d.ttl)
+}
+
+var rootSOA = question{".", dns.TypeSOA}
+
+// rootIsDenied reports whether the resolvers know no root zone. One that is cut
+// off from the Internet denies every name, and that is no news about the name. It
+// matters only where a denial comes without the SOA that should go with it (RFC
+// 2308, section 3).
+func (r *Resolver) rootIsDenied(ctx context.Context) bool {
+	root := r.remember(relax(ctx), r.cuts, ".", func(ctx context.Context) Zone { return r.findCut(ctx, ".") })
+	return root.Status != Found
 }
 
 func displayAll(names []string) []string {
