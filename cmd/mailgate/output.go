@@ -71,7 +71,6 @@ func painter(out io.Writer) paint {
 func (p paint) green(s string) string  { return p.wrap("32", s) }
 func (p paint) red(s string) string    { return p.wrap("31", s) }
 func (p paint) yellow(s string) string { return p.wrap("33", s) }
-func (p paint) dim(s string) string    { return p.wrap("2", s) }
 
 func (p paint) wrap(code, s string) string {
 	if !p.on {

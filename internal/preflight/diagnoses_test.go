@@ -116,7 +116,6 @@ _dmarc.com TXT "x"`, want: []string{"wildcard-txt fail"}},
 }
 
 func spfDiagnoses() []diagnosis {
-	const both = "203.0.113.9 " + v6
 	return []diagnosis{
 		{name: "no SPF", zone: `example.com TXT "google-site-verification=abc"`, id: egress("203.0.113.9", v6),
 			want: []string{"spf-missing fail"}, text: "203.0.113.9 and 2001:db8::9"},

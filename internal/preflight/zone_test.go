@@ -49,8 +49,6 @@ type fakeDNS struct {
 
 var fakeServers = []string{"ns1.host.example", "ns2.host.example"}
 
-const views = "auth panel resolver "
-
 func newFakeDNS(texts ...string) *fakeDNS {
 	d := &fakeDNS{
 		records: map[string][]dnsview.Record{}, faults: map[string]bool{}, lame: map[string]bool{},
