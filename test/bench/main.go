@@ -5,12 +5,15 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // options of a comparison.
@@ -30,13 +33,15 @@ func main() {
 	flag.IntVar(&o.large, "large-sessions", 100, "sessions of the memory measurement")
 	flag.IntVar(&o.size, "large-size", 25<<20, "bytes of each of its bodies")
 	flag.Parse()
-	if err := run(o); err != nil {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(o options) error {
+func run(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp("", "mailgate-bench-")
 	if err != nil {
 		return err
@@ -61,8 +66,8 @@ func run(o options) error {
 		return err
 	}
 	fmt.Printf("%d CPUs, %s; %d messages of 10 KiB a measurement, median of %d\n\n", runtime.NumCPU(), runtime.Version(), o.messages, o.rounds)
-	if err := compareSpeed(o, load, key, milters, dns); err != nil {
+	if err := compareSpeed(ctx, o, load, key, milters, dns); err != nil {
 		return err
 	}
-	return compareMemory(o, load, milters)
+	return compareMemory(ctx, o, load, milters)
 }
