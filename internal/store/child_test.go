@@ -17,7 +17,7 @@ func childDB() (path string, is bool) { return os.LookupEnv(childEnv) }
 // child is the command that runs the test of that name, and only it, as a child.
 func child(t testing.TB, name, path string, env ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$", "-test.v", "-test.count=1")
+	cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$", "-test.v", "-test.count=1", "-test.timeout=1m")
 	cmd.Env = append(os.Environ(), append(env, childEnv+"="+path)...)
 	return cmd
 }

@@ -115,6 +115,9 @@ func stopping(t *testing.T, name string, fail func()) {
 	if !errors.Is(first, spool.ErrStopped) || m.ID != "" {
 		t.Errorf("Take = %v, id %q", first, m.ID)
 	}
+	if s.Err() == nil {
+		t.Fatal("the store goes on")
+	}
 	<-s.Stopped()
 	ctx := t.Context()
 	_, get := s.Get(ctx, id)
