@@ -26,8 +26,8 @@ const (
 	pointEnv = "MAILGATE_STORE_TEST_POINT" // crash point and how often it is passed before
 	lineEnv  = "MAILGATE_STORE_TEST_LINES" // lines written before the child is killed
 
-	crashers  = 2  // databases, each with a child of its own at a time
-	killsEach = 10 // times each is killed at a random moment
+	crashers  = 2 // databases, each with a child of its own at a time
+	killsEach = 8 // times each is killed at a random moment
 )
 
 // points are the named crash points of the store.
@@ -55,7 +55,7 @@ func TestCrash(t *testing.T) {
 				}
 			}
 			for range killsEach {
-				l.run(t, lineEnv+"="+strconv.Itoa(rand.IntN(80)))
+				l.run(t, lineEnv+"="+strconv.Itoa(rand.IntN(50)))
 				l.check(t)
 			}
 		})

@@ -73,7 +73,7 @@ func TestList(t *testing.T) {
 	c := newClock()
 	s := fresh(t, Options{Now: c.Now})
 	start := c.Now()
-	all := populate(t, s, c, 40)
+	all := populate(t, s, c, 30)
 	for _, f := range []spool.Filter{
 		{},
 		{States: []spool.State{spool.Held}},
@@ -89,7 +89,7 @@ func TestList(t *testing.T) {
 		{Code: "spf-none"}, {Code: "dkim-missing", States: []spool.State{spool.Held}}, {Code: "none"},
 		{Provider: "google"}, {Provider: "google", Recipient: "yahoo"},
 		{Text: "100%"}, {Text: "re_port"}, {Text: "rexport"}, {Text: "yahoo.com", States: []spool.State{spool.Queued}}, {Text: "ann@"},
-		{Since: start.Add(20 * time.Minute)}, {Since: start.Add(35 * time.Minute), States: []spool.State{spool.Held}},
+		{Since: start.Add(20 * time.Minute)}, {Since: start.Add(25 * time.Minute), States: []spool.State{spool.Held}},
 		{Since: start.Add(1000 * time.Minute)}, {Since: start},
 	} {
 		var want []string
@@ -99,7 +99,7 @@ func TestList(t *testing.T) {
 			}
 		}
 		for _, oldest := range []bool{true, false} {
-			for _, limit := range []int{0, 7} {
+			for _, limit := range []int{0, 11} {
 				f.OldestFirst, f.Limit = oldest, limit
 				if got := pages(t, s, f); !slices.Equal(got, want) {
 					t.Errorf("%+v: %d messages, want %d:\n%v\n%v", f, len(got), len(want), got, want)
