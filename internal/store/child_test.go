@@ -18,7 +18,7 @@ func childDB() (path string, is bool) { return os.LookupEnv(childEnv) }
 func child(t testing.TB, name, path string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+name+"$", "-test.v", "-test.count=1", "-test.timeout=1m")
-	cmd.Env = append(os.Environ(), append(env, childEnv+"="+path)...)
+	cmd.Env = append(os.Environ(), append(env, childEnv+"="+path, "GORACE=atexit_sleep_ms=0")...)
 	return cmd
 }
 

@@ -337,3 +337,24 @@ func TestReopen(t *testing.T) {
 	take(t, s, message(t, "y@gmail.com"), "more")
 	verify(t, s, 4)
 }
+
+// raw runs SQL as the writer.
+func raw(t testing.TB, s *Store, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		if err := s.update(t.Context(), "test", 0, func(b *batch) error { return b.exec(sql) }); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
+// limitPages has SQLite refuse to let the database grow beyond n pages.
+func limitPages(t testing.TB, s *Store, n int) {
+	t.Helper()
+	err := s.update(t.Context(), "test", 0, func(b *batch) error {
+		return b.w.conn.QueryRowContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count(%d)", n)).Scan(new(int))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

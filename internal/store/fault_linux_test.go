@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,17 +50,6 @@ func TestFull(t *testing.T) {
 	verify(t, s, 3)
 	if err := s.Err(); err != nil {
 		t.Errorf("stopped: %v", err)
-	}
-}
-
-// limitPages has SQLite refuse to let the database grow beyond n pages.
-func limitPages(t testing.TB, s *Store, n int) {
-	t.Helper()
-	err := s.update(t.Context(), "test", 0, func(b *batch) error {
-		return b.w.conn.QueryRowContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count(%d)", n)).Scan(new(int))
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -345,15 +333,5 @@ func TestBodyDamaged(t *testing.T) {
 	defer r.Close()
 	if _, err := new(bytes.Buffer).ReadFrom(r); !errors.Is(err, errBody) {
 		t.Errorf("read: %v", err)
-	}
-}
-
-// raw runs SQL as the writer.
-func raw(t testing.TB, s *Store, statements ...string) {
-	t.Helper()
-	for _, sql := range statements {
-		if err := s.update(t.Context(), "test", 0, func(b *batch) error { return b.exec(sql) }); err != nil {
-			t.Fatalf("%s: %v", sql, err)
-		}
 	}
 }
