@@ -34,7 +34,7 @@ check: imports ## gofmt, vet, staticcheck, govulncheck, the import table
 	test/check.sh $(PACKAGES)
 
 imports: ## which package may import which
-	$(GO) test ./test/imports
+	$(GO) test -count=1 ./test/imports
 
 bench: build ## Go benchmarks, then milter speed beside OpenDKIM and rspamd
 	test/bench.sh $(PACKAGES)
