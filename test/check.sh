@@ -26,5 +26,5 @@ elif grep -q '^exit status 3$' "$out"; then
 	cat "$out"
 	exit 1
 else
-	echo "govulncheck left out: it could not run or its database could not be reached ($(tail -n 1 "$out"))"
+	echo "govulncheck left out: it could not run or its database could not be reached ($(grep -v '^exit status' "$out" | tail -n 1))"
 fi
