@@ -98,6 +98,7 @@ var egress = []string{"203.0.113.9"}
 // settings of one gateway.
 type settings struct {
 	domains []domain
+	mode    string // "" for the default
 	egress  []string
 	extra   string // more of the configuration
 	via     string // where released mail goes back in
@@ -109,6 +110,9 @@ func configure(t *testing.T, dir string, s settings) *gateway {
 	t.Helper()
 	g := &gateway{dir: dir, config: filepath.Join(dir, "mailgate.toml"), milter: address(0, 9) + ":8891", socket: filepath.Join(dir, "control.sock")}
 	var b strings.Builder
+	if s.mode != "" {
+		fmt.Fprintf(&b, "mode = %q\n", s.mode)
+	}
 	fmt.Fprintf(&b, "hostname = \"mx1.gate.test\"\negress = [%s]\n", quoted(s.egress))
 	fmt.Fprintf(&b, "[milter]\nlisten = \"inet:%s\"\ntrusted = [\"127.0.0.1/32\"]\n", g.milter)
 	fmt.Fprintf(&b, "[control]\nsocket = %q\n", g.socket)
@@ -142,10 +146,22 @@ func (g *gateway) serve(t *testing.T) {
 	g.ready(t, func() bool { return listening("tcp", g.milter) && listening("unix", g.socket) })
 }
 
-// run calls a command of mailgate and returns what it prints and its exit code.
+// run calls a command of mailgate on this gateway and returns what it prints and
+// its exit code, which must be a verdict: 0, 1 or 2.
 func (g *gateway) run(t *testing.T, args ...string) (stdout string, exit int) {
 	t.Helper()
-	cmd := exec.Command(binary, append(args, "--config", g.config)...)
+	stdout, exit = g.command(t, append(args, "--config", g.config)...)
+	if exit > 2 {
+		t.Fatalf("mailgate %s: exit %d\n%s", strings.Join(args, " "), exit, stdout)
+	}
+	return stdout, exit
+}
+
+// command calls mailgate. What it prints on standard error is returned only when it
+// fails.
+func (g *gateway) command(t *testing.T, args ...string) (stdout string, exit int) {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -154,7 +170,7 @@ func (g *gateway) run(t *testing.T, args ...string) (stdout string, exit int) {
 		t.Fatalf("mailgate %s: %v", strings.Join(args, " "), err)
 	}
 	if exit = cmd.ProcessState.ExitCode(); exit > 2 {
-		t.Fatalf("mailgate %s: exit %d\n%s%s", strings.Join(args, " "), exit, out.Bytes(), errs.Bytes())
+		out.Write(errs.Bytes())
 	}
 	return out.String(), exit
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// receiver is the Internet's mail server: it takes everything for everybody, or
-// refuses as Gmail does.
+// receiver is the Internet's mail server: it takes everything for everybody, but
+// for one recipient it can refuse as Gmail does.
 type receiver struct {
 	address string
 
 	mu       sync.Mutex
 	messages []receipt
-	refuse   bool
+	refused  string // recipient
 }
 
 // receipt is one message as it arrived.
@@ -54,6 +54,13 @@ func startReceiver(t *testing.T) *receiver {
 
 // NewSession implements smtp.Backend.
 func (r *receiver) NewSession(*smtp.Conn) (smtp.Session, error) { return &receiving{r: r}, nil }
+
+// refuse makes the receiver find mail for this recipient unauthenticated.
+func (r *receiver) refuse(to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused = to
+}
 
 // arrived returns the messages for one recipient so far.
 func (r *receiver) arrived(to string) []receipt {
@@ -108,7 +115,7 @@ func (s *receiving) Data(body io.Reader) error {
 	s.m.raw = raw
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
-	if s.r.refuse {
+	if slices.Contains(s.m.to, s.r.refused) {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 26}, Message: "Your email has been blocked because the sender is unauthenticated."}
 	}
 	s.r.messages = append(s.r.messages, s.m)

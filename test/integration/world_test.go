@@ -22,6 +22,7 @@ type plan struct {
 	ours    []string                              // domains with keys here
 	publish func(d domain) []string               // records of such a domain's zone; nil: everything as it should be
 	panel   func(d domain) []string               // what the panel's own server has; nil: nothing
+	mode    string                                // "" for the default, enforce
 	egress  []string                              // nil: one IPv4 address
 	extra   string                                // more configuration
 	milter  func(t *testing.T, g *gateway) string // another address for Postfix to reach the milter at
@@ -46,7 +47,7 @@ func newWorld(t *testing.T, p plan) *world {
 	if p.publish == nil {
 		p.publish = complete
 	}
-	s := settings{egress: p.egress, extra: p.extra, via: address(0, 10) + ":25"}
+	s := settings{mode: p.mode, egress: p.egress, extra: p.extra, via: address(0, 10) + ":25"}
 	if s.egress == nil {
 		s.egress = egress
 	}
