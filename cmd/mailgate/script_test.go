@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -16,12 +17,17 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command line as a user does; see testdata/script. A
 // script's "exitcode N" checks the last command's exit code.
 func TestScripts(t *testing.T) {
+	example, err := filepath.Abs("../../config.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		Setup: func(e *testscript.Env) error {
 			// Keys are refused below a directory that others may write to.
+			e.Setenv("EXAMPLE", example)
 			return os.Chmod(e.WorkDir, 0o700)
 		},
 	})
