@@ -127,6 +127,7 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 		g.log.Info("listening", "door", door.name, "address", door.listener.Addr().String())
 	}
 	group.Go(func() error { return g.quarantine.Run(ctx) })
+	group.Go(func() error { return paceCollector(ctx) })
 	ready()
 	return group.Wait()
 }

@@ -9,6 +9,7 @@ import (
 const (
 	growStep   = 64 << 10  // a frame's memory grows as its bytes arrive, not as it claims
 	keepBuffer = 128 << 10 // a larger frame's memory is not kept for the next
+	keepIdle   = 16 << 10  // and between messages, which may be hours, none larger than this
 )
 
 var errTruncated = errors.New("connection closed in the middle of a frame")
@@ -64,7 +65,7 @@ func (c *conn) await(idle time.Duration) error {
 		c.mu.Unlock()
 		return errDraining
 	}
-	if !c.busy && cap(c.frame) > readBuffer {
+	if !c.busy && cap(c.frame) > keepIdle {
 		c.frame = nil
 	}
 	c.waiting = true

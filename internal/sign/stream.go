@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,6 @@ import (
 
 	"mailgate/internal/mail"
 )
-
-// batch is how many bytes are gathered before they go to the library: each of its
-// writes costs two goroutine switches per key.
-const batch = 16 << 10
 
 // Options of a signature.
 type Options struct {
@@ -37,7 +32,7 @@ var ErrExpired = errors.New("the signature expired before the message was comple
 type Stream struct {
 	keys      []Key
 	signers   []*dkim.Signer
-	out       *bufio.Writer
+	out       batcher
 	check     bodyCheck
 	expire    time.Time
 	cancelled *atomic.Bool
@@ -85,12 +80,11 @@ func (s *Stream) start(chosen signable) error {
 		s.signers = append(s.signers, signer)
 		writers = append(writers, signer)
 	}
-	s.out = bufio.NewWriterSize(writers[0], batch)
+	s.out = batcher{to: writers[0], waiting: chosen.fields}
 	if len(writers) > 1 {
-		s.out.Reset(io.MultiWriter(writers...))
+		s.out.to = io.MultiWriter(writers...)
 	}
-	_, err := s.out.Write(chosen.fields)
-	return err
+	return nil
 }
 
 func (s *Stream) options(key Key, names []string) (*dkim.SignOptions, error) {
