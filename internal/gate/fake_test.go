@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
@@ -17,10 +18,10 @@ import (
 
 // fakeChecker gives one report for every identity and tells Gmail from the rest.
 type fakeChecker struct {
-	facts   preflight.Facts
-	checks  int
-	afresh  int
-	unknown bool // the providers aren't known
+	facts  preflight.Facts
+	checks int
+	afresh int
+	slow   time.Duration // that a recipient domain takes
 }
 
 func (c *fakeChecker) Check(context.Context, preflight.Identity) *preflight.Report {
@@ -33,9 +34,11 @@ func (c *fakeChecker) Recheck(ctx context.Context, id preflight.Identity) *prefl
 	return c.Check(ctx, id)
 }
 
-func (c *fakeChecker) Provider(_ context.Context, d mail.Domain) preflight.Provider {
-	if c.unknown {
+func (c *fakeChecker) Provider(ctx context.Context, d mail.Domain) preflight.Provider {
+	select {
+	case <-ctx.Done():
 		return preflight.UnknownProvider
+	case <-time.After(c.slow):
 	}
 	if d == "gmail.com" {
 		return preflight.Google

@@ -2,8 +2,13 @@ package gate
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
@@ -177,24 +182,44 @@ func TestSignatureAlreadyThereCounts(t *testing.T) {
 		return noTXT(context.Background(), name)
 	}
 	signed := signedLetter(t, theirs, letter)
+	unreachable := func(_ context.Context, name string) ([]string, error) {
+		return nil, &net.DNSError{Err: "SERVFAIL", Name: name, IsTemporary: true}
+	}
+	panics := func(context.Context, string) ([]string, error) { panic("x") }
+	odd := func(context.Context, string) ([]string, error) { return nil, errors.New("odd") }
+	sibling := theirs
+	sibling.Domain = "lists.example.com"
+	siblingTXT := func(_ context.Context, name string) ([]string, error) {
+		return txt(context.Background(), strings.Replace(name, "lists.", "", 1))
+	}
 	tests := []struct {
 		name, message string
 		txt           LookupTXT
+		refused       Policy
 		want          string
 	}{
-		{"valid", signed, txt, "pass"},
-		{"body changed", signed + "More\n", txt, "hold"},
-		{"not published", signed, noTXT, "hold"},
-		{"other domain", strings.ReplaceAll(signed, "d=example.com", "d=elsewhere.example"), txt, "hold"},
-		{"garbage", "DKIM-Signature: d=example.com\n" + letter, txt, "hold"},
-		{"lookup panics", signed, func(context.Context, string) ([]string, error) { panic("x") }, "hold"},
+		{"valid", signed, txt, PolicyHold, "pass"},
+		{"body changed", signed + "More\n", txt, PolicyHold, "hold"},
+		{"not published", signed, noTXT, PolicyHold, "hold"},
+		{"other domain", strings.ReplaceAll(signed, "d=example.com", "d=elsewhere.example"), txt, PolicyHold, "hold"},
+		{"same organisation", signedLetter(t, sibling, letter), siblingTXT, PolicyHold, "pass"},
+		{"garbage", "DKIM-Signature: d=example.com\n" + letter, txt, PolicyHold, "hold"},
+		{"twice", signedLetter(t, theirs, signed), txt, PolicyHold, "pass"},
+		{"lookup panics", signed, panics, PolicyHold, "hold"},
+		{"lookup panics, twice", signedLetter(t, theirs, signed), panics, PolicyHold, "hold"},
+		{"unforeseen error, twice", signedLetter(t, theirs, signed), odd, PolicyHold, "hold"},
+		{"not valid, policy reject", signed, noTXT, PolicyReject, "reject"},
+		{"DNS fault, policy reject", signed, unreachable, PolicyReject, "hold"},
+		{"DNS fault, twice, policy reject", signedLetter(t, theirs, signed), unreachable, PolicyReject, "hold"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, tt.txt)
+			cfg := enforce
+			cfg.Refused = tt.refused
+			g := New(cfg, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, tt.txt)
 			header, body := parse(t, tt.message)
 			tx := g.Begin(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header, true)
-			if !tx.MayHold() {
+			if tt.refused == PolicyHold && !tx.MayHold() {
 				t.Error("the door wouldn't keep a copy")
 			}
 			o := finish(t, tx, body)
@@ -203,6 +228,45 @@ func TestSignatureAlreadyThereCounts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A body that can't be signed is told to the client, not found out at the release.
+func TestHeldBodyIsLookedAt(t *testing.T) {
+	g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, noTXT)
+	o := run(t, g, envelope(t, "ann@example.com", "b@gmail.com"), letter+"a\rb\n")
+	checkReply(t, o.Refusal, "550 5.6.0")
+}
+
+// Many recipient domains that DNS is silent about are asked about side by side,
+// and no longer than judgeTime.
+func TestManySlowDomains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		checker := &fakeChecker{facts: wellPublished(), slow: 4 * time.Second}
+		g := New(enforce, keyring(t, newKey(t)), checker, noTXT)
+		var to []mail.Address
+		for i := range 100 {
+			to = append(to, mail.Address{Local: "b", Domain: mail.Domain(fmt.Sprintf("d%d.example", i))})
+		}
+		begun := time.Now()
+		v := g.judge(t.Context(), "example.com", path(t, "ann@example.com"), to, checker.Check)
+		if took := time.Since(begun); took > judgeTime {
+			t.Errorf("took %v", took)
+		}
+		if len(v.Recipients) != len(to) {
+			t.Errorf("%d recipients", len(v.Recipients))
+		}
+	})
+}
+
+func TestGivenUpVerificationLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // fails on goroutines that stay
+		theirs := newKey(t)
+		g := New(enforce, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, noTXT)
+		header, _ := parse(t, signedLetter(t, theirs, signedLetter(t, theirs, letter)))
+		tx := g.Begin(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header, true)
+		_, _ = tx.Write([]byte("Hel"))
+		tx.Cancel()
+	})
 }
 
 func TestCancelIsHarmless(t *testing.T) {
@@ -233,5 +297,19 @@ func TestWaitingIsToldFromRefused(t *testing.T) {
 	v := g.Judge(t.Context(), "example.com", path(t, "ann@example.com"), []mail.Address{path(t, "b@gmail.com")})
 	if v.Recipients[0].Cause != CauseWaiting {
 		t.Errorf("cause %q", v.Recipients[0].Cause)
+	}
+}
+
+// Held mail isn't let go by a change of policy, only by a change of the facts.
+func TestJudgeIgnoresPolicy(t *testing.T) {
+	lax := Config{Observe: true, Refused: PolicyPass, Unknown: PolicyPass, Foreign: PolicyPass}
+	g := New(lax, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, noTXT)
+	to := []mail.Address{path(t, "b@gmail.com")}
+	if v := g.Judge(t.Context(), "example.com", path(t, "ann@example.com"), to); v.Recipients[0].Disposition != Hold {
+		t.Errorf("refused mail: %s", v.Recipients[0].Disposition)
+	}
+	v := g.JudgeAfresh(t.Context(), "elsewhere.example", path(t, "ann@example.com"), to)
+	if v.Recipients[0].Disposition != Hold || v.Recipients[0].Prediction.Why == "" {
+		t.Errorf("foreign mail: %+v", v.Recipients[0])
 	}
 }

@@ -3,7 +3,12 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
@@ -23,47 +28,77 @@ type Verdict struct {
 
 type checkFunc func(context.Context, preflight.Identity) *preflight.Report
 
-// Judge says what would become now of mail of this author, from memory where it
-// may.
+// Judge says of held mail whether it would be taken now, from memory where it may:
+// Pass or Hold. The site's policy for new mail doesn't count: to let what is held
+// go all the same is a reviewer's decision.
 func (g *Gate) Judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) Verdict {
-	return g.judge(ctx, from, sender, to, g.checker.Check)
+	return g.strict().judge(ctx, from, sender, to, g.checker.Check)
 }
 
 // JudgeAfresh does what Judge does, and asks DNS again.
 func (g *Gate) JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) Verdict {
-	return g.judge(ctx, from, sender, to, g.checker.Recheck)
+	return g.strict().judge(ctx, from, sender, to, g.checker.Recheck)
+}
+
+// strict is the gate with a policy that holds all that isn't sure to pass.
+func (g *Gate) strict() *Gate {
+	s := *g
+	s.cfg.Observe = false
+	s.cfg.Refused, s.cfg.Unknown, s.cfg.Foreign = PolicyHold, PolicyHold, PolicyHold
+	return &s
 }
 
 func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address, check checkFunc) Verdict {
 	v := Verdict{sender: sender, keys: g.keys.For(from)}
 	if len(v.keys) == 0 {
 		v.Recipients = uniform(to, g.foreign(sender), CauseForeign).Recipients
+		for i := range v.Recipients {
+			v.Recipients[i].Prediction.Why = fmt.Sprintf("no signing key for %s here", from)
+		}
 		return v
 	}
+	ctx, cancel := context.WithTimeout(ctx, judgeTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() { v.providers = g.providersOf(ctx, to) })
 	v.Report = check(ctx, g.Identity(from, sender))
+	wg.Wait()
 	v.Recipients = make([]Recipient, len(to))
-	v.providers = make([]preflight.Provider, len(to))
-	known := make(map[mail.Domain]preflight.Provider, 1)
 	for i, address := range to {
-		provider, ok := known[address.Domain]
-		if !ok {
-			provider = g.checker.Provider(ctx, address.Domain)
-			known[address.Domain] = provider
-		}
 		v.Recipients[i].Address = address
-		v.providers[i] = provider
 	}
 	g.judgeWith(&v, preflight.Extra{Bulk: g.cfg.Bulk(from)})
 	return v
 }
 
-// released judges for the record only: everything passes.
-func (g *Gate) released(ctx context.Context, from mail.Domain, env mail.Envelope) Verdict {
-	v := g.judge(ctx, from, env.From, env.To, g.checker.Check)
-	for i := range v.Recipients {
-		v.Recipients[i].Disposition = Pass
+const (
+	judgeTime      = 5 * time.Second // for all that DNS is asked; what isn't known then is unknown
+	providersAside = 16              // recipient domains asked about at the same time
+)
+
+// providersOf tells who runs the mail of each recipient.
+func (g *Gate) providersOf(ctx context.Context, to []mail.Address) []preflight.Provider {
+	known := make(map[mail.Domain]*preflight.Provider, 1)
+	var group errgroup.Group
+	group.SetLimit(providersAside)
+	for _, address := range to {
+		d := address.Domain
+		if known[d] != nil {
+			continue
+		}
+		p := new(preflight.Provider)
+		known[d] = p
+		group.Go(func() error {
+			*p = g.checker.Provider(ctx, d)
+			return nil
+		})
 	}
-	return v
+	_ = group.Wait() // none returns an error
+	providers := make([]preflight.Provider, len(to))
+	for i, address := range to {
+		providers[i] = *known[address.Domain]
+	}
+	return providers
 }
 
 // judgeWith fills in prediction and disposition of every recipient.
@@ -79,6 +114,26 @@ func (g *Gate) judgeWith(v *Verdict, extra preflight.Extra) {
 		r := &v.Recipients[i]
 		r.Prediction = p
 		r.Disposition, r.Cause = g.dispose(p, v.sender)
+	}
+	g.unmix(v.Recipients)
+}
+
+// leaveOpen makes refusals unknown that the given signatures would turn, if DNS
+// told that they are valid.
+func (g *Gate) leaveOpen(v *Verdict, extra preflight.Extra, open []mail.Domain) {
+	if len(open) == 0 {
+		return
+	}
+	extra.Signature = append(slices.Clone(extra.Signature), open...)
+	for i := range v.Recipients {
+		r := &v.Recipients[i]
+		if r.Prediction.Verdict != preflight.Refuse ||
+			preflight.Predict(v.providers[i], v.Report, extra).Verdict == preflight.Refuse {
+			continue
+		}
+		r.Prediction.Verdict, r.Prediction.Reply = preflight.UnknownVerdict, ""
+		r.Prediction.Why = fmt.Sprintf("DNS gives no answer about the signature of %s on the message", open[0])
+		r.Disposition, r.Cause = g.dispose(r.Prediction, v.sender)
 	}
 	g.unmix(v.Recipients)
 }
@@ -146,7 +201,7 @@ func uniform(to []mail.Address, d Disposition, c Cause) Verdict {
 
 // refusal is the reply when no recipient passes or is held; nil otherwise. A mix
 // of reject and defer is deferred.
-func (v *Verdict) refusal(from mail.Address) *Reply {
+func (v *Verdict) refusal() *Reply {
 	var first *Recipient
 	for i := range v.Recipients {
 		r := &v.Recipients[i]
@@ -154,7 +209,7 @@ func (v *Verdict) refusal(from mail.Address) *Reply {
 		case Pass, Hold:
 			return nil
 		case Defer:
-			return &Reply{Code: 451, Enhanced: "4.4.3", Text: "mailgate is waiting for DNS: " + r.reason(from)}
+			return &Reply{Code: 451, Enhanced: "4.4.3", Text: "mailgate is waiting for DNS: " + r.reason()}
 		}
 		if first == nil {
 			first = r
@@ -164,16 +219,13 @@ func (v *Verdict) refusal(from mail.Address) *Reply {
 		return nil
 	}
 	if first.Cause == CauseForeign {
-		return &Reply{Code: 550, Enhanced: "5.7.1", Text: first.reason(from)}
+		return &Reply{Code: 550, Enhanced: "5.7.1", Text: first.reason()}
 	}
-	return &Reply{Code: 550, Enhanced: "5.7.26", Text: "mailgate: " + first.reason(from)}
+	return &Reply{Code: 550, Enhanced: "5.7.26", Text: "mailgate: " + first.reason()}
 }
 
 // reason is the first finding code with its sentence.
-func (r *Recipient) reason(from mail.Address) string {
-	if r.Cause == CauseForeign {
-		return fmt.Sprintf("no signing key for %s here", from.Domain)
-	}
+func (r *Recipient) reason() string {
 	why := r.Prediction.Why
 	if len(r.Prediction.Codes) > 0 {
 		why = strings.Join(r.Prediction.Codes, ", ") + ": " + why
@@ -182,7 +234,7 @@ func (r *Recipient) reason(from mail.Address) string {
 }
 
 // Why says in one sentence what becomes of the message.
-func (v *Verdict) Why(from mail.Address) string {
+func (v *Verdict) Why() string {
 	counts := map[Disposition]int{}
 	var cause *Recipient
 	for i := range v.Recipients {
@@ -200,7 +252,7 @@ func (v *Verdict) Why(from mail.Address) string {
 	}
 	sentence := strings.Join(parts, ", ")
 	if cause != nil {
-		sentence += ": " + cause.reason(from)
+		sentence += ": " + cause.reason()
 	}
 	return sentence
 }

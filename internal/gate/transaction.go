@@ -18,7 +18,6 @@ type Transaction struct {
 	from     mail.Address
 	verdict  Verdict
 	why      string // set when the message wasn't judged
-	unsigned bool   // nothing to sign with, or not for this client
 	refusal  *Reply
 	stream   *sign.Stream
 	existing *verification // signatures already on the message, when the verdict hangs on them
@@ -37,37 +36,28 @@ func (g *Gate) Begin(ctx context.Context, env mail.Envelope, header mail.Header,
 		return t
 	}
 	t.verdict = g.judge(ctx, t.from.Domain, env.From, env.To, g.checker.Check)
-	if len(t.verdict.keys) == 0 {
-		t.unsigned = true
-		t.refusal = t.verdict.refusal(t.from)
-		return t
-	}
-	if domains := alignedSignatures(header, t.from.Domain); g.hangsOn(t.verdict, domains) {
+	if domains := alignedSignatures(header, t.verdict.Report); g.hangsOn(t.verdict, domains) {
 		t.existing = g.startVerification(ctx, header, domains)
-	} else if t.refusal = t.verdict.refusal(t.from); t.refusal != nil {
+	} else if t.refusal = t.verdict.refusal(); t.refusal != nil {
 		return t
 	}
-	if t.existing != nil || anyPasses(t.verdict.Recipients) {
-		t.startSigning() // what is held is signed when it is released
-	}
+	t.startSigning()
 	return t
 }
 
 // BeginReleased takes a message that comes back from custody: it is signed and
 // passes, whatever DNS says now, because the release already decided.
-func (g *Gate) BeginReleased(ctx context.Context, env mail.Envelope, header mail.Header) *Transaction {
+func (g *Gate) BeginReleased(_ context.Context, env mail.Envelope, header mail.Header) *Transaction {
 	t := &Transaction{gate: g, env: env, header: header}
+	t.passUntouched("released")
 	from, err := header.From()
 	if err != nil {
-		t.passUntouched("released; it has no single author to sign for")
+		t.why = "released; it has no single author to sign for"
 		return t
 	}
 	t.from = from
-	t.verdict = g.released(ctx, from.Domain, env)
-	t.unsigned = len(t.verdict.keys) == 0
-	if !t.unsigned {
-		t.startSigning()
-	}
+	t.verdict.keys = g.keys.For(from.Domain)
+	t.startSigning()
 	return t
 }
 
@@ -83,7 +73,6 @@ func (t *Transaction) findAuthor() bool {
 		t.passUntouched("not signed: " + reason)
 		return false
 	}
-	t.unsigned = true
 	if t.env.From.IsNull() {
 		t.why = "held: " + reason
 		t.verdict = uniform(t.env.To, Hold, CauseForeign)
@@ -96,12 +85,17 @@ func (t *Transaction) findAuthor() bool {
 }
 
 func (t *Transaction) passUntouched(why string) {
-	t.unsigned = true
 	t.why = why
 	t.verdict = uniform(t.env.To, Pass, CauseNone)
 }
 
+// startSigning begins with the keys there are, none for foreign mail. What is held
+// is signed only at its release, but its body is looked at all the same: one that
+// can't be signed must be told to the client now.
 func (t *Transaction) startSigning() {
+	if len(t.verdict.keys) == 0 {
+		return
+	}
 	stream, err := sign.NewStream(t.verdict.keys, t.header, sign.Options{Expire: t.gate.cfg.Expire(t.from.Domain)})
 	if err != nil {
 		t.fail(fmt.Errorf("begin signing as %s: %w", t.from.Domain, err))
@@ -160,11 +154,8 @@ func (t *Transaction) Finish(ctx context.Context) *Outcome {
 	if t.existing != nil {
 		t.reconsider(t.existing.Finish())
 	}
-	if t.refusal != nil {
+	if t.refusal != nil || t.stream == nil || !anyPasses(t.verdict.Recipients) {
 		t.Cancel()
-		return t.outcome(nil)
-	}
-	if t.stream == nil {
 		return t.outcome(nil)
 	}
 	signatures, err := t.stream.Finish()
@@ -178,13 +169,14 @@ func (t *Transaction) Finish(ctx context.Context) *Outcome {
 	return t.outcome(signatures)
 }
 
-// reconsider judges again with the signatures that proved valid.
-func (t *Transaction) reconsider(valid []mail.Domain) {
-	if len(valid) > 0 {
-		t.gate.judgeWith(&t.verdict, preflight.Extra{Bulk: t.gate.cfg.Bulk(t.from.Domain), Signature: valid})
-	}
+// reconsider judges again with the signatures that proved valid. Those DNS gave no
+// answer about leave open what they would change.
+func (t *Transaction) reconsider(valid, open []mail.Domain) {
+	extra := preflight.Extra{Bulk: t.gate.cfg.Bulk(t.from.Domain), Signature: valid}
+	t.gate.judgeWith(&t.verdict, extra)
+	t.gate.leaveOpen(&t.verdict, extra, open)
 	if t.refusal == nil {
-		t.refusal = t.verdict.refusal(t.from)
+		t.refusal = t.verdict.refusal()
 	}
 }
 
@@ -206,7 +198,7 @@ func (t *Transaction) outcome(signatures []mail.Field) *Outcome {
 		o.Why = fmt.Sprintf("%s: %s", d, t.failed)
 	}
 	if o.Why == "" {
-		o.Why = t.verdict.Why(t.from)
+		o.Why = t.verdict.Why()
 	}
 	return o
 }
