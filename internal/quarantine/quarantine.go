@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"mailgate/internal/gate"
@@ -23,7 +22,8 @@ type Judge interface {
 	JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict
 }
 
-// Injector hands a released message on. An error means that nothing was taken.
+// Injector hands a released message on: one result for each recipient. An error
+// means that no answer was had for any.
 type Injector interface {
 	Inject(ctx context.Context, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error)
 }
@@ -44,7 +44,7 @@ type Quarantine struct {
 	o     Options
 	kick  chan struct{}
 
-	bypassed atomic.Bool // a release left without passing our milter
+	patience patience
 }
 
 // New builds a Quarantine over store.

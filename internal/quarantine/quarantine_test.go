@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
@@ -23,6 +24,7 @@ type world struct {
 	store *store.Store
 	judge *fakeJudge
 	mta   *fakeMTA
+	later time.Duration // the clock is ahead by it
 }
 
 func newWorld(t *testing.T) *world {
@@ -37,6 +39,7 @@ func newWorld(t *testing.T) *world {
 		Judge:       func() Judge { return w.judge },
 		Injector:    w.mta,
 		AutoRelease: func() bool { return true },
+		Now:         func() time.Time { return time.Now().Add(w.later) },
 	})
 	w.mta.redeem = w.Redeem
 	return w
@@ -85,7 +88,6 @@ type fakeMTA struct {
 	refuse map[string]error // by recipient
 	got    []string         // "recipient: content"
 	during func()           // called while the message is under way
-	bypass bool             // has no milter
 }
 
 func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
@@ -94,9 +96,6 @@ func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Addr
 	}
 	if m.away != nil {
 		return nil, m.away
-	}
-	if m.bypass {
-		return []spool.Handover{{Recipient: to[0], Answer: "queued"}}, nil
 	}
 	id, ok, err := m.redeem(ctx, token)
 	if err != nil || !ok || id != msg.ID {
@@ -108,6 +107,9 @@ func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Addr
 	data, err := io.ReadAll(content)
 	if err != nil {
 		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("broken off: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -195,7 +197,7 @@ func TestRecheckReleasesWhatPasses(t *testing.T) {
 	if fmt.Sprint(w.mta.got) != fmt.Sprint(want) {
 		t.Errorf("the MTA got %q", w.mta.got)
 	}
-	if got := w.actions(t, second); got != "hold release deliver" {
+	if got := w.actions(t, second); got != "hold assess release deliver" {
 		t.Errorf("log: %s", got)
 	}
 	if w.judge.afresh != 2 {
@@ -246,6 +248,7 @@ func TestMTAAway(t *testing.T) {
 		t.Fatal(got)
 	}
 	w.mta.away = nil
+	w.later = 2 * time.Minute
 	if _, err := w.Recheck(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +363,7 @@ func TestForgedToken(t *testing.T) {
 
 func TestQueries(t *testing.T) {
 	w := newWorld(t)
-	for _, q := range []Query{{States: []string{"lost"}}, {Domain: "a b"}, {Limit: -1}, {Limit: MaxPage + 1}} {
+	for _, q := range []Query{{States: []string{"lost"}}, {Domain: "a b"}, {Limit: -1}, {Reason: "bogus"}, {Provider: "gogle"}, {Limit: MaxPage + 1}} {
 		if _, err := w.List(t.Context(), q); !errors.Is(err, ErrQuery) {
 			t.Errorf("%+v: %v", q, err)
 		}
@@ -382,26 +385,122 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// An MTA that doesn't ask our milter lets one message out unsigned, and no more.
-func TestMilterBypassed(t *testing.T) {
+// Whoever asked for a release may go away: once the next server has it, it is
+// recorded, and not sent again.
+func TestCancelledReleaseGoesOn(t *testing.T) {
 	w := newWorld(t)
-	first, second := w.hold(t, "one", "b@gmail.com"), w.hold(t, "two", "b@gmail.com")
-	w.mta.bypass = true
-	if _, err := w.Release(t.Context(), Request{ID: first, Actor: "ann", Reason: "x"}); !errors.Is(err, ErrBypassed) {
+	id := w.hold(t, "one", "b@gmail.com")
+	ctx, cancel := context.WithCancel(t.Context())
+	w.mta.during = cancel
+	if _, err := w.Release(ctx, Request{ID: id, Actor: "ann", Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Recheck(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.states(t, first) + ", " + w.states(t, second); got != "delivered, held" {
-		t.Fatal(got)
+	if w.states(t, id) != "delivered" || len(w.mta.got) != 1 {
+		t.Errorf("%s, sent %d times", w.states(t, id), len(w.mta.got))
 	}
-	w.mta.bypass = false
-	w.Reloaded()
-	if _, err := w.Recheck(t.Context()); err != nil {
-		t.Fatal(err)
+}
+
+// One message the next server never takes doesn't keep the others, and isn't tried
+// at every re-check.
+func TestRefusedMessageDoesNotBlock(t *testing.T) {
+	w := newWorld(t)
+	bad, good := w.hold(t, "one", "b@gmail.com"), w.hold(t, "two", "c@gmail.com")
+	w.mta.refuse = map[string]error{"b@gmail.com": errors.New("552 too large")}
+	for range 3 {
+		if _, err := w.Recheck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got := w.states(t, second); got != "delivered" {
+	if got := w.states(t, bad) + ", " + w.states(t, good); got != "held, delivered" {
 		t.Error(got)
+	}
+	if got := w.actions(t, bad); got != "hold release requeue" {
+		t.Errorf("log: %s; want one try", got)
+	}
+	w.later = 2 * time.Minute
+	if _, err := w.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.actions(t, bad); got != "hold release requeue release requeue" {
+		t.Errorf("log: %s; want another try after a while", got)
+	}
+}
+
+func TestPatience(t *testing.T) {
+	var p patience
+	now := time.Now()
+	var waits []string
+	for range 6 {
+		waits = append(waits, p.failed("a", now).String())
+	}
+	if got := strings.Join(waits, " "); got != "1m0s 2m0s 4m0s 8m0s 15m0s 15m0s" {
+		t.Error(got)
+	}
+	if !p.wants("a", now.Add(time.Minute)) || p.wants("a", now.Add(time.Hour)) || p.wants("b", now) {
+		t.Error("waits for the wrong one, or for too long")
+	}
+}
+
+// The review log tells a release against the verdict from others.
+func TestAnywayIsLogged(t *testing.T) {
+	w := newWorld(t)
+	w.judge.refuse("gmail.com")
+	id := w.hold(t, "one", "b@gmail.com")
+	if _, err := w.Release(t.Context(), Request{ID: id, Actor: "ann", Reason: "they know", Anyway: true}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := w.Show(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := d.Log[1]; e.Verdict != "refuse" || e.Reason != "anyway: they know" || fmt.Sprint(e.Codes) != "[dkim-missing]" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestWaitingIsNotRefused(t *testing.T) {
+	w := newWorld(t)
+	w.judge.keepWaiting("gmail.com")
+	id := w.hold(t, "one", "b@gmail.com")
+	_, err := w.Release(t.Context(), Request{ID: id, Actor: "ann", Reason: "x"})
+	if !errors.Is(err, ErrWaiting) || errors.Is(err, ErrWouldBeRefused) {
+		t.Error(err)
+	}
+	if _, err := w.Release(t.Context(), Request{ID: id, To: []string{"zed@gmail.com"}, Reason: "x"}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a recipient it never had: %v", err)
+	}
+}
+
+// A list shows today's finding, not the one of the day it was held.
+func TestChangedFindingIsStored(t *testing.T) {
+	w := newWorld(t)
+	w.judge.refuse("gmail.com")
+	id := w.hold(t, "one", "b@gmail.com") // held without a code
+	if _, err := w.Recheck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page, err := w.List(t.Context(), Query{Code: "dkim-missing"})
+	if err != nil || len(page.Messages) != 1 || page.Messages[0].ID != id {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
+
+func TestOldBodiesGo(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "one", "b@gmail.com")
+	if err := w.Discard(t.Context(), Request{ID: id, Actor: "ann", Reason: "spam"}); err != nil {
+		t.Fatal(err)
+	}
+	w.purge(t.Context())
+	if _, err := w.Raw(t.Context(), id); err != nil {
+		t.Fatalf("gone at once: %v", err)
+	}
+	w.later = keepBodies + time.Hour
+	w.purge(t.Context())
+	if _, err := w.Raw(t.Context(), id); !errors.Is(err, ErrNotFound) {
+		t.Errorf("still there: %v", err)
 	}
 }

@@ -3,9 +3,11 @@ package quarantine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
 
@@ -43,6 +45,9 @@ func (q Query) filter() (spool.Filter, error) {
 	if f.Limit < 1 || f.Limit > MaxPage {
 		return f, fmt.Errorf("limit: %w: it is 1 to %d", ErrQuery, MaxPage)
 	}
+	if err := q.checkWords(); err != nil {
+		return f, err
+	}
 	var err error
 	if q.Domain != "" {
 		if f.Domain, err = mail.ParseDomain(q.Domain); err != nil {
@@ -51,6 +56,19 @@ func (q Query) filter() (spool.Filter, error) {
 	}
 	f.States, err = parseStates(q.States)
 	return f, err
+}
+
+func (q Query) checkWords() error {
+	switch spool.Reason(q.Reason) {
+	case "", spool.Refused, spool.Waiting, spool.Foreign:
+	default:
+		return fmt.Errorf("reason %q: %w: it is refused, waiting or foreign", q.Reason, ErrQuery)
+	}
+	known := []preflight.Provider{"", preflight.Other, preflight.UnknownProvider}
+	if p := preflight.Provider(q.Provider); !slices.Contains(append(known, preflight.KnownProviders()...), p) {
+		return fmt.Errorf("provider %q: %w: it is one of %v, other or unknown", q.Provider, ErrQuery, preflight.KnownProviders())
+	}
+	return nil
 }
 
 func parseStates(names []string) ([]spool.State, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mailgate/internal/gate"
@@ -19,15 +20,13 @@ const (
 // Run re-checks what is held, at once, then at every interval and after a reload,
 // until ctx ends.
 func (q *Quarantine) Run(ctx context.Context) error {
-	if err := q.Resume(ctx); err != nil {
-		return err
-	}
 	tick := time.NewTicker(q.o.Every)
 	defer tick.Stop()
 	for {
 		if _, err := q.Recheck(ctx); err != nil && ctx.Err() == nil {
 			q.o.Logger.Error("re-check", "error", err)
 		}
+		q.purge(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -40,7 +39,7 @@ func (q *Quarantine) Run(ctx context.Context) error {
 // Reloaded tells of a new configuration: a fault in the way out may be mended, and
 // what is held may pass now. Run re-checks soon.
 func (q *Quarantine) Reloaded() {
-	q.bypassed.Store(false)
+	q.patience.forget()
 	select {
 	case q.kick <- struct{}{}:
 	default:
@@ -99,53 +98,56 @@ func (q *Quarantine) recheckOne(ctx context.Context, id string, judge judgeFunc,
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	err := q.recheckMessage(ctx, id, judge, sum)
+	taken, err := q.recheckMessage(ctx, id, judge, sum)
 	switch {
+	case err == nil:
+		return true, nil
 	case errors.Is(err, spool.ErrStopped):
 		return false, err
 	case errors.Is(err, spool.ErrConflict), errors.Is(err, spool.ErrNotFound):
 		return true, nil // a reviewer was first
-	case err != nil:
-		sum.Failed++
-		q.o.Logger.Warn("release failed, tried again at the next re-check", "id", id, "error", err)
-		return false, nil // the MTA is likely away
 	}
-	return true, nil
+	sum.Failed++
+	wait := q.patience.failed(id, q.o.Now())
+	q.o.Logger.Warn("release failed, tried again later", "id", id, "in", wait, "error", err)
+	// An answer about this message says nothing of the next; no answer does.
+	return taken != nil, nil
 }
 
 type judgeFunc func(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict
 
-func (q *Quarantine) recheckMessage(ctx context.Context, id string, judge judgeFunc, sum *Rechecked) error {
+func (q *Quarantine) recheckMessage(ctx context.Context, id string, judge judgeFunc, sum *Rechecked) (*Released, error) {
 	m, err := q.store.Get(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	held := m.In(spool.Held)
 	if len(held) == 0 {
-		return nil
+		return nil, nil
 	}
 	sum.Messages++
 	verdict := judge(ctx, m.From.Domain, m.Envelope.From, addresses(held))
 	if err := q.assess(ctx, m.ID, held, verdict); err != nil {
-		return err
+		return nil, err
 	}
 	passing := passes(verdict)
-	if len(passing) == 0 || !q.o.AutoRelease() {
-		return nil
+	if len(passing) == 0 || !q.o.AutoRelease() || q.patience.wants(id, q.o.Now()) {
+		return nil, nil
 	}
-	_, err = q.send(ctx, m, passing, Request{ID: id, Actor: actorRecheck, Reason: "would pass now"})
+	released, err := q.send(ctx, m, passing, Request{ID: id, Actor: actorRecheck, Reason: "would pass now"})
 	if err == nil {
+		q.patience.done(id)
 		sum.Released++
 	}
-	return err
+	return released, err
 }
 
-// assess writes down a changed cause, so that "waiting for DNS" and "would be
-// refused" stay apart.
+// assess writes down a changed verdict, so that "waiting for DNS" and "would be
+// refused" stay apart and a list names today's finding.
 func (q *Quarantine) assess(ctx context.Context, id string, held []spool.Recipient, v gate.Verdict) error {
 	for i, r := range v.Recipients {
 		now := HoldOf(r)
-		if r.Disposition == gate.Pass || now.Reason == held[i].Reason {
+		if r.Disposition == gate.Pass || same(now, held[i]) {
 			continue
 		}
 		err := q.store.Move(ctx, spool.Move{
@@ -170,14 +172,18 @@ func HoldOf(r gate.Recipient) spool.Hold {
 	}
 }
 
-func passes(v gate.Verdict) []mail.Address {
-	var to []mail.Address
+func same(now spool.Hold, r spool.Recipient) bool {
+	return now.Reason == r.Reason && now.Rule == r.Rule && slices.Equal(now.Codes, r.Codes)
+}
+
+func passes(v gate.Verdict) []gate.Recipient {
+	var passing []gate.Recipient
 	for _, r := range v.Recipients {
 		if r.Disposition == gate.Pass {
-			to = append(to, r.Address)
+			passing = append(passing, r)
 		}
 	}
-	return to
+	return passing
 }
 
 func addresses(recipients []spool.Recipient) []mail.Address {
@@ -186,4 +192,18 @@ func addresses(recipients []spool.Recipient) []mail.Address {
 		list[i] = r.Address
 	}
 	return list
+}
+
+// keepBodies is how long the body of a message stays after its last recipient was
+// delivered or discarded. The rest of it, and the review log, stay.
+const keepBodies = 7 * 24 * time.Hour
+
+func (q *Quarantine) purge(ctx context.Context) {
+	n, err := q.store.Purge(ctx, q.o.Now().Add(-keepBodies))
+	if err != nil && ctx.Err() == nil {
+		q.o.Logger.Error("delete old bodies", "error", err)
+	}
+	if n > 0 {
+		q.o.Logger.Info("deleted bodies of finished messages", "messages", n)
+	}
 }

@@ -13,9 +13,16 @@ import (
 	"mailgate/internal/spool"
 )
 
-// ErrWouldBeRefused says that a message was not released because a recipient's
-// provider would still refuse it.
-var ErrWouldBeRefused = errors.New("would still be refused")
+var (
+	// ErrWouldBeRefused: not released, because a recipient's provider would refuse
+	// it, or no key signs for its author.
+	ErrWouldBeRefused = errors.New("would be refused; --anyway sends it all the same")
+	// ErrWaiting: not released, because DNS gives no answer.
+	ErrWaiting = errors.New("DNS gives no answer, so it can't be told whether it would be refused; --anyway sends it all the same")
+	// ErrNotTaken: the next server didn't take it, or can't be reached. It is held
+	// again.
+	ErrNotTaken = errors.New("not taken by the next server")
+)
 
 // Request is a reviewer's wish to move one message.
 type Request struct {
@@ -27,26 +34,34 @@ type Request struct {
 }
 
 // Release checks a held message again and sends it: signed afresh, by the way it
-// came. Without Anyway nothing is sent while one of the recipients would be
-// refused.
+// came. Without Anyway nothing is sent unless every recipient would take it.
 func (q *Quarantine) Release(ctx context.Context, r Request) (*Released, error) {
 	m, to, err := q.heldRecipients(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	verdict := q.o.Judge().JudgeAfresh(ctx, m.From.Domain, m.Envelope.From, to)
-	if !r.Anyway {
-		if err := refused(verdict); err != nil {
+	if err := wouldPass(verdict); err != nil {
+		if !r.Anyway {
 			return nil, fmt.Errorf("%s: %w", m.ID, err)
 		}
+		r.Reason = "anyway: " + r.Reason
 	}
-	return q.send(ctx, m, to, r)
+	released, err := q.send(ctx, m, verdict.Recipients, r)
+	if err != nil {
+		q.o.Logger.Warn("release failed", "id", m.ID, "actor", r.Actor, "error", err)
+	}
+	return released, err
 }
 
-func refused(v gate.Verdict) error {
+func wouldPass(v gate.Verdict) error {
 	for _, r := range v.Recipients {
-		if r.Disposition != gate.Pass {
-			return fmt.Errorf("%w: <%s>: %s", ErrWouldBeRefused, r.Address, r.Prediction.Why)
+		switch {
+		case r.Disposition == gate.Pass:
+		case r.Cause == gate.CauseWaiting:
+			return fmt.Errorf("<%s>: %s: %w", r.Address, r.Prediction.Why, ErrWaiting)
+		default:
+			return fmt.Errorf("<%s>: %s: %w", r.Address, r.Prediction.Why, ErrWouldBeRefused)
 		}
 	}
 	return nil
@@ -56,7 +71,7 @@ func refused(v gate.Verdict) error {
 func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Message, []mail.Address, error) {
 	m, err := q.store.Get(ctx, r.ID)
 	if err != nil {
-		return nil, nil, fmt.Errorf("find %s: %w", r.ID, err)
+		return nil, nil, fmt.Errorf("message %s: %w", r.ID, err)
 	}
 	to, err := parsePaths(r.To)
 	if err != nil {
@@ -65,35 +80,43 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 	held := addresses(m.In(spool.Held))
 	if len(to) == 0 {
 		if len(held) == 0 {
-			return nil, nil, fmt.Errorf("%s: %w: no recipient is held any more", m.ID, spool.ErrConflict)
+			return nil, nil, fmt.Errorf("no recipient of %s is held any more: %w", m.ID, spool.ErrConflict)
 		}
 		return m, held, nil
 	}
 	for _, want := range to {
+		if !slices.Contains(addresses(m.Recipients), want) {
+			return nil, nil, fmt.Errorf("%s has no recipient <%s>: %w", m.ID, want, spool.ErrNotFound)
+		}
 		if !slices.Contains(held, want) {
-			return nil, nil, fmt.Errorf("%s: %w: <%s> is not held", m.ID, spool.ErrConflict, want)
+			return nil, nil, fmt.Errorf("<%s> of %s is not held any more: %w", want, m.ID, spool.ErrConflict)
 		}
 	}
 	return m, to, nil
 }
 
 // send moves the recipients to queued, hands the message over, and records how
-// that went. Whoever moves them first sends them; the other gets ErrConflict.
-func (q *Quarantine) send(ctx context.Context, m *spool.Message, to []mail.Address, r Request) (*Released, error) {
-	if q.bypassed.Load() {
-		return nil, fmt.Errorf("release %s: %w", m.ID, ErrBypassed)
+// that went. Whoever moves them first sends them; the other gets ErrConflict. Once
+// they are queued, it goes on to its end although ctx is cancelled: a message broken
+// off while the next server takes it would be sent again.
+func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.Recipient, r Request) (*Released, error) {
+	to := make([]mail.Address, len(judged))
+	for i, j := range judged {
+		to[i] = j.Address
 	}
-	move := spool.Move{ID: m.ID, To: to, From: spool.Held, Into: spool.Queued, Actor: r.Actor, Reason: r.Reason, At: q.o.Now()}
-	if err := q.store.Move(ctx, move); err != nil {
+	first := judged[0].Prediction
+	err := q.store.Move(ctx, spool.Move{
+		ID: m.ID, To: to, From: spool.Held, Into: spool.Queued, Actor: r.Actor, Reason: r.Reason,
+		Verdict: string(first.Verdict), Codes: first.Codes, At: q.o.Now(),
+	})
+	if err != nil {
 		return nil, fmt.Errorf("release %s: %w", m.ID, err)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenLifetime)
+	defer cancel()
 	results, err := q.handOver(ctx, m, to)
-	if errors.Is(err, ErrBypassed) {
-		_, settled := q.settle(m, results, r)
-		return nil, errors.Join(err, settled)
-	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("release %s: %w", m.ID, err), q.putBack(m.ID, to, r.Actor, err.Error()))
+		return nil, errors.Join(fmt.Errorf("release %s: %w: %w", m.ID, ErrNotTaken, err), q.putBack(m.ID, to, r.Actor, err.Error()))
 	}
 	return q.settle(m, results, r)
 }
@@ -108,38 +131,11 @@ func (q *Quarantine) handOver(ctx context.Context, m *spool.Message, to []mail.A
 		return nil, fmt.Errorf("read the held message: %w", err)
 	}
 	defer content.Close()
-	results, err := q.o.Injector.Inject(ctx, m, to, token, content)
-	if err != nil {
-		return nil, err
-	}
-	return results, q.checkRedeemed(m.ID, token, results)
+	return q.o.Injector.Inject(ctx, m, to, token, content)
 }
 
-// checkRedeemed makes sure that what the MTA took went through our milter. If the
-// token still works it did not, and the message left unsigned: a fault of the
-// configuration, after which nothing more is released until a reload.
-func (q *Quarantine) checkRedeemed(id, token string, results []spool.Handover) error {
-	taken := slices.ContainsFunc(results, func(h spool.Handover) bool { return h.Err == nil })
-	if !taken {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
-	_, unused, err := q.Redeem(ctx, token)
-	if err != nil || !unused {
-		return nil // a store that can't tell is no proof of a bypass
-	}
-	q.bypassed.Store(true)
-	q.o.Logger.Error("a released message left without passing this milter; nothing more is released until a reload", "id", id)
-	return fmt.Errorf("%s: %w", id, ErrBypassed)
-}
-
-// ErrBypassed says that the server behind [release] via doesn't pass mail through
-// this milter, so that released mail would leave unsigned.
-var ErrBypassed = errors.New("the server behind [release] via doesn't use this milter: add it there, then mailgate reload")
-
-// settleTimeout bounds the last write of a release that was cancelled: the message
-// is gone, so the store must hear of it.
+// settleTimeout bounds the last write of a release: the message is gone, so the
+// store must hear of it.
 const settleTimeout = 10 * time.Second
 
 // settle records the answers: delivered, or held again.
@@ -153,7 +149,7 @@ func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, r Reques
 			byAnswer[h.Answer] = append(byAnswer[h.Answer], h.Recipient)
 			continue
 		}
-		failures = append(failures, fmt.Errorf("<%s>: %w", h.Recipient, h.Err))
+		failures = append(failures, fmt.Errorf("<%s>: %w: %w", h.Recipient, ErrNotTaken, h.Err))
 		failures = append(failures, q.putBack(m.ID, []mail.Address{h.Recipient}, r.Actor, h.Err.Error()))
 	}
 	for answer, to := range byAnswer {
@@ -184,9 +180,10 @@ func (q *Quarantine) putBack(id string, to []mail.Address, actor, why string) er
 	return nil
 }
 
-// Resume holds again what a crash left between release and delivery, so that the
-// re-check sends it. The MTA may have taken it just before: that is the one case
-// in which a message can arrive twice.
+// Resume holds again what a stop left between release and delivery, so that the
+// re-check sends it. It must run before anything can be released. The next server
+// may have taken the message just before the stop: that, and a connection that
+// breaks before its answer, are the cases in which a message can arrive twice.
 func (q *Quarantine) Resume(ctx context.Context) error {
 	ids, err := q.store.Stuck(ctx)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/spool"
@@ -15,6 +16,10 @@ var (
 	ErrConflict = spool.ErrConflict // somebody else moved it first
 	ErrStopped  = spool.ErrStopped
 )
+
+// judgeTime bounds what DNS may cost a list; what isn't known by then is shown as
+// waiting.
+const judgeTime = 5 * time.Second
 
 // item is one message, with what would become now of its held recipients.
 type item struct {
@@ -33,9 +38,11 @@ func (q *Quarantine) List(ctx context.Context, query Query) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
+	judging, cancel := context.WithTimeout(ctx, judgeTime)
+	defer cancel()
 	page := &Page{Messages: make([]Message, len(messages))}
 	for i, m := range messages {
-		page.Messages[i] = viewMessage(q.item(ctx, m))
+		page.Messages[i] = viewMessage(q.item(judging, m))
 	}
 	if len(messages) == filter.Limit {
 		page.Next = messages[len(messages)-1].ID
@@ -48,7 +55,7 @@ func (q *Quarantine) List(ctx context.Context, query Query) (*Page, error) {
 func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 	m, err := q.store.Get(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", id, err)
+		return nil, fmt.Errorf("message %s: %w", id, err)
 	}
 	log, err := q.store.Log(ctx, spool.LogFilter{ID: id, OldestFirst: true})
 	if err != nil {

@@ -43,7 +43,7 @@ type Message struct {
 	Client     string      `json:"client,omitempty"`
 	User       string      `json:"user,omitempty"`
 	Recipients []Recipient `json:"recipients"`
-	Now        string      `json:"now,omitempty"` // "pass", "refuse" or "unknown": the gravest over the held recipients
+	Now        string      `json:"now,omitempty"` // "pass", "refuse", "foreign" (no key here) or "unknown": the gravest over the held recipients
 	Why        string      `json:"why,omitempty"`
 }
 
@@ -75,6 +75,7 @@ type Entry struct {
 	Action    spool.Action `json:"action"`
 	From      spool.State  `json:"from,omitempty"`
 	Into      spool.State  `json:"into"`
+	Verdict   string       `json:"verdict,omitempty"` // of pre-flight at that moment: accept, refuse or unknown
 	Actor     string       `json:"actor"`
 	Reason    string       `json:"reason,omitempty"`
 	Codes     []string     `json:"codes,omitempty"`
@@ -125,6 +126,8 @@ func now(v gate.Verdict) (verdict, why string) {
 			if verdict != "refuse" {
 				verdict, why = "unknown", r.Prediction.Why
 			}
+		case r.Cause == gate.CauseForeign:
+			verdict, why = "foreign", r.Prediction.Why
 		default:
 			verdict, why = "refuse", r.Prediction.Why
 		}
@@ -135,7 +138,7 @@ func now(v gate.Verdict) (verdict, why string) {
 func viewEntry(e spool.LogEntry) Entry {
 	return Entry{
 		Time: e.Time, ID: e.ID, Recipient: e.Recipient.String(), Action: e.Action, From: e.From, Into: e.Into,
-		Actor: e.Actor, Reason: e.Reason, Codes: e.Codes, Where: e.Where,
+		Verdict: e.After, Actor: e.Actor, Reason: e.Reason, Codes: e.Codes, Where: e.Where,
 	}
 }
 
