@@ -34,7 +34,7 @@ func TestMemoryOfClaims(t *testing.T) {
 		for range 200 {
 			c := r.raw(t)
 			c.send(envelope)
-			c.wants('O')
+			c.opened()
 			c.send([]byte{0, 0x10, 0, 0, 'L', 'x'}) // 1 MiB, of which one byte comes
 			clients = append(clients, c)
 		}
@@ -50,7 +50,7 @@ func TestMemoryOfManyMessages(t *testing.T) {
 	r := start(t, func(s *Server) { s.Gate = &fakeGate{forget: true} })
 	c := r.raw(t)
 	c.send(opening)
-	c.wants('O')
+	c.opened()
 	message := conversation(encode('M', "<ann@example.com>\x00"), encode('R', "<bob@example.net>\x00"), encode('D', "Li\x00Q7\x00"),
 		encode('L', fromPayload), encode('L', "X\x00"+strings.Repeat("x", 500_000)+"\x00"), encode('N', ""), encode('E', ""))
 	grown := measure(func() {
@@ -94,7 +94,7 @@ func BenchmarkMessage(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		c := r.raw(b)
 		c.send(opening)
-		c.wants('O')
+		c.opened()
 		for pb.Next() {
 			c.SetDeadline(time.Now().Add(time.Minute))
 			c.send(message)

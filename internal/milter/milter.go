@@ -56,6 +56,10 @@ type Server struct {
 	Log      *slog.Logger                 // nil: slog.Default()
 	SpillDir string                       // for copies over 256 KiB; empty: the system's temporary directory
 
+	// Probed gets the nonce of every sender that begins with spool.ProbePrefix, from
+	// whatever client: who doesn't know a nonce can't guess it. nil: nobody listens.
+	Probed func(nonce string)
+
 	MaxConns       int           // connections at once; more wait to be accepted; 1,000
 	IdleTimeout    time.Duration // between two frames: a client may send DATA for long; 2 h
 	FrameTimeout   time.Duration // to receive or send one frame, and for the first to come; 30 s
@@ -101,6 +105,9 @@ func (s *Server) withDefaults() *Server {
 	}
 	if d.Log == nil {
 		d.Log = slog.Default()
+	}
+	if d.Probed == nil {
+		d.Probed = func(string) {}
 	}
 	or(&d.MaxConns, 1000)
 	or(&d.IdleTimeout, 2*time.Hour)

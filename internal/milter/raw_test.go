@@ -73,6 +73,13 @@ func (r *raw) wants(code byte) {
 	}
 }
 
+// opened wants the answers to opening: HELO's is asked for.
+func (r *raw) opened() {
+	r.t.Helper()
+	r.wants('O')
+	r.wants('c')
+}
+
 // closed wants the end of the connection, with no more answers.
 func (r *raw) closed() {
 	r.t.Helper()
@@ -125,6 +132,9 @@ func TestMalformedFrames(t *testing.T) {
 			if bytes.HasPrefix(test.frames, everything) {
 				c.wants('O')
 			}
+			if bytes.HasPrefix(test.frames, opening) {
+				c.wants('c')
+			}
 			c.closed()
 			r.log.has(t, test.says)
 			eventually(t, "end of the session", func() bool { return strings.Contains(r.log.String(), "given up") })
@@ -164,7 +174,10 @@ func TestOddFrames(t *testing.T) {
 			c.send(conversation(opening, frames,
 				encode('M', "<ann@example.com>\x00"), encode('R', "<bob@example.net>\x00"),
 				encode('L', fromPayload), encode('N', "")))
-			c.wants('O')
+			c.opened()
+			if name == "HELO twice" {
+				c.wants('c')
+			}
 			code, payload, err := c.recv()
 			if err != nil || code != 'c' && name != "connect, family only" {
 				t.Fatalf("answer %q %q %v", code, payload, err)
@@ -208,7 +221,7 @@ func TestBodyInEndOfBody(t *testing.T) {
 	c := r.raw(t)
 	c.send(conversation(opening, encode('M', "<ann@example.com>\x00"), encode('R', "<hold@example.net>\x00"),
 		encode('L', fromPayload), encode('N', ""), encode('B', "first "), encode('E', "last\r\n")))
-	c.wants('O')
+	c.opened()
 	c.wants('c')
 	c.wants('d')
 	if want := "From: ann@example.com\r\n\r\nfirst last\r\n"; r.spool.bytes[0] != want {
@@ -226,7 +239,7 @@ func TestMacros(t *testing.T) {
 			encode('D', "Li\x00Q7\x00"), encode('L', fromPayload), encode('D', "Li\x00Q7\x00"), encode('N', ""))...)
 	}
 	c.send(conversation(everything, encode('C', connect), encode('H', "helo\x00"), message(encode('D', "M{auth_authen}\x00ann\x00"))))
-	c.wants('O')
+	c.opened()
 	c.wants('c')
 	if env := r.gate.last(t).env; env.User != "ann" || env.QueueID != "Q7" || !env.SMTPUTF8 {
 		t.Errorf("envelope %+v", env)

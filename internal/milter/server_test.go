@@ -40,13 +40,13 @@ func TestSlowClients(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		c := r.raw(t)
 		c.send(opening)
-		c.wants('O')
+		c.opened()
 		c.closed()
 	})
 	t.Run("a byte at a time", func(t *testing.T) {
 		c := r.raw(t)
 		c.send(envelope)
-		c.wants('O')
+		c.opened()
 		go func() {
 			for _, b := range encode('L', strings.Repeat("x", 4000)) {
 				if _, err := c.Write([]byte{b}); err != nil {
@@ -81,10 +81,10 @@ func TestDrain(t *testing.T) {
 	r := start(t, func(s *Server) { s.DrainTimeout = time.Minute })
 	idle := r.raw(t)
 	idle.send(opening)
-	idle.wants('O')
+	idle.opened()
 	busy := r.raw(t)
 	busy.send(conversation(envelope, encode('L', fromPayload), encode('N', "")))
-	busy.wants('O')
+	busy.opened()
 	busy.wants('c')
 
 	r.stop()
@@ -107,7 +107,7 @@ func TestDrainDeadline(t *testing.T) {
 	r := start(t, nil)
 	busy := r.raw(t)
 	busy.send(envelope)
-	busy.wants('O')
+	busy.opened()
 	eventually(t, "session", func() bool { return r.sessions(t) == 1 })
 	r.stop()
 	busy.closed()

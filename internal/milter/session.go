@@ -6,8 +6,11 @@ import (
 	"net"
 	"net/textproto"
 	"runtime/debug"
+	"strings"
 
 	"github.com/emersion/go-milter"
+
+	"mailgate/internal/spool"
 )
 
 // session is the conversation about one SMTP client: its connection and HELO, and
@@ -104,6 +107,9 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 		s.message.env.SMTPUTF8 = s.smtputf8
 		s.message.sender(from)
 		s.message.queueID(m.Macros)
+		if nonce, ok := strings.CutPrefix(s.message.env.From.Local, spool.ProbePrefix); ok {
+			s.server.Probed(nonce)
+		}
 	})
 }
 
