@@ -33,22 +33,21 @@ func (a *app) checkConfig(cmd *cobra.Command) error {
 	notes := &noteHandler{}
 	keyring, err := loadKeys(cfg, notes.logger())
 	if err != nil {
-		return coded(exitConfig, fmt.Errorf("%s: %w", cfg.Path, err))
+		return coded(configCode(err), fmt.Errorf("%s: %w", cfg.Path, err))
 	}
 	if _, err := tlsTable(cfg); err != nil {
 		return coded(exitConfig, fmt.Errorf("%s: %w", cfg.Path, err))
 	}
-	egress(cfg, notes.logger())
-	warnings := append(cfg.Warnings(), notes.notes...)
+	found := append(warnings(cfg), notes.notes...)
 	if a.json() {
 		return printJSON(cmd, struct {
 			Path     string   `json:"path"`
 			Keys     int      `json:"keys"`
 			Warnings []string `json:"warnings"`
-		}{cfg.Path, len(keyring.Keys()), warnings})
+		}{cfg.Path, len(keyring.Keys()), found})
 	}
 	out := cmd.OutOrStdout()
-	for _, w := range warnings {
+	for _, w := range found {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
 	fmt.Fprintf(out, "%s: right, %s for %s\n", cfg.Path,
@@ -101,9 +100,8 @@ func (a *app) statusCommand() *cobra.Command {
 			if a.json() {
 				return printJSON(cmd, s)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "mailgate %s, %s, up %s, signing for %s\n%s held, %d of them waiting for DNS\n",
-				s.Version, s.Mode, age(time.Since(s.Started)), count(len(s.Domains), "domain", "domains"),
-				count(s.Counts.Held, "recipient", "recipients"), s.Counts.Waiting)
+			fmt.Fprintf(cmd.OutOrStdout(), "mailgate %s, %s, up %s, signing for %s\n%s\n",
+				s.Version, s.Mode, age(time.Since(s.Started)), count(len(s.Domains), "domain", "domains"), heldLine(s.Counts))
 			return nil
 		},
 	}

@@ -25,13 +25,34 @@ import (
 	"mailgate/internal/tlspolicy"
 )
 
-// loadConfig reads the configuration; its errors end the program with 78.
+// loadConfig reads the configuration; its errors end the program with 78 or 77.
 func loadConfig(path string) (*config.Config, error) {
 	cfg, err := config.Load(path)
 	if err != nil {
-		return nil, coded(exitConfig, err)
+		return nil, coded(configCode(err), err)
 	}
 	return cfg, nil
+}
+
+// configCode is the exit code for a configuration, or a key it names, that can't be
+// used.
+func configCode(err error) int {
+	if errors.Is(err, fs.ErrPermission) {
+		return exitNoPerm
+	}
+	return exitConfig
+}
+
+// warnings is what is right in a configuration but likely not meant.
+func warnings(cfg *config.Config) []string {
+	list := append([]string{}, cfg.Warnings()...)
+	if len(cfg.Egress) == 0 {
+		list = append(list, egressNote())
+	}
+	if len(cfg.TLS) > 0 {
+		list = append(list, "[[tls]]: overrides are checked, but Postfix isn't told of them in this version: set smtp_tls_policy_maps yourself")
+	}
+	return list
 }
 
 // configOrDefault reads the configuration; the one at the default place may be
@@ -68,7 +89,7 @@ func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
 	return sign.NewKeyring(domains)
 }
 
-func gateConfig(cfg *config.Config, egress []netip.Addr) gate.Config {
+func gateConfig(cfg *config.Config) gate.Config {
 	bulk := map[mail.Domain]bool{}
 	expire := map[mail.Domain]time.Duration{}
 	for _, d := range cfg.Domains {
@@ -81,7 +102,7 @@ func gateConfig(cfg *config.Config, egress []netip.Addr) gate.Config {
 		Unknown:  gate.Policy(cfg.Policy.Unknown),
 		Foreign:  gate.Policy(cfg.Policy.Foreign),
 		Hostname: cfg.Hostname,
-		Egress:   egress,
+		Egress:   cfg.Egress,
 		Bulk:     func(d mail.Domain) bool { return inherited(bulk, d) },
 		Expire:   func(d mail.Domain) time.Duration { return inherited(expire, d) },
 	}
@@ -98,19 +119,14 @@ func inherited[T any](settings map[mail.Domain]T, d mail.Domain) T {
 	return none
 }
 
-// egress is the configured addresses, or else the one the default route shows,
-// with a warning: behind NAT the world sees another. A private address is none.
-func egress(cfg *config.Config, log *slog.Logger) []netip.Addr {
-	if len(cfg.Egress) > 0 {
-		return cfg.Egress
+// egressNote helps to set egress. The address of the default route is only named:
+// behind NAT the world sees another, and a guess would hold good mail.
+func egressNote() string {
+	note := "egress is not set, so SPF can't be predicted: list every public address that mail leaves from"
+	if seen := defaultRouteAddress(); seen.IsValid() && !seen.IsLoopback() {
+		note += fmt.Sprintf(" (this machine sends from %s; behind NAT the world sees another)", seen)
 	}
-	seen := defaultRouteAddress()
-	if !seen.IsValid() || seen.IsPrivate() || seen.IsLoopback() || seen.IsLinkLocalUnicast() {
-		log.Warn("egress is not set: SPF can't be predicted; list every public address mail leaves from", "seen", seen.String())
-		return nil
-	}
-	log.Warn("egress is not set: taking the address of the default route; behind NAT the world sees another", "seen", seen.String())
-	return []netip.Addr{seen}
+	return note
 }
 
 // defaultRouteAddress asks the kernel which address it would send from; no packet
@@ -157,8 +173,11 @@ type views struct {
 
 	mu      sync.Mutex
 	current *view
-	old     []*view // still used by messages under way; closed at the end
+	before  uint64 // queries of views gone
 }
+
+// oldViewStays is how long a view that was replaced serves messages under way.
+const oldViewStays = 10 * time.Minute
 
 // For returns the view a configuration asks for.
 func (v *views) For(cfg *config.Config) (*view, error) {
@@ -171,11 +190,11 @@ func (v *views) For(cfg *config.Config) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.current == nil && v.registry != nil {
+	if v.current == nil {
 		registerDNS(v.registry, v.Queries)
-	}
-	if v.current != nil {
-		v.old = append(v.old, v.current)
+	} else {
+		v.before += v.current.resolver.Queries()
+		time.AfterFunc(oldViewStays, v.current.resolver.Close)
 	}
 	v.current = next
 	return next, nil
@@ -189,20 +208,14 @@ func sameDNS(a, b config.DNS) bool {
 func (v *views) Queries() uint64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := v.current.resolver.Queries()
-	for _, o := range v.old {
-		n += o.resolver.Queries()
-	}
-	return n
+	return v.before + v.current.resolver.Queries()
 }
 
 func (v *views) Close() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, o := range append(v.old, v.current) {
-		if o != nil {
-			o.resolver.Close()
-		}
+	if v.current != nil {
+		v.current.resolver.Close()
 	}
 	return nil
 }

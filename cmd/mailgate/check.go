@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -105,9 +107,10 @@ func (a *app) check(cmd *cobra.Command, name string, f checkFlags) error {
 
 // site is what is known of this site: from the configuration, if there is one.
 type site struct {
-	cfg   *config.Config
-	keys  *sign.Keyring // empty when the keys can't be read
-	notes []string
+	cfg        *config.Config
+	keys       *sign.Keyring // empty when the keys can't be read
+	unreadable bool          // the keys
+	notes      []string
 }
 
 // checkSite reads the configuration. The default one may be missing, and keys one
@@ -125,6 +128,7 @@ func (a *app) checkSite() (*site, error) {
 	keys, err := loadKeys(s.cfg, notes.logger())
 	switch {
 	case errors.Is(err, os.ErrPermission):
+		s.unreadable = true
 		s.notes = append(s.notes, "the signing keys can't be read, so published keys are not compared with them: run this as root")
 	case err != nil:
 		return nil, coded(exitConfig, err)
@@ -154,9 +158,7 @@ func (s *site) identity(domain mail.Domain, f checkFlags) (preflight.Identity, e
 		id.Egress = append(id.Egress, address.Unmap())
 	}
 	if len(id.Egress) == 0 {
-		notes := &noteHandler{}
-		id.Egress = egress(s.cfg, notes.logger())
-		s.notes = append(s.notes, notes.notes...)
+		s.notes = append(s.notes, egressNote()+"; here: --ip ADDRESS")
 	}
 	return id, s.addKeys(&id, f.selectors)
 }
@@ -167,6 +169,9 @@ func (s *site) addKeys(id *preflight.Identity, selectors []string) error {
 		if len(selectors) == 0 || slices.Contains(selectors, k.Selector) {
 			id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public()})
 		}
+	}
+	if s.unreadable && len(selectors) == 0 {
+		selectors = s.selectors(id.From)
 	}
 	for _, selector := range selectors {
 		if err := sign.CheckSelector(selector); err != nil {
@@ -183,38 +188,85 @@ func (s *site) addKeys(id *preflight.Identity, selectors []string) error {
 	return nil
 }
 
-func (s *site) run(ctx context.Context, v *view, id preflight.Identity, to mail.Domain) *checked {
-	report := v.checker.Check(ctx, id)
-	c := &checked{Domain: string(id.From), Report: report, Notes: s.notes}
-	providers := []preflight.Provider{preflight.Google, preflight.Microsoft, preflight.Yahoo, preflight.Apple}
-	if to != "" {
-		providers = []preflight.Provider{v.checker.Provider(ctx, to)}
+// selectors are the configured ones of a domain whose keys can't be read.
+func (s *site) selectors(d mail.Domain) []string {
+	var list []string
+	for _, configured := range s.cfg.Domains {
+		if configured.Name != d {
+			continue
+		}
+		for _, k := range configured.Keys {
+			list = append(list, k.Selector)
+		}
 	}
+	return list
+}
+
+// checkTime bounds what DNS may take.
+const checkTime = 5 * time.Second
+
+func (s *site) run(ctx context.Context, v *view, id preflight.Identity, to mail.Domain) *checked {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	providers := []preflight.Provider{preflight.Google, preflight.Microsoft, preflight.Yahoo, preflight.Apple}
+	var wg sync.WaitGroup
+	if to != "" {
+		wg.Go(func() { providers = []preflight.Provider{v.checker.Provider(ctx, to)} })
+	}
+	report := v.checker.Check(ctx, id)
+	wg.Wait()
+	c := &checked{Domain: string(id.From), Notes: s.notes, Predictions: []preflight.Prediction{}}
+	if len(id.Keys) == 0 {
+		report = withoutKeyFinding(report)
+	}
+	c.Report = report
 	for _, p := range providers {
-		c.Predictions = append(c.Predictions, preflight.Predict(p, report, preflight.Extra{Bulk: s.bulk(id.From)}))
+		prediction := preflight.Predict(p, report, preflight.Extra{Bulk: gateConfig(s.cfg).Bulk(id.From)})
+		if len(id.Keys) == 0 {
+			prediction = leaveDKIMOpen(prediction)
+		}
+		c.Predictions = append(c.Predictions, prediction)
 	}
 	c.Advice, c.hostOf = adviceFor(ctx, v.resolver, report, s.keys.For(id.From))
 	c.Verdict = verdictOf(c, len(id.Keys) == 0)
 	return c
 }
 
-func (s *site) bulk(d mail.Domain) bool {
-	return gateConfig(s.cfg, nil).Bulk(d)
+// withoutKeyFinding leaves out that no key signs: who checks a domain without
+// naming a selector said nothing about that.
+func withoutKeyFinding(r *preflight.Report) *preflight.Report {
+	shown := *r
+	shown.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f preflight.Finding) bool { return f.Code == "dkim-no-key" })
+	return &shown
+}
+
+// leaveDKIMOpen makes a refusal unknown that a signature might turn.
+func leaveDKIMOpen(p preflight.Prediction) preflight.Prediction {
+	p.Warnings = nil
+	if p.Verdict == preflight.Refuse {
+		p.Verdict, p.Reply = preflight.UnknownVerdict, ""
+		p.Why = "it hangs on DKIM, which was not checked"
+	}
+	return p
 }
 
 // verdictOf is fail when a finding fails or a refusal is predicted, unknown when
-// DNS kept silent about something or DKIM could not be looked at.
+// DNS kept silent about something that matters or DKIM could not be looked at.
 func verdictOf(c *checked, noKeys bool) string {
 	worst := c.Report.Worst()
+	open := noKeys || worst == preflight.Unknown
 	for _, p := range c.Predictions {
-		if p.Verdict == preflight.Refuse && !noKeys {
+		switch p.Verdict {
+		case preflight.Refuse:
 			worst = preflight.Fail
+		case preflight.UnknownVerdict:
+			open = true
 		}
 	}
 	switch {
 	case worst == preflight.Fail:
 		return "fail"
-	case worst == preflight.Unknown || noKeys:
+	case open:
 		return "unknown"
 	}
 	return "pass"

@@ -109,10 +109,18 @@ func printPredictions(out io.Writer, p paint, predictions []preflight.Prediction
 		case preflight.Accept:
 			fmt.Fprintf(out, "%s %s would take it (prediction)\n", p.green("✓"), name)
 		default:
-			fmt.Fprintf(out, "%s %s: can't be predicted, it hangs on what DNS gave no answer about\n", p.yellow("?"), name)
+			fmt.Fprintf(out, "%s %s: can't be predicted; %s\n", p.yellow("?"), name, plain(openWhy(x), 0))
 		}
 		for _, w := range x.Warnings {
 			fmt.Fprintf(out, "    %s\n", plain(w, 0))
 		}
 	}
+}
+
+// openWhy says briefly what a prediction hangs on; the findings have it in full.
+func openWhy(x preflight.Prediction) string {
+	if len(x.Codes) > 0 {
+		return "it hangs on what DNS gave no answer about (" + strings.Join(x.Codes, ", ") + ")"
+	}
+	return x.Why
 }

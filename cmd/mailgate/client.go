@@ -84,7 +84,7 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (*htt
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return nil, c.unreachable(ctx, err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
@@ -105,11 +105,18 @@ func statusCode(status int) int {
 		return exitConfig
 	case http.StatusServiceUnavailable:
 		return exitUnavailable
+	case http.StatusTooEarly:
+		return exitUnknown
+	case http.StatusBadGateway, http.StatusInternalServerError:
+		return exitSoftware
 	}
 	return exitFail
 }
 
-func (c *client) unreachable(err error) error {
+func (c *client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return coded(exitInterrupted, errors.New("interrupted; what the gateway had begun, it finishes"))
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return coded(exitNoPerm, fmt.Errorf("control socket %s: you may not use it; run this as root or as mailgate's user", c.socket))
 	}

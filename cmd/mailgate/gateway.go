@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,8 @@ type gateway struct {
 	store      *store.Store
 	quarantine *quarantine.Quarantine
 	views      *views
+	running    *config.Config // what it was started with: some of it a reload can't change
+	reloading  sync.Mutex
 	live       atomic.Pointer[live]
 }
 
@@ -57,7 +60,7 @@ type live struct {
 
 // newGateway opens the store and the keys. Nothing listens yet.
 func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, error) {
-	g := &gateway{wiring: w, configFile: cfg.Path, started: time.Now(), registry: newRegistry()}
+	g := &gateway{wiring: w, configFile: cfg.Path, running: cfg, started: time.Now(), registry: newRegistry()}
 	g.views = &views{wiring: w, registry: g.registry}
 	l, err := g.build(cfg)
 	if err != nil {
@@ -73,6 +76,7 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Injector:    g,
 		AutoRelease: func() bool { return g.live.Load().cfg.Hold.AutoRelease },
 		Every:       cfg.Hold.Recheck,
+		Count:       countReleases(g.registry),
 		Logger:      w.log,
 	})
 	return g, nil
@@ -85,9 +89,12 @@ func (g *gateway) Close() error {
 
 // build makes what a configuration asks for: all of it, or an error.
 func (g *gateway) build(cfg *config.Config) (*live, error) {
+	if err := unsupported(cfg); err != nil {
+		return nil, err
+	}
 	keyring, err := loadKeys(cfg, g.log)
 	if err != nil {
-		return nil, coded(exitConfig, err)
+		return nil, coded(configCode(err), err)
 	}
 	overrides, err := tlsTable(cfg)
 	if err != nil {
@@ -100,7 +107,7 @@ func (g *gateway) build(cfg *config.Config) (*live, error) {
 	return &live{
 		cfg:     cfg,
 		view:    view,
-		gate:    gate.New(gateConfig(cfg, egress(cfg, g.log)), keyring, view.checker, view.txt),
+		gate:    gate.New(gateConfig(cfg), keyring, view.checker, view.txt),
 		tls:     overrides,
 		trusted: milter.In(cfg.Milter.Trusted),
 	}, nil
@@ -116,8 +123,10 @@ func (g *gateway) Inject(ctx context.Context, m *spool.Message, to []mail.Addres
 // Run opens the doors and works until ctx ends, then stops in order: listeners
 // first, messages in hand finished, the store (by Close) last.
 func (g *gateway) Run(ctx context.Context, ready func()) error {
-	cfg := g.live.Load().cfg
-	doors, err := g.listen(cfg)
+	if err := g.quarantine.Resume(ctx); err != nil {
+		return err
+	}
+	doors, err := g.listen(g.running)
 	if err != nil {
 		return err
 	}
@@ -161,7 +170,7 @@ func (g *gateway) api() *web.API {
 
 func (g *gateway) status() web.Status {
 	l := g.live.Load()
-	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started}
+	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started, Domains: []string{}}
 	for _, d := range l.gate.Keys().Domains() {
 		s.Domains = append(s.Domains, string(d))
 	}
@@ -170,7 +179,9 @@ func (g *gateway) status() web.Status {
 
 // reload takes the new configuration, or keeps the old one and says why.
 func (g *gateway) reload(context.Context) ([]string, error) {
-	cfg, err := config.Load(g.configFile)
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	cfg, err := loadConfig(g.configFile)
 	if err != nil {
 		g.log.Error("reload: the old configuration stays", "error", err)
 		return nil, err
@@ -180,27 +191,30 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 		g.log.Error("reload: the old configuration stays", "error", err)
 		return nil, err
 	}
-	notes := restartNeeded(g.live.Load().cfg, cfg)
-	notes = append(notes, cfg.Warnings()...)
+	notes := append(restartNeeded(g.running, cfg), warnings(cfg)...)
 	g.live.Store(l)
 	g.quarantine.Reloaded()
 	g.log.Info("reloaded", "notes", notes)
 	return notes, nil
 }
 
-// restartNeeded lists what a reload can't change.
-func restartNeeded(before, after *config.Config) []string {
-	var notes []string
-	for name, changed := range map[string]bool{
-		"[milter] listen":  before.Milter.Listen != after.Milter.Listen,
-		"[control] socket": before.Control != after.Control,
-		"[store] url":      before.Store != after.Store,
-		"[hold] recheck":   before.Hold.Recheck != after.Hold.Recheck,
-		"[milter] max_connections, timeout": before.Milter.MaxConnections != after.Milter.MaxConnections ||
-			before.Milter.Timeout != after.Milter.Timeout,
+// restartNeeded lists what a reload can't change and the new configuration has
+// otherwise than what runs.
+func restartNeeded(running, wanted *config.Config) []string {
+	notes := []string{}
+	for _, part := range []struct {
+		name    string
+		changed bool
+	}{
+		{"[milter] listen, socket_mode", running.Milter.Listen != wanted.Milter.Listen || running.Milter.SocketMode != wanted.Milter.SocketMode},
+		{"[milter] max_connections, timeout", running.Milter.MaxConnections != wanted.Milter.MaxConnections ||
+			running.Milter.Timeout != wanted.Milter.Timeout},
+		{"[control] socket", running.Control != wanted.Control},
+		{"[store] url", running.Store != wanted.Store},
+		{"[hold] recheck", running.Hold.Recheck != wanted.Hold.Recheck},
 	} {
-		if changed {
-			notes = append(notes, name+": restart needed")
+		if part.changed {
+			notes = append(notes, part.name+": restart needed")
 		}
 	}
 	return notes

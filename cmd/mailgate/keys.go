@@ -63,8 +63,10 @@ func (a *app) generate(cmd *cobra.Command, domain mail.Domain, selector, kind, f
 	}
 	if err := sign.WriteKey(file, signer); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already: choose another --selector or --out; a published key is never overwritten", file)
+	} else if errors.Is(err, fs.ErrPermission) {
+		return coded(exitNoPerm, err)
 	} else if err != nil {
-		return err
+		return coded(exitSoftware, err)
 	}
 	key := sign.Key{Domain: domain, Selector: selector, Signer: signer}
 	g := generated{string(domain), selector, key.Algorithm(), file, key.Name(), key.Record()}

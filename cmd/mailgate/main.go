@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,14 +21,14 @@ const version = "0.1.0"
 const defaultConfig = "/etc/mailgate/mailgate.toml"
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(&app{}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is main without the process around it, so that tests can call it.
-func run(args []string, in io.Reader, out, errOut io.Writer) int {
+func run(a *app, args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot()
+	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -37,9 +38,21 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		return exitPass
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(errOut, "mailgate:", text)
+		tell(root, out, errOut, text, exitCode(err))
 	}
 	return exitCode(err)
+}
+
+// tell says what went wrong: in words on standard error, and for scripts that asked
+// for JSON as {"error": …} on standard output, too.
+func tell(root *cobra.Command, out, errOut io.Writer, text string, code int) {
+	fmt.Fprintln(errOut, "mailgate:", text)
+	if format := root.PersistentFlags().Lookup("format"); format != nil && format.Value.String() == "json" {
+		_ = json.NewEncoder(out).Encode(struct {
+			Error    string `json:"error"`
+			ExitCode int    `json:"exit_code"`
+		}{text, code})
+	}
 }
 
 // app is what the commands share: the flags every one has.
@@ -51,8 +64,7 @@ type app struct {
 	authorityPort int // of authoritative name servers; 0: 53, tests differ
 }
 
-func newRoot() *cobra.Command {
-	a := &app{}
+func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mailgate",
 		Short: "Sign outgoing mail, and hold what would bounce",
@@ -130,6 +142,8 @@ const (
 	exitSoftware    = 70 // EX_SOFTWARE: a fault while running
 	exitNoPerm      = 77 // EX_NOPERM
 	exitConfig      = 78 // EX_CONFIG
+
+	exitInterrupted = 130 // Ctrl-C, as shells have it
 )
 
 // codedError is an error with the exit code it ends the program with. An empty

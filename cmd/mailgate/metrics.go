@@ -23,6 +23,19 @@ func registerDNS(r *prometheus.Registry, queries func() uint64) {
 	}, func() float64 { return float64(queries()) }))
 }
 
+// countReleases counts recipients by how their release went.
+func countReleases(r *prometheus.Registry) func(result string, recipients int) {
+	releases := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mailgate_releases_total",
+		Help: "Recipients whose release was tried, by result: delivered, failed.",
+	}, []string{"result"})
+	r.MustRegister(releases)
+	for _, result := range []string{"delivered", "failed"} {
+		releases.WithLabelValues(result)
+	}
+	return func(result string, recipients int) { releases.WithLabelValues(result).Add(float64(recipients)) }
+}
+
 // registerSpool shows how many recipients are in each state.
 func registerSpool(r *prometheus.Registry, lister spool.Lister) {
 	r.MustRegister(&spoolCollector{

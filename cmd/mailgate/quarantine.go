@@ -94,19 +94,38 @@ func printPage(out io.Writer, page quarantine.Page, at time.Time) {
 		t := table(out)
 		fmt.Fprint(t, "ID\tHELD\tFROM\tTO\tFINDING\tNOW\n")
 		for _, m := range page.Messages {
+			to := heldFirst(m.Recipients)
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, age(at.Sub(m.Received)), plain(m.From, 40),
-				plain(summaryTo(m.Recipients), 40), summaryFinding(m.Recipients), nowWord(m))
+				plain(summaryTo(to), 40), summaryFinding(to), nowWord(m))
 		}
 		t.Flush()
 	}
 	if page.Next != "" {
 		fmt.Fprintf(out, "more: --after %s\n", page.Next)
 	}
-	c := page.Counts
-	fmt.Fprintf(out, "%s held, %d waiting for DNS\n", count(c.Held-c.Waiting, "recipient", "recipients"), c.Waiting)
+	fmt.Fprintln(out, heldLine(page.Counts))
 }
 
-// summaryTo is the domain of the first recipient, and how many more there are.
+// heldLine counts what is held.
+func heldLine(c quarantine.Counts) string {
+	return fmt.Sprintf("%s held, %d of them waiting for DNS", count(c.Held, "recipient", "recipients"), c.Waiting)
+}
+
+// heldFirst returns the recipients that are held, or all where none is.
+func heldFirst(recipients []quarantine.Recipient) []quarantine.Recipient {
+	var held []quarantine.Recipient
+	for _, r := range recipients {
+		if r.State == spool.Held {
+			held = append(held, r)
+		}
+	}
+	if len(held) == 0 {
+		return recipients
+	}
+	return held
+}
+
+// summaryTo is the first recipient, and how many more there are.
 func summaryTo(recipients []quarantine.Recipient) string {
 	if len(recipients) == 0 {
 		return ""
@@ -138,6 +157,8 @@ func nowWord(m quarantine.Message) string {
 		return "would be refused ✗"
 	case "unknown":
 		return "waiting for DNS …"
+	case "foreign":
+		return "no key here"
 	}
 	if len(m.Recipients) > 0 {
 		return string(m.Recipients[0].State)

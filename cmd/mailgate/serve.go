@@ -64,10 +64,7 @@ func (a *app) serve(ctx context.Context, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := unsupported(cfg); err != nil {
-		return err
-	}
-	for _, w := range cfg.Warnings() {
+	for _, w := range warnings(cfg) {
 		log.Warn(w)
 	}
 	g, err := newGateway(ctx, cfg, wiring{log: log})
@@ -116,11 +113,12 @@ func (g *gateway) reloadOnHangup(ctx context.Context) (stop func()) {
 // have, rather than leaving a door silently closed.
 func unsupported(cfg *config.Config) error {
 	var faults []error
-	for section, listen := range map[string]config.Listen{
-		"[relay]": cfg.Relay.Listen, "[socketmap]": cfg.Socketmap.Listen, "[web]": cfg.Web.Listen,
-	} {
-		if !listen.IsZero() {
-			faults = append(faults, fmt.Errorf("%s: %s is not in this version; leave the section out", cfg.Path, section))
+	for _, door := range []struct {
+		section string
+		listen  config.Listen
+	}{{"[relay]", cfg.Relay.Listen}, {"[socketmap]", cfg.Socketmap.Listen}, {"[web]", cfg.Web.Listen}} {
+		if !door.listen.IsZero() {
+			faults = append(faults, fmt.Errorf("%s: %s is not in this version; leave the section out", cfg.Path, door.section))
 		}
 	}
 	if cfg.Release.Via == config.ReleaseViaRelay {

@@ -15,7 +15,7 @@ import (
 // now, what to publish, and what was done with it.
 func printDetail(out io.Writer, d web.Detail) {
 	p := painter(out)
-	fmt.Fprintf(out, "%s   held since %s   %d bytes   %s\n", d.ID, d.Received.Local().Format("2006-01-02 15:04:05"), d.Size, d.Source)
+	fmt.Fprintf(out, "%s   taken %s   %d bytes   %s\n", d.ID, d.Received.Local().Format("2006-01-02 15:04:05"), d.Size, d.Source)
 	fmt.Fprintf(out, "From     %s   (MAIL FROM <%s>)\n", plain(d.From, 0), plain(d.Sender, 0))
 	fmt.Fprintf(out, "Subject  %s\n", plain(d.Subject, 200))
 	for _, r := range d.Recipients {
@@ -30,7 +30,9 @@ func printDetail(out io.Writer, d web.Detail) {
 		}
 	}
 	printLog(out, d.Log)
-	fmt.Fprintf(out, "\nNext: mailgate quarantine release %[1]s --reason …   or: discard %[1]s --reason …\n", d.ID)
+	if d.Now != "" {
+		fmt.Fprintf(out, "\nNext: mailgate quarantine release %[1]s --reason …   or: discard %[1]s --reason …\n", d.ID)
+	}
 }
 
 func printRecipient(out io.Writer, r quarantine.Recipient) {
@@ -54,7 +56,7 @@ func because(why string) string {
 // printThenAndNow shows the findings of the hold beside those of now.
 func printThenAndNow(out io.Writer, p paint, d web.Detail) {
 	var then preflight.Report
-	if len(d.Then) > 0 && json.Unmarshal(d.Then, &then) == nil {
+	if len(d.Then) > 0 && json.Unmarshal(d.Then, &then) == nil && !then.Checked.IsZero() {
 		fmt.Fprintf(out, "Then, %s\n", then.Checked.Local().Format("2006-01-02 15:04:05"))
 		printFindings(out, p, &then)
 	}

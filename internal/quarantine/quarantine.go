@@ -34,6 +34,7 @@ type Options struct {
 	Injector    Injector
 	AutoRelease func() bool   // whether the re-check releases what now passes
 	Every       time.Duration // between re-checks; 0: one minute
+	Count       func(result string, recipients int) // counts releases: "delivered" or "failed"; nil: not counted
 	Logger      *slog.Logger
 	Now         func() time.Time
 }
@@ -54,6 +55,9 @@ func New(store spool.Store, o Options) *Quarantine {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Count == nil {
+		o.Count = func(string, int) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

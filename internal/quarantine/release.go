@@ -161,6 +161,7 @@ func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, r Reques
 			failures = append(failures, fmt.Errorf("record the delivery of %s: %w", m.ID, err))
 			continue
 		}
+		q.o.Count("delivered", len(to))
 		q.o.Logger.Info("released", "id", m.ID, "from", m.Envelope.From.String(), "to", joinAddresses(to), "actor", r.Actor, "reply", answer)
 	}
 	return viewReleased(m.ID, results), errors.Join(failures...)
@@ -168,6 +169,7 @@ func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, r Reques
 
 // putBack holds recipients again whose release failed.
 func (q *Quarantine) putBack(id string, to []mail.Address, actor, why string) error {
+	q.o.Count("failed", len(to))
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
 	err := q.store.Move(ctx, spool.Move{

@@ -39,6 +39,10 @@ func (a *API) fail(w http.ResponseWriter, err error) {
 		status = http.StatusConflict
 	case errors.Is(err, quarantine.ErrWouldBeRefused):
 		status = http.StatusPreconditionFailed
+	case errors.Is(err, quarantine.ErrWaiting):
+		status = http.StatusTooEarly
+	case errors.Is(err, quarantine.ErrNotTaken):
+		status = http.StatusBadGateway
 	case errors.Is(err, quarantine.ErrStopped):
 		status = http.StatusServiceUnavailable
 	}
