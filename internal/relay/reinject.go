@@ -5,12 +5,12 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/textproto"
 	"strings"
 	"time"
 
@@ -25,17 +25,36 @@ const (
 	commandTimeout = 30 * time.Second
 	// The MTA passes the message through its milters before it answers.
 	acceptTimeout = 5 * time.Minute
+
+	defaultTimeout      = 10 * time.Minute
+	defaultWriteTimeout = 2 * time.Minute
+	probeTimeout        = 5 * time.Second
 )
 
-// Reinjector hands messages back to the MTA.
+// Reinjector hands messages back to the MTA. The zero value of a limit is the
+// default named beside it.
 type Reinjector struct {
 	Address  string      // host:port of the MTA's SMTP listener
 	Hostname mail.Domain // for EHLO and the Received field
+	Probes   *Probes     // shared with the milter; nil: whether the MTA uses the milter is not looked into
+
+	Timeout      time.Duration // for all of Inject; 10 min
+	WriteTimeout time.Duration // for the MTA to take the next bytes; 2 min
+	ProbeTimeout time.Duration // for the milter to report a probe the MTA has answered; 5 s
 }
 
-// Inject sends one message to some of its recipients in one transaction. An error
-// means that the MTA took nothing; otherwise there is one Handover per recipient.
+// Inject sends one message to some of its recipients in one transaction, and
+// returns one Handover per recipient: what the MTA answers to MAIL, DATA or the
+// message concerns all of them.
+//
+// An error means that no answer was had, and that the MTA took nothing. There is
+// one exception: when the connection breaks between the final dot and the answer,
+// nobody can tell whether the MTA took the message (RFC 5321 section 4.5.3.2.6,
+// RFC 1047); the error is then ErrUnanswered. spool.ErrBypassed says that the MTA
+// doesn't use this milter; it was given nothing.
 func (r *Reinjector) Inject(ctx context.Context, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(r.Timeout, defaultTimeout), errSlow)
+	defer cancel()
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", r.Address)
 	if err != nil {
 		return nil, fmt.Errorf("reach the MTA: %w", err)
@@ -44,49 +63,79 @@ func (r *Reinjector) Inject(ctx context.Context, m *spool.Message, to []mail.Add
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
+	results, err := r.converse(ctx, timedConn{conn, cmp.Or(r.WriteTimeout, defaultWriteTimeout)}, m, to, token, content)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		err = fmt.Errorf("%w (%w)", err, context.Cause(ctx)) // why the connection was closed
+	}
+	return results, err
+}
+
+// converse greets the MTA, makes sure that it uses the milter, and hands over.
+func (r *Reinjector) converse(ctx context.Context, conn net.Conn, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
 	client := smtp.NewClient(conn)
 	client.CommandTimeout = commandTimeout
 	client.SubmissionTimeout = acceptTimeout
 	if err := client.Hello(string(r.Hostname)); err != nil {
 		return nil, fmt.Errorf("greet the MTA at %s: %w", r.Address, err)
 	}
-	results, err := r.transact(client, m, to, token, content)
+	results := make([]spool.Handover, len(to))
+	for i, address := range to {
+		results[i].Recipient = address
+	}
+	err := r.transact(ctx, client, m, results, token, content)
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		refuse(results, refused)
+		err = nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	_ = client.Quit() // the answer to DATA stands
+	_ = client.Quit() // the answers stand
 	return results, nil
 }
 
-func (r *Reinjector) transact(client *smtp.Client, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
-	if err := client.Mail(m.Envelope.From.String(), mailOptions(client, m)); err != nil {
-		return nil, fmt.Errorf("MAIL FROM:<%s> at the MTA: %w", m.Envelope.From, err)
-	}
-	results := make([]spool.Handover, len(to))
-	taken := 0
-	for i, address := range to {
-		results[i].Recipient = address
-		err := client.Rcpt(address.String(), nil)
-		if connectionLost(err) {
-			return nil, fmt.Errorf("RCPT TO:<%s> at the MTA: %w", address, err)
+// transact notes in results how each recipient fared. An error concerns them all.
+func (r *Reinjector) transact(ctx context.Context, client *smtp.Client, m *spool.Message, results []spool.Handover, token string, content io.Reader) error {
+	if r.Probes != nil {
+		if err := r.probe(ctx, client, m); err != nil {
+			return err
 		}
-		if results[i].Err = err; err == nil {
+	}
+	if err := client.Mail(m.Envelope.From.String(), mailOptions(client, m)); err != nil {
+		return answered("MAIL FROM:<"+m.Envelope.From.String()+"> at the MTA", err)
+	}
+	taken := 0
+	for i := range results {
+		err := client.Rcpt(results[i].Recipient.String(), nil)
+		if connectionLost(err) {
+			return fmt.Errorf("RCPT TO:<%s> at the MTA: %w", results[i].Recipient, err)
+		}
+		if results[i].Err, results[i].Permanent = err, isPermanent(err); err == nil {
 			taken++
 		}
 	}
 	if taken == 0 {
-		return results, nil
+		return nil
 	}
 	answer, err := r.sendContent(client, m, token, content)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range results {
 		if results[i].Err == nil {
 			results[i].Answer = answer
 		}
 	}
-	return results, nil
+	return nil
+}
+
+// refuse notes an answer that concerns every recipient not refused already.
+func refuse(results []spool.Handover, why *refusal) {
+	for i := range results {
+		if results[i].Err == nil {
+			results[i].Err, results[i].Permanent = why, isPermanent(why)
+		}
+	}
 }
 
 func mailOptions(client *smtp.Client, m *spool.Message) *smtp.MailOptions {
@@ -103,14 +152,17 @@ func mailOptions(client *smtp.Client, m *spool.Message) *smtp.MailOptions {
 func (r *Reinjector) sendContent(client *smtp.Client, m *spool.Message, token string, content io.Reader) (string, error) {
 	data, err := client.Data()
 	if err != nil {
-		return "", fmt.Errorf("DATA at the MTA: %w", err)
+		return "", answered("DATA at the MTA", err)
 	}
 	if _, err := io.Copy(data, io.MultiReader(r.trace(m, token), content)); err != nil {
 		return "", fmt.Errorf("send the message to the MTA: %w", err)
 	}
 	response, err := data.CloseWithResponse()
+	if connectionLost(err) {
+		return "", fmt.Errorf("%w: %w", ErrUnanswered, err)
+	}
 	if err != nil {
-		return "", fmt.Errorf("the MTA's answer to the message: %w", err)
+		return "", answered("the message at the MTA", err)
 	}
 	return strings.TrimSpace(response.StatusText), nil
 }
@@ -149,14 +201,4 @@ func printable(s string) string {
 		}
 		return c
 	}, s)
-}
-
-// connectionLost tells a broken session from an answer of the MTA.
-func connectionLost(err error) bool {
-	if err == nil {
-		return false
-	}
-	var answer *smtp.SMTPError
-	var protocol *textproto.Error
-	return !errors.As(err, &answer) && !errors.As(err, &protocol)
 }

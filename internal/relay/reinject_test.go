@@ -18,8 +18,10 @@ import (
 // mta is a real SMTP server that keeps what it is given.
 type mta struct {
 	from, content string
+	probes        []string
 	to            []string
 	utf8          bool
+	refuseMail    func(from string) error
 	refuseRcpt    string
 	refuseData    error
 	ended         chan error // how reading the content ended
@@ -31,6 +33,9 @@ func (m *mta) Logout() error                               { return nil }
 
 func (m *mta) Mail(from string, o *smtp.MailOptions) error {
 	m.from, m.utf8 = from, o.UTF8
+	if m.refuseMail != nil {
+		return m.refuseMail(from)
+	}
 	return nil
 }
 
@@ -48,7 +53,10 @@ func (m *mta) Data(r io.Reader) error {
 	if m.ended != nil {
 		m.ended <- err
 	}
-	return errors.Join(err, m.refuseData)
+	if err != nil {
+		return err
+	}
+	return m.refuseData
 }
 
 func start(t *testing.T, m *mta) *Reinjector {
@@ -112,7 +120,7 @@ func TestInjectToSome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if results[0].Err == nil || results[1].Err != nil {
+	if results[0].Err == nil || !results[0].Permanent || results[1].Err != nil {
 		t.Errorf("%+v", results)
 	}
 }
@@ -128,10 +136,33 @@ func TestInjectToNobody(t *testing.T) {
 	}
 }
 
+// An answer to the whole message is every recipient's; a recipient refused before
+// keeps his own.
 func TestInjectIsRefused(t *testing.T) {
-	m := &mta{refuseData: &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "try again"}}
-	if _, err := start(t, m).Inject(t.Context(), message(bob), []mail.Address{bob}, "TOKEN", strings.NewReader(original)); err == nil {
-		t.Error("a refused message counts as taken")
+	full := &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "disk full"}
+	never := &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "never"}
+	tests := map[string]struct {
+		mta       mta
+		says      [2]string
+		permanent [2]bool
+	}{
+		"MAIL, for now":    {mta{refuseMail: func(string) error { return full }}, [2]string{"452: disk full", "452: disk full"}, [2]bool{}},
+		"MAIL, for good":   {mta{refuseMail: func(string) error { return never }}, [2]string{"550: never", "550: never"}, [2]bool{true, true}},
+		"content, for now": {mta{refuseData: full}, [2]string{"452: disk full", "452: disk full"}, [2]bool{}},
+		"content and one":  {mta{refuseData: full, refuseRcpt: "carol x@other.example"}, [2]string{"452: disk full", "550: no such user"}, [2]bool{false, true}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			results, err := start(t, &test.mta).Inject(t.Context(), message(bob, carol), []mail.Address{bob, carol}, "TOKEN", strings.NewReader(original))
+			if err != nil || len(results) != 2 {
+				t.Fatalf("%+v, %v", results, err)
+			}
+			for i, h := range results {
+				if h.Err == nil || !strings.Contains(h.Err.Error(), test.says[i]) || h.Permanent != test.permanent[i] || h.Answer != "" {
+					t.Errorf("%+v", h)
+				}
+			}
+		})
 	}
 }
 
