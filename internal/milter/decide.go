@@ -24,7 +24,7 @@ func (s *session) endOfHeader(m *message) milter.Response {
 	switch {
 	case m.failure != nil:
 		return s.refuse(m, m.failure)
-	case m.fault != nil && m.trusted:
+	case m.blamed():
 		return s.refuse(m, m.fault)
 	case m.tx != nil:
 		if r := m.tx.Refusal(); r != nil {
@@ -87,6 +87,9 @@ func (s *session) endOfMessage(m *message, mod *milter.Modifier) milter.Response
 	out := m.explain()
 	if m.tx != nil && m.tx.NeedsBody() {
 		out = m.tx.Finish(m.ctx)
+	}
+	if out.Refusal == nil && m.broken {
+		out.Refusal = internalFault()
 	}
 	if out.Refusal != nil {
 		return s.refuseOutcome(m, out, out.Refusal)
@@ -170,6 +173,9 @@ func (m *message) explain() *gate.Outcome {
 		return m.tx.Explain()
 	}
 	out := &gate.Outcome{Why: m.why}
+	if m.fault != nil && m.trusted {
+		out.Why = "a bounce is never rejected, left as it is: " + m.fault.Text
+	}
 	for _, to := range m.env.To {
 		out.Recipients = append(out.Recipients, gate.Recipient{Address: to, Disposition: gate.Pass})
 	}

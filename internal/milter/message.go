@@ -33,12 +33,14 @@ type message struct {
 	token       string
 	released    string // id in custody, if the message comes back from there
 
+	bounce  bool        // from the null sender
 	fault   *gate.Reply // what is wrong with the message; concerns trusted clients only
 	failure *gate.Reply // what went wrong here; concerns everyone
 
 	ctx    context.Context // from end of header to the answer
 	cancel context.CancelFunc
 	tx     Transaction   // nil before the end of the header, and for mail that isn't judged
+	broken bool          // the gate takes no more of the body; what comes of that, its Finish says
 	copy   *spool.Buffer // the message as it came, if it may be held
 }
 
@@ -70,6 +72,12 @@ func (m *message) blame(code int, enhanced, format string, args ...any) {
 	}
 }
 
+// blamed reports whether the message is refused for its fault: that of a stranger
+// isn't ours to judge, and a bounce is never rejected.
+func (m *message) blamed() bool {
+	return m.fault != nil && m.trusted && (!m.bounce || m.fault.Code < 500)
+}
+
 // queueID takes the MTA's queue id from the macros of any stage.
 func (m *message) queueID(macros map[string]string) {
 	if id := macro(macros, "i"); id != "" {
@@ -83,6 +91,7 @@ func (m *message) sender(path string) {
 		m.blame(501, "5.1.7", "bad sender address: %v", err)
 	}
 	m.env.From = from
+	m.bounce = err == nil && from.IsNull()
 	m.env.SMTPUTF8 = m.env.SMTPUTF8 || from.NeedsUTF8()
 }
 
@@ -141,7 +150,7 @@ func (m *message) field(name, value string) {
 }
 
 // wanted reports whether the body is.
-func (m *message) wanted() bool { return m.failure == nil && m.tx != nil }
+func (m *message) wanted() bool { return m.failure == nil && m.tx != nil && !m.broken }
 
 // write takes a piece of the body, to the gate and to the copy.
 func (m *message) write(p []byte) {
@@ -149,8 +158,7 @@ func (m *message) write(p []byte) {
 		return
 	}
 	if _, err := m.tx.Write(p); err != nil {
-		m.server.Log.Error("milter: sign body", "qid", m.env.QueueID, "error", err)
-		m.fail(internalFault())
+		m.broken = true // its Err tells the log
 		return
 	}
 	if m.copy == nil {

@@ -274,6 +274,27 @@ func TestRefusalAtEnd(t *testing.T) {
 	r.session(t, trustedClient).send(hello("bob@example.net")).wantReply(t, "451 4.7.5 wait")
 }
 
+// What the gate makes of a body it can't take is its own to say; the door adds a
+// refusal only where it says nothing.
+func TestBodyNotTaken(t *testing.T) {
+	r := start(t, nil)
+	writes := 0
+	r.gate.atWrite = func() error { writes++; return errors.New("bare CR") }
+	r.gate.atFinish = func(_ *fakeTx, o *gate.Outcome) {
+		o.Refusal = &gate.Reply{Code: 550, Enhanced: "5.6.0", Text: "bare CR"}
+	}
+	l := hello("bob@example.net")
+	l.body = strings.Repeat("x", 200_000)
+	for _, opts := range [][]mta.Option{nil, {mta.WithoutProtocol(mta.OptNoBodyReply)}} {
+		r.session(t, trustedClient, opts...).send(l).wantReply(t, "550 5.6.0 bare CR")
+	}
+	if writes != 2 {
+		t.Errorf("%d pieces of two bodies given to the gate", writes)
+	}
+	r.gate.atFinish = nil
+	r.session(t, trustedClient).send(l).wantReply(t, "451 4.7.1")
+}
+
 // A panic costs one message a 451, wherever it happens; the session goes on.
 func TestPanic(t *testing.T) {
 	said := globalLog(t)
@@ -354,6 +375,30 @@ func TestNullSender(t *testing.T) {
 	r.session(t, trustedClient).send(l).want(t, mta.ActionAccept)
 	if !r.gate.last(t).env.From.IsNull() {
 		t.Error("not the null sender")
+	}
+}
+
+// A bounce isn't rejected, whatever is wrong with it: its sender would never know.
+func TestFaultyBounce(t *testing.T) {
+	for name, header := range map[string]string{
+		"header line":   "Bad\x01Name: x\n",
+		"header fields": strings.Repeat("X: y\n", 30),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(s *Server) { s.MaxFields, s.MaxRecipients = 20, 2 })
+			l := hello("bob@example.net")
+			l.from = ""
+			l.header += header
+			s := r.session(t, trustedClient)
+			if a := s.send(l).want(t, mta.ActionAccept); !a.atEOH {
+				t.Error("its body is wanted")
+			}
+			r.log.has(t, `verdict=pass client="client 192.0.2.7 is trusted" why="a bounce is never rejected`)
+			a := s.send(withToken(l, "sesam")).want(t, mta.ActionAccept)
+			wantEdits(t, a, `change 1 X-Mailgate-Release=""`)
+			l.to = []string{"a@b.c", "b@b.c", "c@b.c"}
+			s.send(l).wantReply(t, "452 4.5.3") // for now is not for good
+		})
 	}
 }
 
