@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,11 @@ type Metrics struct {
 	duration prometheus.Histogram
 }
 
+// kinds of faults that are counted.
+func kinds() []string {
+	return []string{"connection", "copy", "custody", "outcome", "panic", "redeem"}
+}
+
 // NewMetrics registers the door's metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
@@ -29,13 +35,16 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailgate_milter_errors_total",
-			Help: "Faults by kind: connection, copy, custody, outcome, panic, redeem.",
+			Help: "Faults by kind: " + strings.Join(kinds(), ", ") + ".",
 		}, []string{"kind"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "mailgate_milter_message_seconds",
 			Help:    "Time from the end of the header to the answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}),
+	}
+	for _, kind := range kinds() {
+		m.errors.WithLabelValues(kind) // there from the start, at 0
 	}
 	registry.MustRegister(m.messages, m.sessions, m.errors, m.duration)
 	return m

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	mta "github.com/d--j/go-milter"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"mailgate/internal/gate"
 )
@@ -188,6 +189,28 @@ func TestMetrics(t *testing.T) {
 	// Labels are in alphabetical order: trusted, verdict.
 	if got["pass yes"] != 1 || got["hold yes"] != 2 || got["pass no"] != 1 {
 		t.Errorf("messages %v", got)
+	}
+}
+
+// Faults are counted from 0, so that an alert sees the first.
+func TestErrorsFromZero(t *testing.T) {
+	r := prometheus.NewRegistry()
+	m := NewMetrics(r)
+	m.failed("custody")
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() == "mailgate_milter_errors_total" {
+			for _, m := range f.GetMetric() {
+				got[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	if len(got) != len(kinds()) || got["custody"] != 1 {
+		t.Errorf("counters %v", got)
 	}
 }
 
