@@ -12,9 +12,9 @@ import (
 // take puts the copy of the message into custody for its held recipients. When it
 // returns the id, message and recipients are on disk.
 func (s *session) take(m *message, out *gate.Outcome, held []gate.Recipient) (id string, err error) {
-	evidence, err := json.Marshal(out.Report)
+	evidence, err := evidence(out)
 	if err != nil {
-		return "", fmt.Errorf("write the evidence: %w", err)
+		return "", err
 	}
 	msg := &spool.Message{
 		Source:    "milter",
@@ -34,6 +34,18 @@ func (s *session) take(m *message, out *gate.Outcome, held []gate.Recipient) (id
 		return "", err
 	}
 	return msg.ID, nil
+}
+
+// evidence is the report as it is kept; nil for mail that was not pre-flighted.
+func evidence(out *gate.Outcome) ([]byte, error) {
+	if out.Report == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(out.Report)
+	if err != nil {
+		return nil, fmt.Errorf("write the evidence: %w", err)
+	}
+	return b, nil
 }
 
 func heldRecipient(r gate.Recipient) spool.Recipient {
