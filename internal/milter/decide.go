@@ -118,7 +118,8 @@ func (s *session) endOfMessage(m *message, mod *milter.Modifier) milter.Response
 		s.log.Error("milter: change the message", "qid", m.env.QueueID, "error", err)
 		return s.refuseOutcome(m, out, internalFault())
 	}
-	return s.finish(m, out, verdictLine{id: id, verdict: out.Verdict()}, milter.RespAccept)
+	line := verdictLine{id: id, verdict: out.Verdict(), signed: signers(out.Signatures)}
+	return s.finish(m, out, line, milter.RespAccept)
 }
 
 // held returns the recipients to be held. A milter can't refuse some recipients at

@@ -123,7 +123,7 @@ func (tx *fakeTx) Explain() *gate.Outcome {
 func (tx *fakeTx) Finish(context.Context) *gate.Outcome {
 	out := tx.Explain()
 	for _, s := range []string{"first", "second"} {
-		raw := "DKIM-Signature: a=" + s + ";\r\n\tb=x\r\n"
+		raw := "DKIM-Signature: a=" + s + "; d=example.com;\r\n\ts=" + s + "; b=x\r\n"
 		out.Signatures = append(out.Signatures, mail.Field{Name: "DKIM-Signature", Raw: []byte(raw)})
 	}
 	if tx.gate.atFinish != nil {

@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -18,6 +19,7 @@ type verdictLine struct {
 	id      string // in custody; empty when it never was
 	verdict gate.Disposition
 	reply   string // given to the SMTP client; empty for 250
+	signed  string // who signed: "example.com/mail example.com/mail-e"
 }
 
 // report logs a message, in one line, and counts it.
@@ -29,6 +31,7 @@ func (s *session) report(m *message, out *gate.Outcome, line verdictLine) {
 		slog.String("from", path(m.env.From)),
 		slog.String("to", recipients(m.env.To)),
 		slog.String("verdict", string(line.verdict)),
+		slog.String("signed", line.signed),
 		slog.String("rule", rule(out)),
 		slog.String("dkim", worst(out, "dkim")),
 		slog.String("spf", worst(out, "spf")),
@@ -65,6 +68,31 @@ func recipients(to []mail.Address) string {
 		b.WriteString(path(a))
 	}
 	return b.String()
+}
+
+// signers names the keys of the signatures, by domain and selector.
+func signers(signatures []mail.Field) string {
+	var b strings.Builder
+	for i, f := range signatures {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(tag(f, "d="))
+		b.WriteByte('/')
+		b.WriteString(tag(f, "s="))
+	}
+	return b.String()
+}
+
+// tag returns the value of a tag of a signature we made (RFC 6376 section 3.5).
+func tag(signature mail.Field, name string) string {
+	_, tags, _ := bytes.Cut(signature.Raw, []byte(":"))
+	for t := range bytes.SplitSeq(tags, []byte(";")) {
+		if value, ok := bytes.CutPrefix(bytes.TrimSpace(t), []byte(name)); ok {
+			return string(bytes.TrimSpace(value))
+		}
+	}
+	return ""
 }
 
 // rule names the rule that predicts a refusal of some recipient.

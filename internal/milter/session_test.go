@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -37,8 +38,8 @@ func editList(edits []mta.ModifyAction) []string {
 }
 
 var signed = []string{
-	`insert 0 DKIM-Signature=" a=second;\n\tb=x"`,
-	`insert 0 DKIM-Signature=" a=first;\n\tb=x"`,
+	`insert 0 DKIM-Signature=" a=second; d=example.com;\n\ts=second; b=x"`,
+	`insert 0 DKIM-Signature=" a=first; d=example.com;\n\ts=first; b=x"`,
 }
 
 func wantEdits(t *testing.T, a answer, want ...string) {
@@ -61,7 +62,7 @@ func TestSign(t *testing.T) {
 		env.Client.String() != "192.0.2.7" || env.QueueID != "4XYZ" || env.SMTPUTF8 {
 		t.Errorf("envelope %+v", env)
 	}
-	r.log.has(t, `qid=4XYZ from=<ann@example.com> to=<bob@example.net> verdict=pass`)
+	r.log.has(t, `qid=4XYZ from=<ann@example.com> to=<bob@example.net> verdict=pass signed="example.com/first example.com/second"`)
 }
 
 // An MTA that offers less gets the answers it waits for, and its own space.
@@ -69,8 +70,8 @@ func TestOffers(t *testing.T) {
 	noReply := mta.OptNoConnReply | mta.OptNoHeloReply | mta.OptNoMailReply | mta.OptNoRcptReply |
 		mta.OptNoHeaderReply | mta.OptNoBodyReply | mta.OptNoUnknown | mta.OptNoData
 	unspaced := []string{
-		`insert 0 DKIM-Signature="a=second;\n\tb=x"`,
-		`insert 0 DKIM-Signature="a=first;\n\tb=x"`,
+		`insert 0 DKIM-Signature="a=second; d=example.com;\n\ts=second; b=x"`,
+		`insert 0 DKIM-Signature="a=first; d=example.com;\n\ts=first; b=x"`,
 	}
 	tests := map[string]struct {
 		opts []mta.Option
@@ -204,6 +205,25 @@ func TestHoldAll(t *testing.T) {
 		t.Errorf("message %+v", m)
 	}
 	r.log.has(t, "id=q7f3a qid=4XYZ")
+	if strings.Contains(r.log.String(), "signed=") {
+		t.Error("said to be signed")
+	}
+}
+
+// Mail that was not pre-flighted has no evidence, not an empty one.
+func TestEvidence(t *testing.T) {
+	r := start(t, nil)
+	s := r.session(t, trustedClient)
+	s.send(hello("hold@example.net")).want(t, mta.ActionDiscard)
+	r.gate.atFinish = func(_ *fakeTx, o *gate.Outcome) {
+		if err := json.Unmarshal([]byte("{}"), &o.Report); err != nil {
+			t.Error(err)
+		}
+	}
+	s.send(hello("hold@example.net")).want(t, mta.ActionDiscard)
+	if foreign, ours := r.spool.taken[0].Evidence, r.spool.taken[1].Evidence; foreign != nil || !strings.HasPrefix(string(ours), "{") {
+		t.Errorf("evidence %q and %q", foreign, ours)
+	}
 }
 
 func TestHoldSome(t *testing.T) {
