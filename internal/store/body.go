@@ -69,7 +69,7 @@ func (s *Store) drop(ctx context.Context, body int64) error {
 // dropLoose deletes every loose body. At start these are what a crash left.
 func (s *Store) dropLoose(ctx context.Context) error {
 	var bodies []int64
-	err := s.view(ctx, "list loose bodies", func(tx *sql.Tx) (err error) {
+	err := s.view(ctx, func(tx *sql.Tx) (err error) {
 		bodies, err = column[int64](tx.QueryContext(ctx, "SELECT body FROM loose"))
 		return err
 	})
@@ -89,7 +89,7 @@ func (s *Store) dropLoose(ctx context.Context) error {
 // message that was taken.
 func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	r := &bodyReader{s: s, ctx: ctx, id: id, digest: sha256.New()}
-	err := s.view(ctx, "open message "+id, func(tx *sql.Tx) error {
+	err := s.view(ctx, func(tx *sql.Tx) error {
 		var body sql.NullInt64
 		err := tx.QueryRowContext(ctx, "SELECT body, size, digest FROM messages WHERE id = ?", id).Scan(&body, &r.left, &r.want)
 		if err == nil && !body.Valid {
@@ -141,11 +141,11 @@ func (r *bodyReader) next() error {
 		}
 		return io.EOF
 	}
-	err := r.s.view(r.ctx, "read message "+r.id, func(tx *sql.Tx) error {
+	err := r.s.view(r.ctx, func(tx *sql.Tx) error {
 		return tx.QueryRowContext(r.ctx, "SELECT data FROM chunks WHERE at = ?", r.at).Scan(&r.piece)
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("read message %s: %w", r.id, err)
 	}
 	r.at++
 	r.left -= int64(len(r.piece))

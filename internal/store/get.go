@@ -63,7 +63,7 @@ func scanRecipient(rows *sql.Rows) (spool.Recipient, error) {
 
 // Get implements spool.Bodies.
 func (s *Store) Get(ctx context.Context, id string) (m *spool.Message, err error) {
-	err = s.view(ctx, "get message "+id, func(tx *sql.Tx) error {
+	err = s.view(ctx, func(tx *sql.Tx) error {
 		m, err = scanMessage(ctx, tx, tx.QueryRowContext(ctx, selectMessage+" WHERE m.id = ?", id))
 		if err != nil {
 			return err

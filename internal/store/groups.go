@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"mailgate/internal/spool"
 )
@@ -10,7 +11,7 @@ import (
 // Count implements spool.Lister, from the tallies.
 func (s *Store) Count(ctx context.Context) (spool.Counts, error) {
 	c := spool.Counts{States: map[spool.State]int{}, Held: map[spool.Reason]int{}}
-	err := s.view(ctx, "count recipients", func(tx *sql.Tx) error {
+	err := s.view(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, "SELECT state, reason, sum(n) FROM tallies GROUP BY state, reason HAVING sum(n) > 0")
 		return each(rows, err, func(rows *sql.Rows) error {
 			var state spool.State
@@ -31,7 +32,7 @@ func (s *Store) Count(ctx context.Context) (spool.Counts, error) {
 // in the index by identity.
 func (s *Store) HeldGroups(ctx context.Context) ([]spool.Group, error) {
 	var groups []spool.Group
-	err := s.view(ctx, "list held groups", func(tx *sql.Tx) error {
+	err := s.view(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, `SELECT i.from_domain, i.mail_domain, t.reason, t.n, m.received
 			FROM tallies t JOIN identities i ON i.id = t.identity
 			JOIN messages m ON m.seq = (SELECT min(r.message) FROM recipients r
@@ -51,7 +52,7 @@ func (s *Store) HeldGroups(ctx context.Context) ([]spool.Group, error) {
 
 // GroupIDs implements spool.Groups.
 func (s *Store) GroupIDs(ctx context.Context, g spool.GroupKey, after string, limit int) (ids []string, err error) {
-	err = s.view(ctx, "list a held group", func(tx *sql.Tx) error {
+	err = s.view(ctx, func(tx *sql.Tx) error {
 		start, err := place(ctx, tx, after)
 		if err != nil {
 			return err
@@ -68,7 +69,7 @@ func (s *Store) GroupIDs(ctx context.Context, g spool.GroupKey, after string, li
 
 // Stuck implements spool.Groups.
 func (s *Store) Stuck(ctx context.Context) (ids []string, err error) {
-	err = s.view(ctx, "list queued messages", func(tx *sql.Tx) (err error) {
+	err = s.view(ctx, func(tx *sql.Tx) (err error) {
 		ids, err = column[string](tx.QueryContext(ctx, `SELECT m.id FROM messages m
 			WHERE m.seq IN (SELECT r.message FROM recipients r WHERE r.state = 'queued') ORDER BY m.seq`))
 		return err
@@ -78,8 +79,11 @@ func (s *Store) Stuck(ctx context.Context) (ids []string, err error) {
 
 // place returns the seq of a message that a list goes on after, 0 for none.
 func place(ctx context.Context, tx *sql.Tx, id string) (seq int64, err error) {
-	if id != "" {
-		err = tx.QueryRowContext(ctx, "SELECT seq FROM messages WHERE id = ?", id).Scan(&seq)
+	if id == "" {
+		return 0, nil
 	}
-	return seq, err
+	if err = tx.QueryRowContext(ctx, "SELECT seq FROM messages WHERE id = ?", id).Scan(&seq); err != nil {
+		return 0, fmt.Errorf("message %s to go on after: %w", id, notFound(err))
+	}
+	return seq, nil
 }

@@ -17,7 +17,7 @@ const defaultLimit = 100
 func (s *Store) List(ctx context.Context, f spool.Filter) ([]*spool.Message, error) {
 	f.Limit = limit(f.Limit, defaultLimit)
 	var page []*spool.Message
-	err := s.view(ctx, "list messages", func(tx *sql.Tx) error {
+	err := s.view(ctx, func(tx *sql.Tx) error {
 		l := lister{ctx: ctx, tx: tx, f: &f}
 		seqs, err := l.seqs()
 		if err != nil {

@@ -61,7 +61,7 @@ func (s *Store) Log(ctx context.Context, f spool.LogFilter) ([]spool.LogEntry, e
 		q.where("n "+beyond(f.OldestFirst)+" ?", f.After)
 	}
 	var entries []spool.LogEntry
-	err := s.view(ctx, "read the review log", func(tx *sql.Tx) error {
+	err := s.view(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, selectLog+q.text()+" ORDER BY n "+direction(f.OldestFirst)+" LIMIT ?",
 			append(q.args, limit(f.Limit, defaultLogLimit))...)
 		return each(rows, err, func(rows *sql.Rows) error {
@@ -76,7 +76,7 @@ func (s *Store) Log(ctx context.Context, f spool.LogFilter) ([]spool.LogEntry, e
 // VerifyLog implements spool.Reviewer.
 func (s *Store) VerifyLog(ctx context.Context) (int64, error) {
 	var last spool.LogEntry
-	err := s.view(ctx, "verify the review log", func(tx *sql.Tx) error {
+	err := s.view(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, selectLog+" ORDER BY n")
 		return each(rows, err, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows)

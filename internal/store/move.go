@@ -26,8 +26,9 @@ func (s *Store) Move(ctx context.Context, m spool.Move) error {
 	return nil
 }
 
+// moveError leaves it to the caller to say what is moved, and why.
 func moveError(m *spool.Move, err error) error {
-	return fmt.Errorf("move message %s from %s to %s: %w", m.ID, m.From, m.Into, err)
+	return fmt.Errorf("from %s to %s: %w", m.From, m.Into, err)
 }
 
 // move does one Move in the writer's transaction.

@@ -98,9 +98,9 @@ func (s *Store) failed(err error) error {
 	return err
 }
 
-// view runs a read in a transaction, so that all it reads is of one moment. The
-// error says what was being done.
-func (s *Store) view(ctx context.Context, doing string, read func(*sql.Tx) error) error {
+// view runs a read in a transaction, so that all it reads is of one moment. What
+// was being done is the caller's to say.
+func (s *Store) view(ctx context.Context, read func(*sql.Tx) error) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
@@ -113,11 +113,9 @@ func (s *Store) view(ctx context.Context, doing string, read func(*sql.Tx) error
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		err = ctx.Err() // SQLite says only that it was interrupted
-	default:
-		err = s.failed(notFound(err))
+		return ctx.Err() // SQLite says only that it was interrupted
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return s.failed(notFound(err))
 }
 
 // Close waits for the operations under way and closes the database. Calls after

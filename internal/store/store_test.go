@@ -358,3 +358,28 @@ func limitPages(t testing.TB, s *Store, n int) {
 		t.Fatal(err)
 	}
 }
+
+// TestErrorsSayOnce: what was being done is the caller's to say, and not the
+// store's once more.
+func TestErrorsSayOnce(t *testing.T) {
+	s, ctx := fresh(t, Options{}), t.Context()
+	_, get := s.Get(ctx, "nope")
+	_, open := s.Open(ctx, "nope")
+	_, list := s.List(ctx, spool.Filter{After: "nope"})
+	_, group := s.GroupIDs(ctx, spool.GroupKey{}, "nope", 1)
+	_, redeem := s.RedeemToken(ctx, [32]byte{})
+	move := s.Move(ctx, spool.Move{ID: "nope", From: spool.Held, Into: spool.Discarded})
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{get, "not found"}, {open, "not found"}, {redeem, "not found"},
+		{s.IssueToken(ctx, "nope", [32]byte{}, time.Now()), "not found"},
+		{list, "message nope to go on after: not found"}, {group, "message nope to go on after: not found"},
+		{move, "from held to discarded: not found"},
+	} {
+		if test.err == nil || test.err.Error() != test.want || !errors.Is(test.err, spool.ErrNotFound) {
+			t.Errorf("%v, want %s", test.err, test.want)
+		}
+	}
+}

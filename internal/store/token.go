@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"mailgate/internal/spool"
@@ -11,7 +10,7 @@ import (
 // IssueToken implements spool.Tokens. Those that have expired go at the same time.
 func (s *Store) IssueToken(ctx context.Context, id string, hash [32]byte, expires time.Time) error {
 	now := s.o.Now()
-	err := s.update(ctx, "token", 0, func(b *batch) error {
+	return s.update(ctx, "token", 0, func(b *batch) error {
 		var seq int64
 		if err := b.row("SELECT seq FROM messages WHERE id = ?", []any{id}, &seq); err != nil {
 			return notFound(err)
@@ -21,10 +20,6 @@ func (s *Store) IssueToken(ctx context.Context, id string, hash [32]byte, expire
 		}
 		return b.exec("INSERT INTO tokens (hash, id, expires) VALUES (?, ?, ?)", hash[:], id, nanos(expires))
 	})
-	if err != nil {
-		return fmt.Errorf("issue a token for message %s: %w", id, err)
-	}
-	return nil
 }
 
 // RedeemToken implements spool.Tokens. Used, expired and unknown tokens take the
@@ -41,7 +36,7 @@ func (s *Store) RedeemToken(ctx context.Context, hash [32]byte) (id string, err 
 		return notFound(err)
 	})
 	if err != nil {
-		return "", fmt.Errorf("redeem a token: %w", err)
+		return "", err
 	}
 	return id, nil
 }
