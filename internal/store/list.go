@@ -145,9 +145,7 @@ func (l *lister) walk(lane lane) ([]int64, error) {
 	q.where("r.message "+beyond(l.f.OldestFirst)+" ?", l.from)
 	q.equal("r.provider", l.f.Provider)
 	q.contains(l.f.Recipient, address("r.local", "r.domain"))
-	if l.f.Code != "" {
-		q.where("instr(' ' || r.codes || ' ', ?)", " "+l.f.Code+" ")
-	}
+	q.code(l.f.Code)
 	if err := l.messageTerms(&q); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func populate(t testing.TB, s *Store, c *clock, n int) []*spool.Message {
 			m.Recipients = append(m.Recipients, spool.Recipient{
 				Address: addr(t, fmt.Sprintf("r%d@%s", i, pick("gmail.com", "yahoo.com", "Example.org"))),
 				State:   spool.State(pick("held", "held", "queued")), Reason: spool.Reason(pick("refused", "waiting", "foreign")),
-				Provider: pick("google", "yahoo", "other"), Codes: strings.Fields(pick("", "spf-none", "dkim-missing spf-none", "spf-none-at-all")),
+				Provider: pick("google", "yahoo", "other"), Codes: strings.Fields(pick("", "spf-none", "dkim-missing spf-none", "spf-none-at-all", "dkim")),
 			})
 		}
 		ids = append(ids, take(t, s, m, "x"))
@@ -56,10 +56,14 @@ func populate(t testing.TB, s *Store, c *clock, n int) []*spool.Message {
 func matches(f spool.Filter, m *spool.Message) bool {
 	has := func(s, part string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(part)) }
 	full := func(a mail.Address) string { return a.Local + "@" + string(a.Domain) }
+	code := func(c string) bool {
+		kind, _, _ := strings.Cut(c, "-")
+		return c == f.Code || kind == f.Code
+	}
 	wanted := func(r spool.Recipient) bool {
 		return (len(f.States) == 0 || slices.Contains(f.States, r.State)) &&
 			(f.Reason == "" || r.Reason == f.Reason) && (f.Provider == "" || r.Provider == f.Provider) &&
-			(f.Code == "" || slices.Contains(r.Codes, f.Code)) && has(full(r.Address), f.Recipient)
+			(f.Code == "" || slices.ContainsFunc(r.Codes, code)) && has(full(r.Address), f.Recipient)
 	}
 	text := has(m.Subject, f.Text) || has(full(m.From), f.Text) ||
 		slices.ContainsFunc(m.Recipients, func(r spool.Recipient) bool { return has(full(r.Address), f.Text) })
@@ -86,7 +90,7 @@ func TestList(t *testing.T) {
 		{Domain: "example"},
 		{Sender: "BULK"}, {Sender: "bob@"}, {Sender: "bounces@example.com", Reason: spool.Refused},
 		{Recipient: "r2@"}, {Recipient: "example.org", States: []spool.State{spool.Held}}, {Recipient: "_"},
-		{Code: "spf-none"}, {Code: "dkim-missing", States: []spool.State{spool.Held}}, {Code: "none"},
+		{Code: "spf-none"}, {Code: "dkim-missing", States: []spool.State{spool.Held}}, {Code: "none"}, {Code: "spf"}, {Code: "dkim"}, {Code: "sp"}, {Code: "spf-"}, {Code: "missing"},
 		{Provider: "google"}, {Provider: "google", Recipient: "yahoo"},
 		{Text: "100%"}, {Text: "re_port"}, {Text: "rexport"}, {Text: "yahoo.com", States: []spool.State{spool.Queued}}, {Text: "ann@"},
 		{Since: start.Add(20 * time.Minute)}, {Since: start.Add(25 * time.Minute), States: []spool.State{spool.Held}},

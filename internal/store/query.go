@@ -21,6 +21,19 @@ func (q *query) equal(column, value string) {
 	}
 }
 
+// code asks for a finding code. A word stands for all codes of its kind as well:
+// dkim for dkim-missing.
+func (q *query) code(code string) {
+	const exactly, begins = "instr(' ' || r.codes || ' ', ?)", "instr(' ' || r.codes, ?)"
+	switch {
+	case code == "":
+	case strings.Contains(code, "-"):
+		q.where(exactly, " "+code+" ")
+	default:
+		q.where("("+exactly+" OR "+begins+")", " "+code+" ", " "+code+"-")
+	}
+}
+
 // contains asks that part is in one of the columns, unless it is empty.
 func (q *query) contains(part string, columns ...string) {
 	if part == "" {
