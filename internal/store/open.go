@@ -76,6 +76,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if info.Size() > 0 {
+		if err := checkOwner(ctx, s.path); err != nil {
+			return err
+		}
+	}
 	if err := s.connect(info.Size()); err != nil {
 		return err
 	}

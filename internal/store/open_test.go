@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -92,6 +94,58 @@ func TestNewerSchema(t *testing.T) {
 			t.Errorf("Open = %v", err)
 		}
 	}
+}
+
+// TestForeign: another program's database is refused, and stays as it was.
+func TestForeign(t *testing.T) {
+	for name, schema := range map[string]string{
+		"tables":             "CREATE TABLE users (name TEXT)",
+		"a name of ours":     "CREATE TABLE messages (text TEXT)",
+		"migrated by goose":  "CREATE TABLE goose_db_version (version_id INTEGER); CREATE TABLE users (name TEXT)",
+		"in WAL mode":        "PRAGMA journal_mode = wal; CREATE TABLE users (name TEXT)",
+		"a log of that name": "CREATE TABLE review_log (text TEXT)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "other.db")
+			db, err := sql.Open("sqlite", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(schema); err != nil {
+				t.Fatal(err)
+			}
+			db.Close()
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := Open(t.Context(), "sqlite:"+path, Options{}); err == nil || !strings.Contains(err.Error(), "another program's") {
+					t.Errorf("Open = %v", err)
+				}
+			}
+			if after, err := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Errorf("the file has changed (%v)", err)
+			}
+			if wal, err := os.ReadFile(path + "-wal"); len(wal) > 0 {
+				t.Errorf("a WAL of %d bytes, %v", len(wal), err)
+			}
+		})
+	}
+}
+
+// TestHalfMade: a first start that was broken off goes on.
+func TestHalfMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mailgate.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE TABLE x (y INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE x"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	take(t, open(t, path, Options{}), message(t, "x@gmail.com"), "x")
 }
 
 // TestAsserted: a connection without the settings durability needs is not used.
