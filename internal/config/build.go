@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -210,10 +212,27 @@ func (b *builder) store() Store {
 func (b *builder) dns() DNS {
 	server := func(s string) (string, error) { return hostPort(s, "53") }
 	return DNS{
-		Resolvers:     each(b, "dns.resolvers", b.in.DNS.Resolvers, server),
+		Resolvers:     each(b, "dns.resolvers", b.in.DNS.Resolvers, resolver),
 		Authoritative: b.in.DNS.Authoritative,
 		Panel:         optional(b, "dns.panel", b.in.DNS.Panel, server),
 	}
+}
+
+// resolver is the "address:port" of a server that is asked before any name can be
+// looked up.
+func resolver(s string) (string, error) {
+	hp, err := hostPort(s, "53")
+	if err != nil {
+		return "", err
+	}
+	host, port, _ := net.SplitHostPort(hp)
+	if _, err := netip.ParseAddr(host); err != nil {
+		return "", fmt.Errorf("%s is no IP address: a resolver can't be looked up by its name", shown(host))
+	}
+	if port == "0" {
+		return "", errors.New("port 0 cannot be connected to")
+	}
+	return hp, nil
 }
 
 func (b *builder) release() Release {
