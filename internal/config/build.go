@@ -47,6 +47,7 @@ func (b *builder) build() *Config {
 		TLS:     b.overrides(),
 	}
 	b.checkDoors(c)
+	c.unsupported = b.unsupported(c)
 	return c
 }
 
@@ -210,7 +211,6 @@ func (b *builder) store() Store {
 }
 
 func (b *builder) dns() DNS {
-	server := func(s string) (string, error) { return hostPort(s, "53") }
 	return DNS{
 		Resolvers:     each(b, "dns.resolvers", b.in.DNS.Resolvers, resolver),
 		Authoritative: b.in.DNS.Authoritative,
@@ -218,19 +218,24 @@ func (b *builder) dns() DNS {
 	}
 }
 
-// resolver is the "address:port" of a server that is asked before any name can be
-// looked up.
-func resolver(s string) (string, error) {
+// server is the "host:port" of a DNS server.
+func server(s string) (string, error) {
 	hp, err := hostPort(s, "53")
+	if err == nil && strings.HasSuffix(hp, ":0") {
+		return "", errPortZero
+	}
+	return hp, err
+}
+
+// resolver is a server that is asked before any name can be looked up.
+func resolver(s string) (string, error) {
+	hp, err := server(s)
 	if err != nil {
 		return "", err
 	}
-	host, port, _ := net.SplitHostPort(hp)
+	host, _, _ := net.SplitHostPort(hp)
 	if _, err := netip.ParseAddr(host); err != nil {
 		return "", fmt.Errorf("%s is no IP address: a resolver can't be looked up by its name", shown(host))
-	}
-	if port == "0" {
-		return "", errors.New("port 0 cannot be connected to")
 	}
 	return hp, nil
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Hold      Hold
 	Domains   []Domain
 	TLS       []TLSOverride
+
+	unsupported Errors
 }
 
 // Mode says whether verdicts have consequences.

@@ -136,6 +136,7 @@ func TestValues(t *testing.T) {
 			{Destination: ".xn--bcher-kva.example", Level: TLSDANEOnly, MaxVersion: tls.VersionTLS11},
 		},
 	}
+	c.unsupported = nil // TestUnsupported
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}

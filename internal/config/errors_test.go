@@ -68,6 +68,7 @@ func TestErrors(t *testing.T) {
 		{"resolver by name", "dns.resolvers = [\"1.1.1.1\", \"dns.example.net\"]\n", "1:29: dns.resolvers[1]: \"dns.example.net\" is no IP address"},
 		{"resolver by name and port", "dns.resolvers = [\"localhost:53\"]\n", "1:18: dns.resolvers[0]: \"localhost\" is no IP address"},
 		{"resolver at port 0", "dns.resolvers = [\"1.1.1.1:0\"]\n", "port 0"},
+		{"panel at port 0", "dns.panel = \"ns.panel.example:0\"\n", "1:13: dns.panel: port 0"},
 		{"policy.refused", "policy.refused = \"defer\"\n", `want "hold", "reject", "pass"`},
 		{"policy.unknown", "policy.unknown = \"reject\"\n", `want "hold", "defer", "pass"`},
 		{"policy.foreign", "policy.foreign = \"\"\n", `policy.foreign: is "": want "pass", "hold", "reject"`},

@@ -110,11 +110,13 @@ func hostPort(s, port string) (string, error) {
 	return net.JoinHostPort(string(d), port), nil
 }
 
+var errPortZero = errors.New("port 0 cannot be connected to")
+
 // destination is hostPort for what is connected to, where port 0 means nothing.
 func destination(s string) (string, error) {
 	hp, err := hostPort(s, "")
 	if err == nil && strings.HasSuffix(hp, ":0") {
-		return "", errors.New("port 0 cannot be connected to")
+		return "", errPortZero
 	}
 	return hp, err
 }

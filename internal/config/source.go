@@ -58,9 +58,14 @@ func (s *source) has(path string) bool {
 	return ok
 }
 
-// fail notes a fault of what stands at path. Where the file has no such key, the
-// section around it is shown.
+// fail notes a fault of what stands at path.
 func (s *source) fail(path, format string, args ...any) {
+	s.errs = append(s.errs, s.fault(path, format, args...))
+}
+
+// fault is a fault of what stands at path. Where the file has no such key, the
+// section around it is shown.
+func (s *source) fault(path, format string, args ...any) *Error {
 	e := &Error{File: s.path, Line: 1, Column: 1, Key: path, Problem: fmt.Sprintf(format, args...)}
 	for p := path; p != ""; p = p[:max(0, strings.LastIndexAny(p, ".["))] {
 		if offset, ok := s.at[p]; ok {
@@ -69,7 +74,7 @@ func (s *source) fail(path, format string, args ...any) {
 			break
 		}
 	}
-	s.errs = append(s.errs, e)
+	return e
 }
 
 // mark notes that the key or section at path begins at n, unless it began before.
