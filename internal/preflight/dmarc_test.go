@@ -27,6 +27,20 @@ func TestWalkNames(t *testing.T) {
 	}
 }
 
+// A single label is its own registry. That it gives no answer about itself is not
+// "none".
+func TestSingleLabelUnreachable(t *testing.T) {
+	id := goodIdentity()
+	id.From = "test"
+	found := check(t, newFakeDNS(goodZone, "fault _dmarc.test TXT"), id).Of(DMARC)
+	if len(found) != 1 || found[0].Code != "dns-unreachable" || found[0].Status != Unknown {
+		t.Errorf("%+v", found)
+	}
+	if r := check(t, newFakeDNS(goodZone, "fault _dmarc.com TXT"), goodIdentity()); r.Worst() != Pass {
+		t.Errorf("a registry that gives no answer made all else unknown:\n%s", r)
+	}
+}
+
 // TestOrganisation checks how both ways find the organisational domain, and the
 // policy that follows.
 func TestOrganisation(t *testing.T) {

@@ -58,7 +58,7 @@ func (q *inquiry) climb(ctx context.Context, domains []mail.Domain) dmarcTree {
 	for _, name := range slices.Collect(maps.Keys(tree)) {
 		wait.Go(func() {
 			defer func() { _ = recover() }() // a look-up that breaks off leaves the entry unknown
-			entry := q.dmarcAt(ctx, name)
+			entry := q.dmarcAt(ctx, name, slices.Contains(domains, name))
 			mu.Lock()
 			defer mu.Unlock()
 			tree[name] = entry
@@ -68,11 +68,12 @@ func (q *inquiry) climb(ctx context.Context, domains []mail.Domain) dmarcTree {
 	return tree
 }
 
-// dmarcAt reads the DMARC record of one domain. Registries are asked through the
-// resolvers, not directly. That a registry gives no answer is taken for "none":
-// it hardly ever matters and must not make all else unknown.
-func (q *inquiry) dmarcAt(ctx context.Context, domain mail.Domain) dmarcEntry {
-	ask, registry := q.published, isRegistry(domain)
+// dmarcAt reads the DMARC record of one domain. Registries above the domains in
+// question are asked through the resolvers, not directly. That such a one gives no
+// answer is taken for "none": it hardly ever matters and must not make all else
+// unknown.
+func (q *inquiry) dmarcAt(ctx context.Context, domain mail.Domain, inQuestion bool) dmarcEntry {
+	ask, registry := q.published, !inQuestion && isRegistry(domain)
 	if registry {
 		ask = q.recursive
 	}
