@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"mailgate/internal/dnsview"
@@ -14,6 +15,7 @@ type entry struct {
 	stored time.Time // when it was put here
 	until  time.Time // until when it may be served
 	known  *Report   // the last report without unknowns
+	lacks  string    // names that DNS last gave no answer about
 	flight *flight   // a check under way, nil: none
 	used   time.Time
 }
@@ -61,12 +63,35 @@ func (e *entry) store(fresh *Report, now time.Time) *Report {
 // good reports that nothing fails and DNS owes no answer.
 func (r *Report) good() bool { return r.Worst() != Fail && !r.lacksAnswers() }
 
-// lacksAnswers reports that DNS owes an answer. What is unknown because it isn't
+// lacksAnswers reports that DNS owes an answer.
+func (r *Report) lacksAnswers() bool { return slices.ContainsFunc(r.Findings, Finding.isOwed) }
+
+// isOwed reports whether DNS owes the answer. What is unknown because it isn't
 // configured does not count.
-func (r *Report) lacksAnswers() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool {
-		return f.Status == Unknown && f.Code != "egress-not-set" && f.Code != "helo-not-set"
-	})
+func (f Finding) isOwed() bool {
+	return f.Status == Unknown && f.Code != "egress-not-set" && f.Code != "helo-not-set"
+}
+
+// lack is what DNS gave no answer about, for the log.
+type lack struct {
+	names string // sorted, with commas between; empty: nothing
+	again bool   // as the time before
+}
+
+// lack compares what a fresh report lacks with the one before. The Checker's mutex
+// is held.
+func (e *entry) lack(fresh *Report) lack {
+	var names []string
+	for _, f := range fresh.Findings {
+		if f.isOwed() {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	now := strings.Join(slices.Compact(names), ",")
+	before := e.lacks
+	e.lacks = now
+	return lack{names: now, again: now == before}
 }
 
 // hasNewFailure reports whether fresh fails definitely where known did not: such
@@ -130,10 +155,12 @@ func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
 		report := c.inquire(ctx, id)
 		now := c.options.Now()
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		f.report = e.store(report, now)
+		lack := e.lack(report)
 		e.flight = nil
 		close(f.done)
+		c.mu.Unlock()
+		c.tell(ctx, id, lack)
 	}()
 	return f
 }

@@ -93,9 +93,25 @@ func (c *Checker) Recheck(ctx context.Context, id Identity) *Report {
 	report := c.inquire(dnsview.Fresh(ctx, 0), id)
 	now := c.options.Now()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entryFor(id.CacheKey(), now).store(report, now)
+	e := c.entryFor(id.CacheKey(), now)
+	e.store(report, now)
+	lack := e.lack(report)
+	c.mu.Unlock()
+	c.tell(ctx, id, lack)
 	return report
+}
+
+// tell logs what DNS gave no answer about; once loudly, however often it is asked
+// again.
+func (c *Checker) tell(ctx context.Context, id Identity, l lack) {
+	level := slog.LevelWarn
+	if l.again {
+		level = slog.LevelDebug
+	}
+	if l.names != "" {
+		c.options.Logger.Log(ctx, level, "pre-flight: DNS gave no full answer",
+			"from", string(id.From), "domain", string(id.spfDomain()), "names", l.names)
+	}
 }
 
 // inquire asks DNS. It returns within the time-out whatever DNS does.
@@ -109,9 +125,6 @@ func (c *Checker) inquire(ctx context.Context, id Identity) *Report {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	report.Expires = report.Checked.Add(lifetime(report, q.expires))
-	if report.lacksAnswers() {
-		c.options.Logger.Warn("pre-flight: DNS gave no full answer", "from", string(id.From), "domain", string(id.spfDomain()))
-	}
 	return report
 }
 
