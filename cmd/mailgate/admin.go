@@ -27,8 +27,8 @@ func (a *app) checkConfig(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := unsupported(cfg); err != nil {
-		return err
+	if err := cfg.Unsupported(); err != nil {
+		return coded(exitConfig, err)
 	}
 	notes := &noteHandler{}
 	keyring, err := loadKeys(cfg, notes.logger())

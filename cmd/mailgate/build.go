@@ -46,8 +46,8 @@ func configCode(err error) int {
 // warnings is what is right in a configuration but likely not meant.
 func warnings(cfg *config.Config) []string {
 	list := append([]string{}, cfg.Warnings()...)
-	if len(cfg.Egress) == 0 {
-		list = append(list, egressNote())
+	if seen := defaultRouteAddress(); len(cfg.Egress) == 0 && seen.IsValid() && !seen.IsLoopback() {
+		list = append(list, fmt.Sprintf("egress: this machine sends from %s; behind NAT the world sees another", seen))
 	}
 	if len(cfg.TLS) > 0 {
 		list = append(list, "[[tls]]: overrides are checked, but Postfix isn't told of them in this version: set smtp_tls_policy_maps yourself")
@@ -119,18 +119,8 @@ func inherited[T any](settings map[mail.Domain]T, d mail.Domain) T {
 	return none
 }
 
-// egressNote helps to set egress. The address of the default route is only named:
-// behind NAT the world sees another, and a guess would hold good mail.
-func egressNote() string {
-	note := "egress is not set, so SPF can't be predicted: list every public address that mail leaves from"
-	if seen := defaultRouteAddress(); seen.IsValid() && !seen.IsLoopback() {
-		note += fmt.Sprintf(" (this machine sends from %s; behind NAT the world sees another)", seen)
-	}
-	return note
-}
-
 // defaultRouteAddress asks the kernel which address it would send from; no packet
-// leaves.
+// leaves. It is only named to people: a guess would hold good mail.
 func defaultRouteAddress() netip.Addr {
 	conn, err := net.Dial("udp", "192.0.2.1:53")
 	if err != nil {

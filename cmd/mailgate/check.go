@@ -158,7 +158,7 @@ func (s *site) identity(domain mail.Domain, f checkFlags) (preflight.Identity, e
 		id.Egress = append(id.Egress, address.Unmap())
 	}
 	if len(id.Egress) == 0 {
-		s.notes = append(s.notes, egressNote()+"; here: --ip ADDRESS")
+		s.notes = append(s.notes, "no egress address is known, so SPF can't be predicted: give --ip, or a configuration with egress")
 	}
 	return id, s.addKeys(&id, f.selectors)
 }

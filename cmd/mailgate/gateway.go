@@ -43,6 +43,7 @@ type gateway struct {
 	store      *store.Store
 	quarantine *quarantine.Quarantine
 	views      *views
+	probes     relay.Probes   // by which a release finds out that it will pass our milter
 	running    *config.Config // what it was started with: some of it a reload can't change
 	reloading  sync.Mutex
 	live       atomic.Pointer[live]
@@ -89,8 +90,8 @@ func (g *gateway) Close() error {
 
 // build makes what a configuration asks for: all of it, or an error.
 func (g *gateway) build(cfg *config.Config) (*live, error) {
-	if err := unsupported(cfg); err != nil {
-		return nil, err
+	if err := cfg.Unsupported(); err != nil {
+		return nil, coded(exitConfig, err)
 	}
 	keyring, err := loadKeys(cfg, g.log)
 	if err != nil {
@@ -116,7 +117,7 @@ func (g *gateway) build(cfg *config.Config) (*live, error) {
 // Inject hands released mail on, by the configuration in force.
 func (g *gateway) Inject(ctx context.Context, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
 	cfg := g.live.Load().cfg
-	r := relay.Reinjector{Address: cfg.Release.Via, Hostname: cfg.Hostname}
+	r := relay.Reinjector{Address: cfg.Release.Via, Hostname: cfg.Hostname, Probes: &g.probes}
 	return r.Inject(ctx, m, to, token, content)
 }
 
@@ -146,6 +147,7 @@ func (g *gateway) milterServer(cfg *config.Config) *milter.Server {
 		Gate:        milter.Current(func() *gate.Gate { return g.live.Load().gate }),
 		Custody:     g.store,
 		Redeemer:    g.quarantine,
+		Probed:      g.probes.Seen,
 		Trusted:     func(a netip.Addr) bool { return g.live.Load().trusted(a) },
 		Metrics:     milter.NewMetrics(g.registry),
 		Log:         g.log,

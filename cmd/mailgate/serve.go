@@ -12,8 +12,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
-
-	"mailgate/internal/config"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -107,25 +105,4 @@ func (g *gateway) reloadOnHangup(ctx context.Context) (stop func()) {
 		cancel()
 		<-done
 	}
-}
-
-// unsupported refuses what the configuration may name but this version doesn't
-// have, rather than leaving a door silently closed.
-func unsupported(cfg *config.Config) error {
-	var faults []error
-	for _, door := range []struct {
-		section string
-		listen  config.Listen
-	}{{"[relay]", cfg.Relay.Listen}, {"[socketmap]", cfg.Socketmap.Listen}, {"[web]", cfg.Web.Listen}} {
-		if !door.listen.IsZero() {
-			faults = append(faults, fmt.Errorf("%s: %s is not in this version; leave the section out", cfg.Path, door.section))
-		}
-	}
-	if cfg.Release.Via == config.ReleaseViaRelay {
-		faults = append(faults, fmt.Errorf(`%s: [release] via = "relay" is not in this version; name Postfix's "host:port"`, cfg.Path))
-	}
-	if len(faults) == 0 {
-		return nil
-	}
-	return coded(exitConfig, errors.Join(faults...))
 }

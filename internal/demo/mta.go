@@ -49,32 +49,41 @@ func startMTA(milterAddress string, n *names, receivers map[string]*receiver) (*
 func (m *mta) Addr() string { return m.listener.Addr().String() }
 func (m *mta) Close() error { return m.server.Close() }
 
-// mtaSession takes what mailgate releases.
+// mtaSession takes what mailgate releases. The milter hears of every command, as
+// from Postfix.
 type mtaSession struct {
 	mta  *mta
-	from string
-	to   []string
+	talk *talk // nil between messages
 }
 
-func (s *mtaSession) Reset()        { s.from, s.to = "", nil }
-func (s *mtaSession) Logout() error { return nil }
+func (s *mtaSession) Reset() {
+	if s.talk != nil {
+		s.talk.close()
+		s.talk = nil
+	}
+}
 
-func (s *mtaSession) Mail(from string, _ *smtp.MailOptions) error {
-	s.from = from
+func (s *mtaSession) Logout() error {
+	s.Reset()
 	return nil
 }
 
-func (s *mtaSession) Rcpt(to string, _ *smtp.RcptOptions) error {
-	s.to = append(s.to, to)
-	return nil
+func (s *mtaSession) Mail(from string, _ *smtp.MailOptions) (err error) {
+	s.talk, err = s.mta.begin(from)
+	return err
 }
+
+func (s *mtaSession) Rcpt(to string, _ *smtp.RcptOptions) error { return s.talk.rcpt(to) }
 
 func (s *mtaSession) Data(r io.Reader) error {
 	content, err := io.ReadAll(r)
 	if err != nil {
 		return err
 	}
-	_, err = s.mta.Submit(context.Background(), s.from, s.to, content)
+	v, err := s.talk.content(content)
+	if err == nil {
+		s.mta.deliverAll(context.Background(), s.talk, v)
+	}
 	return err
 }
 
@@ -89,20 +98,42 @@ type delivery struct {
 // Submit takes a message as Postfix would: milter first, then delivery. An error
 // is the milter's refusal.
 func (m *mta) Submit(ctx context.Context, from string, to []string, content []byte) ([]delivery, error) {
-	verdict, err := m.askMilter(from, to, content)
+	t, err := m.begin(from)
 	if err != nil {
 		return nil, err
 	}
-	var done []delivery
+	defer t.close()
 	for _, rcpt := range to {
-		if verdict.removed[rcpt] {
+		if err := t.rcpt(rcpt); err != nil {
+			return nil, err
+		}
+	}
+	v, err := t.content(content)
+	if err != nil {
+		return nil, err
+	}
+	return m.deliverAll(ctx, t, v), nil
+}
+
+func (m *mta) deliverAll(ctx context.Context, t *talk, v *verdict) []delivery {
+	var done []delivery
+	for _, rcpt := range t.to {
+		if v.removed[rcpt] {
 			done = append(done, delivery{to: rcpt, held: true})
 			continue
 		}
-		answer, err := m.Deliver(ctx, from, rcpt, verdict.content)
+		answer, err := m.Deliver(ctx, t.from, rcpt, v.content)
 		done = append(done, delivery{to: rcpt, answer: answer, err: err})
 	}
-	return done, nil
+	return done
+}
+
+// talk is what the milter is told of one message.
+type talk struct {
+	client  *milter.Client
+	session *milter.ClientSession
+	from    string
+	to      []string
 }
 
 // verdict is the milter's: the message as changed, without the recipients removed.
@@ -111,37 +142,66 @@ type verdict struct {
 	removed map[string]bool
 }
 
-func (m *mta) askMilter(from string, to []string, content []byte) (*verdict, error) {
-	client := milter.NewClientWithOptions("tcp", m.milter, milter.ClientOptions{
+func (m *mta) begin(from string) (*talk, error) {
+	t := &talk{from: from, client: milter.NewClientWithOptions("tcp", m.milter, milter.ClientOptions{
 		ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
 		ActionMask: milter.OptAddHeader | milter.OptChangeHeader | milter.OptRemoveRcpt,
-	})
-	defer client.Close()
-	session, err := client.Session()
-	if err != nil {
+	})}
+	var err error
+	if t.session, err = t.client.Session(); err != nil {
 		return nil, fmt.Errorf("reach the milter: %w", err)
 	}
-	defer session.Close()
+	queueID := "D" + strconv.FormatInt(m.queueIDs.Add(1)+0x3A00, 16)
+	if err := t.open(queueID); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *talk) open(queueID string) error {
+	if _, err := t.session.Conn("localhost", milter.FamilyInet, 2525, "127.0.0.1"); err != nil {
+		return err
+	}
+	if _, err := t.session.Helo("mail.office.test"); err != nil {
+		return err
+	}
+	if err := t.session.Macros(milter.CodeMail, "i", queueID); err != nil {
+		return err
+	}
+	action, err := t.session.Mail(t.from, nil)
+	return answerOf(action, err)
+}
+
+func (t *talk) close() {
+	t.session.Close()
+	t.client.Close()
+}
+
+func (t *talk) rcpt(to string) error {
+	t.to = append(t.to, to)
+	action, err := t.session.Rcpt(to, nil)
+	return answerOf(action, err)
+}
+
+func (t *talk) content(content []byte) (*verdict, error) {
 	header, body, err := splitMessage(content)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.sendEnvelope(session, from, to); err != nil {
-		return nil, err
-	}
 	for _, f := range header {
-		if _, err := session.HeaderField(f.Name, milterValue(f)); err != nil {
+		if _, err := t.session.HeaderField(f.Name, milterValue(f)); err != nil {
 			return nil, err
 		}
 	}
-	if action, err := session.HeaderEnd(); err != nil || refused(action) {
+	if action, err := t.session.HeaderEnd(); err != nil || refused(action) {
 		return nil, answerOf(action, err)
 	}
-	changes, action, err := session.BodyReadFrom(bytes.NewReader(body))
+	changes, action, err := t.session.BodyReadFrom(bytes.NewReader(body))
 	if err != nil || refused(action) {
 		return nil, answerOf(action, err)
 	}
-	return apply(header, body, to, changes, action), nil
+	return apply(header, body, t.to, changes, action), nil
 }
 
 // milterValue is the field as a milter is shown it that didn't ask for the leading
@@ -149,28 +209,6 @@ func (m *mta) askMilter(from string, to []string, content []byte) (*verdict, err
 func milterValue(f mail.Field) string {
 	value := strings.TrimSuffix(string(f.Raw[len(f.Name)+1:]), "\r\n")
 	return strings.ReplaceAll(strings.TrimPrefix(value, " "), "\r\n", "\n")
-}
-
-func (m *mta) sendEnvelope(session *milter.ClientSession, from string, to []string) error {
-	queueID := "D" + strconv.FormatInt(m.queueIDs.Add(1)+0x3A00, 16)
-	if _, err := session.Conn("localhost", milter.FamilyInet, 2525, "127.0.0.1"); err != nil {
-		return err
-	}
-	if _, err := session.Helo("mail.office.test"); err != nil {
-		return err
-	}
-	if err := session.Macros(milter.CodeMail, "i", queueID); err != nil {
-		return err
-	}
-	if action, err := session.Mail(from, nil); err != nil || refused(action) {
-		return answerOf(action, err)
-	}
-	for _, rcpt := range to {
-		if action, err := session.Rcpt(rcpt, nil); err != nil || refused(action) {
-			return answerOf(action, err)
-		}
-	}
-	return nil
 }
 
 func refused(a *milter.Action) bool {
@@ -181,6 +219,8 @@ func answerOf(a *milter.Action, err error) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("ask the milter: %w", err)
+	case !refused(a):
+		return nil
 	case a.Code == milter.ActReplyCode:
 		return fmt.Errorf("refused by the milter: %d %s", a.SMTPCode, a.SMTPText)
 	case a.Code == milter.ActTempFail:

@@ -32,8 +32,8 @@ type Injector interface {
 type Options struct {
 	Judge       func() Judge // the gate in force; a reload changes it
 	Injector    Injector
-	AutoRelease func() bool   // whether the re-check releases what now passes
-	Every       time.Duration // between re-checks; 0: one minute
+	AutoRelease func() bool                         // whether the re-check releases what now passes
+	Every       time.Duration                       // between re-checks; 0: one minute
 	Count       func(result string, recipients int) // counts releases: "delivered" or "failed"; nil: not counted
 	Logger      *slog.Logger
 	Now         func() time.Time

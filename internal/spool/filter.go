@@ -15,7 +15,7 @@ type Filter struct {
 	Domain    mail.Domain // of From
 	Sender    string      // part of the MAIL FROM or From address
 	Recipient string      // part of the address
-	Code      string      // finding code
+	Code      string      // finding code, or its kind: dkim for every dkim-…
 	Provider  string
 	Since     time.Time // received then or later
 	Text      string    // part of the subject, of From or of a recipient

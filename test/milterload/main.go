@@ -13,6 +13,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,7 @@ func parseOptions(args []string) (options, error) {
 }
 
 func main() {
+	runtime.GOMAXPROCS(1) // leave the machine to the milter
 	o, err := parseOptions(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "milterload:", err)
