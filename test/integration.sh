@@ -6,4 +6,5 @@ if [ "$(id -u)" != 0 ]; then
 	echo "not root: integration tests left out (Postfix must be started by root, and DNS servers need port 53)"
 	exit 0
 fi
-exec go test -tags integration -count=1 -timeout 10m ./test/integration/
+# One package after the other: they share loopback addresses and ports.
+exec go test -tags integration -count=1 -timeout 10m -p 1 ./internal/sign ./internal/dnsview ./test/integration

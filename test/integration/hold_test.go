@@ -84,3 +84,21 @@ func TestReview(t *testing.T) {
 		t.Errorf("%d discarded messages left", n)
 	}
 }
+
+// TestReleaseWithoutMilter: where released mail would go past the milter, it stays;
+// nothing leaves unsigned, and the command says why.
+func TestReleaseWithoutMilter(t *testing.T) {
+	w := newWorld(t, plan{ours: []string{"bad.test"}, publish: unauthenticated, via: withoutMilter(), extra: "auto_release = false\n"})
+	const from, to = "ann@bad.test", "bob@gmail.com"
+	w.submit(t, from, []string{to}, compose(from, to, "held", "Hello.\r\n"))
+	id := w.gate.onlyHeld(t).ID
+	w.dns.publish(t, "bad.test", complete(w.domains["bad.test"])...)
+	out, exit := w.gate.command(t, "quarantine", "release", id, "--reason", "record published", "--config", w.gate.config)
+	if exit != 70 || !strings.Contains(out, "doesn't pass mail through this milter") {
+		t.Errorf("release: exit %d\n%s", exit, out)
+	}
+	w.gate.onlyHeld(t)
+	if n := len(w.receiver.arrived(to)); n != 0 {
+		t.Errorf("%d messages left past the milter", n)
+	}
+}

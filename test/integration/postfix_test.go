@@ -100,8 +100,13 @@ default_process_limit = 20
 `, dir, log, milter, relayhost)
 }
 
+// withoutMilter is where the same Postfix takes mail that it doesn't show to the
+// milter.
+func withoutMilter() string { return address(0, 10) + ":2626" }
+
 func masterCf(listen string) string {
 	return listen + ` inet n - n - - smtpd
+` + withoutMilter() + ` inet n - n - - smtpd -o smtpd_milters=
 pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 1 1 qmgr

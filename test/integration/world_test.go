@@ -25,6 +25,7 @@ type plan struct {
 	mode    string                                // "" for the default, enforce
 	egress  []string                              // nil: one IPv4 address
 	extra   string                                // more configuration
+	via     string                                // "" for the Postfix that has the milter
 	milter  func(t *testing.T, g *gateway) string // another address for Postfix to reach the milter at
 }
 
@@ -47,7 +48,10 @@ func newWorld(t *testing.T, p plan) *world {
 	if p.publish == nil {
 		p.publish = complete
 	}
-	s := settings{mode: p.mode, egress: p.egress, extra: p.extra, via: address(0, 10) + ":25"}
+	s := settings{mode: p.mode, egress: p.egress, extra: p.extra, via: p.via}
+	if s.via == "" {
+		s.via = address(0, 10) + ":25"
+	}
 	if s.egress == nil {
 		s.egress = egress
 	}
