@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	readBuffer  = 4 << 10
+	readBuffer  = 16 << 10 // most messages come in one read or two
 	writeBuffer = 4 << 10
 )
 
