@@ -3,7 +3,7 @@
 # With arguments: those packages instead.
 set -eu
 
-packages=(gcc libc6-dev ca-certificates postfix knot unbound python3-dkim python3-dnspython python3-nacl)
+packages=(gcc libc6-dev ca-certificates openssl postfix knot unbound python3-dkim python3-dnspython python3-nacl)
 if [ $# -gt 0 ]; then packages=("$@"); fi
 
 missing=()

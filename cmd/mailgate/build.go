@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -79,6 +80,9 @@ func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
 			for _, w := range warnings {
 				log.Warn(w, "domain", d.Pattern, "selector", k.Selector)
 			}
+			if cfg.Engine == config.EngineAuto {
+				signer = accelerate(signer, k.Selector, log)
+			}
 			keys.Keys = append(keys.Keys, sign.Key{Selector: k.Selector, Signer: signer, Identity: k.Identity, Warnings: warnings})
 		}
 		domains = append(domains, keys)
@@ -87,6 +91,16 @@ func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
 		return nil, errors.Join(faults...)
 	}
 	return sign.NewKeyring(domains)
+}
+
+// accelerate has libcrypto do the RSA operation, if it can.
+func accelerate(signer crypto.Signer, selector string, log *slog.Logger) crypto.Signer {
+	fast, err := sign.Accelerate(signer)
+	if err != nil {
+		log.Info("signing with Go's own RSA, which takes three times as long", "selector", selector, "cause", err)
+		return signer
+	}
+	return fast
 }
 
 func gateConfig(cfg *config.Config) gate.Config {

@@ -11,9 +11,9 @@ type noteHandler struct{ notes []string }
 
 func (h *noteHandler) logger() *slog.Logger { return slog.New(h) }
 
-func (h *noteHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h *noteHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
-func (h *noteHandler) WithGroup(string) slog.Handler            { return h }
+func (h *noteHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (h *noteHandler) WithAttrs([]slog.Attr) slog.Handler           { return h }
+func (h *noteHandler) WithGroup(string) slog.Handler                { return h }
 
 func (h *noteHandler) Handle(_ context.Context, r slog.Record) error {
 	note := r.Message

@@ -23,6 +23,7 @@ type builder struct {
 func (b *builder) build() *Config {
 	c := &Config{
 		Mode:      enum(b, "mode", b.in.Mode, Enforce, Observe),
+		Engine:    enum(b, "engine", b.in.Engine, EngineAuto, EngineGo),
 		Hostname:  b.hostname(),
 		Egress:    each(b, "egress", b.in.Egress, parseAddr),
 		Milter:    b.milter(),

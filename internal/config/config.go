@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Path      string // absolute path of the file it was read from
 	Mode      Mode
+	Engine    Engine
 	Hostname  mail.Domain  // HELO name
 	Egress    []netip.Addr // every public address that mail leaves from
 	Milter    Milter
@@ -41,6 +42,14 @@ type Mode string
 const (
 	Enforce Mode = "enforce" // hold, reject and defer as the policy says
 	Observe Mode = "observe" // sign, log and count verdicts, hold nothing
+)
+
+// Engine says what does the RSA operation of a signature.
+type Engine string
+
+const (
+	EngineAuto Engine = "auto" // libcrypto where it can be had, or else Go's own
+	EngineGo   Engine = "go"
 )
 
 // Milter is Postfix's door.

@@ -29,6 +29,7 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		Path:     "/etc/mailgate/mailgate.toml",
 		Mode:     Enforce,
+		Engine:   EngineAuto,
 		Hostname: "mx1.example.com",
 		Milter:   Milter{Trusted: loopback, MaxConnections: 500, Timeout: 2 * time.Hour},
 		Relay:    Relay{Trusted: loopback},
@@ -46,6 +47,7 @@ func TestDefaults(t *testing.T) {
 
 const everything = `
 mode = "observe"
+engine = "go"
 hostname = "MX.Bücher.example."
 egress = ["203.0.113.9", "::ffff:203.0.113.10", "2001:DB8::9"]
 milter = { listen = "local:run/m.sock", trusted = ["192.0.2.1", "2001:db8::/32", "2001:db8::1"], umask = "002" }
@@ -102,6 +104,7 @@ func TestValues(t *testing.T) {
 	want := &Config{
 		Path:     "/etc/mailgate/mailgate.toml",
 		Mode:     Observe,
+		Engine:   EngineGo,
 		Hostname: "mx.xn--bcher-kva.example",
 		Egress: []netip.Addr{
 			netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("2001:db8::9"),

@@ -111,7 +111,7 @@ func TestErrors(t *testing.T) {
 		{"table for a string", "mode = { a = 1 }\n", "1:8: mode: is a table: want a string"},
 		{"number for tables", "tls = 1\n", "1:7: tls: is a number: want a list of tables"},
 		{"long value", "mode = \"" + long + "\"\n", `"…: want`},
-		{"long key", long + " = 1\n", "unknown key; known here: mode, hostname"},
+		{"long key", long + " = 1\n", "unknown key; known here: mode, engine, hostname"},
 		{"impossible date", "[[tls]]\nexpires = 2027-02-30\n", "2:19: tls.expires: impossible date"},
 	}
 	for _, tt := range tests {

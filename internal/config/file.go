@@ -6,6 +6,7 @@ import "github.com/pelletier/go-toml/v2"
 // validated. Its toml tags are the names of the keys.
 type file struct {
 	Mode      string         `toml:"mode"`
+	Engine    string         `toml:"engine"`
 	Hostname  string         `toml:"hostname"`
 	Egress    []string       `toml:"egress"`
 	Milter    fileMilter     `toml:"milter"`
@@ -99,6 +100,7 @@ func defaults() file {
 	loopback := []string{"127.0.0.0/8", "::1/128"}
 	return file{
 		Mode:    string(Enforce),
+		Engine:  string(EngineAuto),
 		Milter:  fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "2h"},
 		Relay:   fileRelay{Trusted: loopback},
 		Control: fileControl{Socket: "/run/mailgate/control.sock"},

@@ -38,23 +38,25 @@ func startDNS(key *rsa.PrivateKey) (*dnstest.Server, error) {
 	return dns, dns.Recursive()
 }
 
-func mailgateConfig(dir, dns string) string {
+// mailgateConfig is for a gateway of that name, with that engine.
+func mailgateConfig(dir, dns, name, engine string) string {
 	return fmt.Sprintf(`hostname = "mx1.%[2]s"
+engine = %[6]q
 egress = ["203.0.113.9"]
 [milter]
-listen = "unix:%[1]s/mailgate.sock"
+listen = "unix:%[1]s/%[5]s.sock"
 trusted = ["127.0.0.0/8"]
 [control]
-socket = "%[1]s/control.sock"
+socket = "%[1]s/%[5]s-control.sock"
 [store]
-url = "sqlite:%[1]s/mailgate.db"
+url = "sqlite:%[1]s/%[5]s.db"
 [dns]
 resolvers = [%[3]q]
 authoritative = false
 [[domain]]
 name = %[2]q
-keys = [{ selector = %[4]q, file = %[5]q }]
-`, dir, domain, dns, selector, keyFile(dir))
+keys = [{ selector = %[4]q, file = %[7]q }]
+`, dir, domain, dns, selector, name, engine, keyFile(dir))
 }
 
 func opendkimConfig(dir string) string {

@@ -54,7 +54,8 @@ func startAll(dir, mailgate string, key *rsa.PrivateKey) ([]*milter, *dnstest.Se
 		name, config, text string
 		args               []string
 	}{
-		{"mailgate", "mailgate.toml", mailgateConfig(dir, dns.Addr()), []string{mailgate, "serve", "--config"}},
+		{"mailgate", "mailgate.toml", mailgateConfig(dir, dns.Addr(), "mailgate", "auto"), []string{mailgate, "serve", "--config"}},
+		{"mailgate/go", "mailgate-go.toml", mailgateConfig(dir, dns.Addr(), "mailgate-go", "go"), []string{mailgate, "serve", "--config"}},
 		{"OpenDKIM", "opendkim.conf", opendkimConfig(dir), []string{"opendkim", "-f", "-x"}},
 		{"rspamd", "rspamd.conf", rspamdConfig(dir), []string{"rspamd", "-f", "-i", "-u", "root", "-g", "root", "-c"}},
 	}
@@ -82,7 +83,8 @@ func startAll(dir, mailgate string, key *rsa.PrivateKey) ([]*milter, *dnstest.Se
 
 // startMilter starts a program and waits for its socket.
 func startMilter(name, dir string, args ...string) (*milter, error) {
-	m := &milter{name: name, socket: filepath.Join(dir, name+".sock"), log: filepath.Join(dir, name+".log"), gone: make(chan struct{})}
+	file := filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
+	m := &milter{name: name, socket: file + ".sock", log: file + ".log", gone: make(chan struct{})}
 	log, err := os.Create(m.log)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,7 +47,7 @@ func compareSpeed(ctx context.Context, o options, load string, key *rsa.PrivateK
 			return err
 		}
 	}
-	fmt.Printf("%-10s %8s %7s %9s %6s %10s %8s %8s %8s %8s %8s\n", "milter", "sessions", "msg/s", "×OpenDKIM", "×RSA", "CPU ms/msg", "RSA/CPU", "p50 ms", "p95 ms", "p99 ms", "DNS/msg")
+	fmt.Printf("%-12s %8s %7s %9s %6s %10s %8s %8s %8s %8s %8s\n", "milter", "sessions", "msg/s", "×OpenDKIM", "×RSA", "CPU ms/msg", "RSA/CPU", "p50 ms", "p95 ms", "p99 ms", "DNS/msg")
 	for _, sessions := range []int{8, 32} {
 		if err := compareAt(ctx, o, load, sessions, key, milters, dns); err != nil {
 			return err
@@ -82,7 +83,7 @@ func compareAt(ctx context.Context, o options, load string, sessions int, key *r
 		perSecond: median(raw, func(s signing) float64 { return s.perSecond }),
 		cpu:       median(raw, func(s signing) float64 { return s.cpu }),
 	}
-	fmt.Printf("%-10s %8s %7.0f %9s %6s %10.2f\n", "crypto/rsa", "", alone.perSecond, "", "", alone.cpu)
+	fmt.Printf("%-12s %8s %7.0f %9s %6s %10.2f\n", "crypto/rsa", "", alone.perSecond, "", "", alone.cpu)
 	printRows(sessions, milters, results, alone)
 	return nil
 }
@@ -101,9 +102,9 @@ func printRows(sessions int, milters []*milter, results [][]outcome, alone signi
 		if openDKIM > 0 {
 			reference = fmt.Sprintf("%.2f", speed/openDKIM)
 		}
-		fmt.Printf("%-10s %8d %7.0f %9s %6.2f %10.2f %8.2f %8.2f %8.2f %8.2f", m.name, sessions, speed, reference, speed/alone.perSecond, cpu, alone.cpu/cpu,
+		fmt.Printf("%-12s %8d %7.0f %9s %6.2f %10.2f %8.2f %8.2f %8.2f %8.2f", m.name, sessions, speed, reference, speed/alone.perSecond, cpu, alone.cpu/cpu,
 			of(func(r outcome) float64 { return r.P50 }), of(func(r outcome) float64 { return r.P95 }), of(func(r outcome) float64 { return r.P99 }))
-		if m.name == "mailgate" {
+		if strings.HasPrefix(m.name, "mailgate") {
 			fmt.Printf(" %8.4f", of(func(r outcome) float64 { return r.queries }))
 		}
 		fmt.Println()

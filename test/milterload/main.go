@@ -13,7 +13,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +65,6 @@ func parseOptions(args []string) (options, error) {
 }
 
 func main() {
-	runtime.GOMAXPROCS(1) // leave the machine to the milter
 	o, err := parseOptions(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "milterload:", err)
