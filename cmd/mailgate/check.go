@@ -244,7 +244,7 @@ func withoutKeyFinding(r *preflight.Report) *preflight.Report {
 func leaveDKIMOpen(p preflight.Prediction) preflight.Prediction {
 	p.Warnings = nil
 	if p.Verdict == preflight.Refuse {
-		p.Verdict, p.Reply = preflight.UnknownVerdict, ""
+		p.Verdict, p.Reply, p.Codes = preflight.UnknownVerdict, "", nil
 		p.Why = "it hangs on DKIM, which was not checked"
 	}
 	return p

@@ -120,7 +120,7 @@ func printPredictions(out io.Writer, p paint, predictions []preflight.Prediction
 // openWhy says briefly what a prediction hangs on; the findings have it in full.
 func openWhy(x preflight.Prediction) string {
 	if len(x.Codes) > 0 {
-		return "it hangs on what DNS gave no answer about (" + strings.Join(x.Codes, ", ") + ")"
+		return "it hangs on what is not known (" + strings.Join(x.Codes, ", ") + ")"
 	}
 	return x.Why
 }

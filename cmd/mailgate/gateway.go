@@ -121,8 +121,12 @@ func (g *gateway) Inject(ctx context.Context, m *spool.Message, to []mail.Addres
 	return r.Inject(ctx, m, to, token, content)
 }
 
-// Run opens the doors and works until ctx ends, then stops in order: listeners
-// first, messages in hand finished, the store (by Close) last.
+// drainTime bounds how long a stop waits for releases under way.
+const drainTime = 20 * time.Second
+
+// Run opens the doors and works until ctx ends, then stops in order: releases
+// first, then the listeners, with messages in hand finished, the store (by Close)
+// last.
 func (g *gateway) Run(ctx context.Context, ready func()) error {
 	if err := g.quarantine.Resume(ctx); err != nil {
 		return err
@@ -132,8 +136,17 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	// Releases lead back through our own milter: they end before a door closes.
+	open, closeDoors := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeDoors()
+	group.Go(func() error {
+		<-ctx.Done()
+		g.quarantine.Drain(drainTime)
+		closeDoors()
+		return nil
+	})
 	for _, door := range doors {
-		group.Go(func() error { return door.serve(ctx, door.listener) })
+		group.Go(func() error { return door.serve(open, door.listener) })
 		g.log.Info("listening", "door", door.name, "address", door.listener.Addr().String())
 	}
 	group.Go(func() error { return g.quarantine.Run(ctx) })

@@ -63,10 +63,10 @@ func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(c.state, err)
 		return
 	}
-	for state, n := range counts.States {
-		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, float64(n), string(state))
+	for _, state := range []spool.State{spool.Held, spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded} {
+		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, float64(counts.States[state]), string(state))
 	}
-	for reason, n := range counts.Held {
-		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(n), string(reason))
+	for _, reason := range []spool.Reason{spool.Refused, spool.Waiting, spool.Foreign} {
+		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(counts.Held[reason]), string(reason))
 	}
 }

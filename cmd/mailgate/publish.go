@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"mailgate/internal/advise"
 	"mailgate/internal/dnsview"
@@ -36,7 +37,11 @@ func adviceFor(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []
 		}
 	}
 	hostOf := func(zone string) (advise.Host, string) { return advise.DetectHost(servers[zone]) }
-	return advise.For(r, want), hostOf
+	advice := advise.For(r, want)
+	advice.Records = slices.DeleteFunc(advice.Records, func(record advise.Record) bool {
+		return !strings.Contains(record.Name, ".") // a HELO name that is no full name: nowhere to publish it
+	})
+	return advice, hostOf
 }
 
 // publish is the same for the API.

@@ -30,8 +30,12 @@ func printDetail(out io.Writer, d web.Detail) {
 		}
 	}
 	printLog(out, d.Log)
+	anyway := ""
+	if d.Now != "pass" {
+		anyway = " --anyway"
+	}
 	if d.Now != "" {
-		fmt.Fprintf(out, "\nNext: mailgate quarantine release %[1]s --reason …   or: discard %[1]s --reason …\n", d.ID)
+		fmt.Fprintf(out, "\nNext: mailgate quarantine release %[1]s%[2]s --reason …   or: discard %[1]s --reason …\n", d.ID, anyway)
 	}
 }
 

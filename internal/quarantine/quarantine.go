@@ -46,6 +46,7 @@ type Quarantine struct {
 	kick  chan struct{}
 
 	patience patience
+	releases drain
 }
 
 // New builds a Quarantine over store.

@@ -363,7 +363,7 @@ func TestForgedToken(t *testing.T) {
 
 func TestQueries(t *testing.T) {
 	w := newWorld(t)
-	for _, q := range []Query{{States: []string{"lost"}}, {Domain: "a b"}, {Limit: -1}, {Reason: "bogus"}, {Provider: "gogle"}, {Limit: MaxPage + 1}} {
+	for _, q := range []Query{{States: []string{"lost"}}, {Domain: "a b"}, {Limit: -1}, {Reason: "bogus"}, {Code: "bogus"}, {Provider: "gogle"}, {Limit: MaxPage + 1}} {
 		if _, err := w.List(t.Context(), q); !errors.Is(err, ErrQuery) {
 			t.Errorf("%+v: %v", q, err)
 		}
@@ -502,5 +502,38 @@ func TestOldBodiesGo(t *testing.T) {
 	w.purge(t.Context())
 	if _, err := w.Raw(t.Context(), id); !errors.Is(err, ErrNotFound) {
 		t.Errorf("still there: %v", err)
+	}
+}
+
+// A stop waits for the release under way and begins no other.
+func TestDrain(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.hold(t, "one", "b@gmail.com"), w.hold(t, "two", "c@gmail.com")
+	drained := make(chan struct{})
+	w.mta.during = func() {
+		w.mta.during = nil
+		go func() {
+			w.Drain(time.Minute)
+			close(drained)
+		}()
+		for w.releases.begin() { // until the drain has begun
+			w.releases.done()
+			time.Sleep(time.Millisecond)
+		}
+		select {
+		case <-drained:
+			t.Error("the drain didn't wait for the release under way")
+		default:
+		}
+	}
+	if _, err := w.Release(t.Context(), Request{ID: first, Actor: "ann", Reason: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	<-drained
+	if _, err := w.Release(t.Context(), Request{ID: second, Actor: "ann", Reason: "x"}); !errors.Is(err, ErrStopping) {
+		t.Errorf("released while stopping: %v", err)
+	}
+	if got := w.states(t, first) + ", " + w.states(t, second); got != "delivered, held" {
+		t.Error(got)
 	}
 }

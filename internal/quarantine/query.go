@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mailgate/internal/mail"
@@ -64,11 +65,22 @@ func (q Query) checkWords() error {
 	default:
 		return fmt.Errorf("reason %q: %w: it is refused, waiting or foreign", q.Reason, ErrQuery)
 	}
+	if q.Code != "" && !isCode(q.Code) {
+		return fmt.Errorf("finding %q: %w: it is a code such as dkim-missing, or a kind of codes such as dkim", q.Code, ErrQuery)
+	}
 	known := []preflight.Provider{"", preflight.Other, preflight.UnknownProvider}
 	if p := preflight.Provider(q.Provider); !slices.Contains(append(known, preflight.KnownProviders()...), p) {
 		return fmt.Errorf("provider %q: %w: it is one of %v, other or unknown", q.Provider, ErrQuery, preflight.KnownProviders())
 	}
 	return nil
+}
+
+// isCode reports whether s is a finding's code, or the kind of some: their first
+// word.
+func isCode(s string) bool {
+	return slices.ContainsFunc(preflight.Codes(), func(c preflight.Code) bool {
+		return c.Code == s || !strings.Contains(s, "-") && strings.HasPrefix(c.Code, s+"-")
+	})
 }
 
 func parseStates(names []string) ([]spool.State, error) {

@@ -23,7 +23,7 @@ func (q *Quarantine) Run(ctx context.Context) error {
 	tick := time.NewTicker(q.o.Every)
 	defer tick.Stop()
 	for {
-		if _, err := q.Recheck(ctx); err != nil && ctx.Err() == nil {
+		if _, err := q.Recheck(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrStopping) {
 			q.o.Logger.Error("re-check", "error", err)
 		}
 		q.purge(ctx)
@@ -102,7 +102,7 @@ func (q *Quarantine) recheckOne(ctx context.Context, id string, judge judgeFunc,
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, spool.ErrStopped):
+	case errors.Is(err, spool.ErrStopped), errors.Is(err, ErrStopping):
 		return false, err
 	case errors.Is(err, spool.ErrConflict), errors.Is(err, spool.ErrNotFound):
 		return true, nil // a reviewer was first

@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	// ErrWouldBeRefused: not released, because a recipient's provider would refuse
-	// it, or no key signs for its author.
+	// ErrForeign: not released, because no key signs for its author.
+	ErrForeign = errors.New("held by policy; --anyway sends it unsigned")
+	// ErrWouldBeRefused: not released, because a recipient's provider would refuse it.
 	ErrWouldBeRefused = errors.New("would be refused; --anyway sends it all the same")
 	// ErrWaiting: not released, because DNS gives no answer.
 	ErrWaiting = errors.New("DNS gives no answer, so it can't be told whether it would be refused; --anyway sends it all the same")
@@ -59,13 +60,17 @@ func wouldPass(v gate.Verdict) error {
 		switch {
 		case r.Disposition == gate.Pass:
 		case r.Cause == gate.CauseWaiting:
-			return fmt.Errorf("<%s>: %s: %w", r.Address, r.Prediction.Why, ErrWaiting)
+			return fmt.Errorf("<%s>: %s: %w", r.Address, why(r), ErrWaiting)
+		case r.Cause == gate.CauseForeign:
+			return fmt.Errorf("<%s>: %s: %w", r.Address, why(r), ErrForeign)
 		default:
-			return fmt.Errorf("<%s>: %s: %w", r.Address, r.Prediction.Why, ErrWouldBeRefused)
+			return fmt.Errorf("<%s>: %s: %w", r.Address, why(r), ErrWouldBeRefused)
 		}
 	}
 	return nil
 }
+
+func why(r gate.Recipient) string { return strings.TrimSuffix(r.Prediction.Why, ".") }
 
 // heldRecipients finds the message and those of the wanted recipients it holds.
 func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Message, []mail.Address, error) {
@@ -100,6 +105,10 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 // they are queued, it goes on to its end although ctx is cancelled: a message broken
 // off while the next server takes it would be sent again.
 func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.Recipient, r Request) (*Released, error) {
+	if !q.releases.begin() {
+		return nil, fmt.Errorf("release %s: %w", m.ID, ErrStopping)
+	}
+	defer q.releases.done()
 	to := make([]mail.Address, len(judged))
 	for i, j := range judged {
 		to[i] = j.Address

@@ -9,7 +9,7 @@ import (
 
 var (
 	// ErrConflict: the recipients are no longer in the state the Move starts from.
-	ErrConflict = errors.New("somebody else moved it first")
+	ErrConflict = errors.New("it was moved in the meantime")
 	// ErrNotFound: no such message, recipient, body or token.
 	ErrNotFound = errors.New("not found")
 	// ErrTransition: no Move leads from that state to that one.

@@ -37,13 +37,13 @@ func (a *API) fail(w http.ResponseWriter, err error) {
 		status = http.StatusNotFound
 	case errors.Is(err, quarantine.ErrConflict):
 		status = http.StatusConflict
-	case errors.Is(err, quarantine.ErrWouldBeRefused):
+	case errors.Is(err, quarantine.ErrWouldBeRefused), errors.Is(err, quarantine.ErrForeign):
 		status = http.StatusPreconditionFailed
 	case errors.Is(err, quarantine.ErrWaiting):
 		status = http.StatusTooEarly
 	case errors.Is(err, quarantine.ErrNotTaken):
 		status = http.StatusBadGateway
-	case errors.Is(err, quarantine.ErrStopped):
+	case errors.Is(err, quarantine.ErrStopped), errors.Is(err, quarantine.ErrStopping):
 		status = http.StatusServiceUnavailable
 	}
 	replyError(w, status, err)
