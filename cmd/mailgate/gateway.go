@@ -179,7 +179,6 @@ func (g *gateway) api() *web.API {
 			l := g.live.Load()
 			return publish(ctx, l.view.resolver, r, l.gate.Keys().For(r.From))
 		},
-		Logger: g.log,
 	})
 }
 

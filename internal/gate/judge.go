@@ -51,7 +51,7 @@ func (g *Gate) strict() *Gate {
 func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address, check checkFunc) Verdict {
 	v := Verdict{sender: sender, keys: g.keys.For(from)}
 	if len(v.keys) == 0 {
-		v.Recipients = uniform(to, g.foreign(sender), CauseForeign).Recipients
+		v.Recipients = uniform(to, g.apply(g.cfg.Foreign, sender), CauseForeign)
 		for i := range v.Recipients {
 			v.Recipients[i].Prediction.Why = fmt.Sprintf("no signing key for %s here", from)
 		}
@@ -115,7 +115,7 @@ func (g *Gate) judgeWith(v *Verdict, extra preflight.Extra) {
 		r.Prediction = p
 		r.Disposition, r.Cause = g.dispose(p, v.sender)
 	}
-	g.unmix(v.Recipients)
+	unmix(v.Recipients)
 }
 
 // leaveOpen makes refusals unknown that the given signatures would turn, if DNS
@@ -135,7 +135,7 @@ func (g *Gate) leaveOpen(v *Verdict, extra preflight.Extra, open []mail.Domain) 
 		r.Prediction.Why = fmt.Sprintf("DNS gives no answer about the signature of %s on the message", open[0])
 		r.Disposition, r.Cause = g.dispose(r.Prediction, v.sender)
 	}
-	g.unmix(v.Recipients)
+	unmix(v.Recipients)
 }
 
 // dispose applies the site's policy to a prediction.
@@ -148,8 +148,6 @@ func (g *Gate) dispose(p preflight.Prediction, sender mail.Address) (Disposition
 	}
 	return Pass, CauseNone
 }
-
-func (g *Gate) foreign(sender mail.Address) Disposition { return g.apply(g.cfg.Foreign, sender) }
 
 // apply turns a policy into a disposition. A bounce is never rejected, since
 // nobody would hear of it: it is held.
@@ -169,14 +167,8 @@ func (g *Gate) apply(p Policy, sender mail.Address) Disposition {
 
 // unmix makes a refusal of some recipients a hold of these: at the end of the
 // header SMTP can only answer for all.
-func (g *Gate) unmix(recipients []Recipient) {
-	passing := 0
-	for _, r := range recipients {
-		if r.Disposition == Pass || r.Disposition == Hold {
-			passing++
-		}
-	}
-	if passing == 0 {
+func unmix(recipients []Recipient) {
+	if !someAre(recipients, Pass) && !someAre(recipients, Hold) {
 		return
 	}
 	for i := range recipients {
@@ -186,17 +178,16 @@ func (g *Gate) unmix(recipients []Recipient) {
 	}
 }
 
-func uniform(to []mail.Address, d Disposition, c Cause) Verdict {
-	v := Verdict{Recipients: make([]Recipient, len(to))}
-	for i, address := range to {
-		v.Recipients[i] = Recipient{Address: address, Disposition: d, Cause: c}
-	}
+// uniform is the same disposition for every recipient. What passes has no cause.
+func uniform(to []mail.Address, d Disposition, c Cause) []Recipient {
 	if d == Pass {
-		for i := range v.Recipients {
-			v.Recipients[i].Cause = CauseNone
-		}
+		c = CauseNone
 	}
-	return v
+	recipients := make([]Recipient, len(to))
+	for i, address := range to {
+		recipients[i] = Recipient{Address: address, Disposition: d, Cause: c}
+	}
+	return recipients
 }
 
 // refusal is the reply when no recipient passes or is held; nil otherwise. A mix

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"slices"
+
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 )
@@ -66,20 +68,18 @@ func (o *Outcome) Verdict() Disposition { return gravest(o.Recipients) }
 
 func gravest(recipients []Recipient) Disposition {
 	worst := Pass
-	rank := map[Disposition]int{Pass: 0, Hold: 1, Defer: 2, Reject: 3}
 	for _, r := range recipients {
-		if rank[r.Disposition] > rank[worst] {
+		if r.Disposition.gravity() > worst.gravity() {
 			worst = r.Disposition
 		}
 	}
 	return worst
 }
 
-func anyPasses(recipients []Recipient) bool {
-	for _, r := range recipients {
-		if r.Disposition == Pass {
-			return true
-		}
-	}
-	return false
+func (d Disposition) gravity() int {
+	return slices.Index([]Disposition{Pass, Hold, Defer, Reject}, d)
+}
+
+func someAre(recipients []Recipient, d Disposition) bool {
+	return slices.ContainsFunc(recipients, func(r Recipient) bool { return r.Disposition == d })
 }

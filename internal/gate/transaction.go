@@ -75,18 +75,18 @@ func (t *Transaction) findAuthor() bool {
 	}
 	if t.env.From.IsNull() {
 		t.why = "held: " + reason
-		t.verdict = uniform(t.env.To, Hold, CauseForeign)
+		t.verdict.Recipients = uniform(t.env.To, Hold, CauseForeign)
 		return false
 	}
 	t.why = "rejected: " + reason
-	t.verdict = uniform(t.env.To, Reject, CauseForeign)
+	t.verdict.Recipients = uniform(t.env.To, Reject, CauseForeign)
 	t.refusal = &Reply{Code: 550, Enhanced: "5.6.0", Text: "mailgate can't tell who wrote this: " + reason}
 	return false
 }
 
 func (t *Transaction) passUntouched(why string) {
 	t.why = why
-	t.verdict = uniform(t.env.To, Pass, CauseNone)
+	t.verdict.Recipients = uniform(t.env.To, Pass, CauseNone)
 }
 
 // startSigning begins with the keys there are, none for foreign mail. What is held
@@ -126,12 +126,7 @@ func (t *Transaction) NeedsBody() bool { return t.stream != nil || t.MayHold() }
 // MayHold reports whether a recipient is, or may turn out to be, held, so that the
 // door must keep the message's bytes.
 func (t *Transaction) MayHold() bool {
-	for _, r := range t.verdict.Recipients {
-		if r.Disposition == Hold {
-			return true
-		}
-	}
-	return t.existing != nil && gravest(t.verdict.Recipients) != Pass
+	return someAre(t.verdict.Recipients, Hold) || t.existing != nil && gravest(t.verdict.Recipients) != Pass
 }
 
 // Write takes the next piece of the body: CRLF line ends, as it will be sent.
@@ -154,7 +149,7 @@ func (t *Transaction) Finish(ctx context.Context) *Outcome {
 	if t.existing != nil {
 		t.reconsider(t.existing.Finish())
 	}
-	if t.refusal != nil || t.stream == nil || !anyPasses(t.verdict.Recipients) {
+	if t.refusal != nil || t.stream == nil || !someAre(t.verdict.Recipients, Pass) {
 		t.Cancel()
 		return t.outcome(nil)
 	}
@@ -194,7 +189,7 @@ func (t *Transaction) outcome(signatures []mail.Field) *Outcome {
 		if t.refusal.Code >= 500 {
 			d = Reject
 		}
-		o.Recipients = uniform(t.env.To, d, CauseNone).Recipients
+		o.Recipients = uniform(t.env.To, d, CauseNone)
 		o.Why = fmt.Sprintf("%s: %s", d, t.failed)
 	}
 	if o.Why == "" {

@@ -34,8 +34,8 @@ func (p *patience) failed(id string, now time.Time) time.Duration {
 	return long
 }
 
-// wants reports whether it is too early for another try.
-func (p *patience) wants(id string, now time.Time) bool {
+// tooEarly reports whether it is too early for another try.
+func (p *patience) tooEarly(id string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return now.Before(p.waits[id].until)

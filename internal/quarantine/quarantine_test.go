@@ -439,7 +439,7 @@ func TestPatience(t *testing.T) {
 	if got := strings.Join(waits, " "); got != "1m0s 2m0s 4m0s 8m0s 15m0s 15m0s" {
 		t.Error(got)
 	}
-	if !p.wants("a", now.Add(time.Minute)) || p.wants("a", now.Add(time.Hour)) || p.wants("b", now) {
+	if !p.tooEarly("a", now.Add(time.Minute)) || p.tooEarly("a", now.Add(time.Hour)) || p.tooEarly("b", now) {
 		t.Error("waits for the wrong one, or for too long")
 	}
 }

@@ -131,7 +131,7 @@ func (q *Quarantine) recheckMessage(ctx context.Context, id string, judge judgeF
 		return nil, err
 	}
 	passing := passes(verdict)
-	if len(passing) == 0 || !q.o.AutoRelease() || q.patience.wants(id, q.o.Now()) {
+	if len(passing) == 0 || !q.o.AutoRelease() || q.patience.tooEarly(id, q.o.Now()) {
 		return nil, nil
 	}
 	released, err := q.send(ctx, m, passing, Request{ID: id, Actor: actorRecheck, Reason: "would pass now"})
@@ -146,7 +146,7 @@ func (q *Quarantine) recheckMessage(ctx context.Context, id string, judge judgeF
 // refused" stay apart and a list names today's finding.
 func (q *Quarantine) assess(ctx context.Context, id string, held []spool.Recipient, v gate.Verdict) error {
 	for i, r := range v.Recipients {
-		now := HoldOf(r)
+		now := holdOf(r)
 		if r.Disposition == gate.Pass || same(now, held[i]) {
 			continue
 		}
@@ -162,8 +162,8 @@ func (q *Quarantine) assess(ctx context.Context, id string, held []spool.Recipie
 	return nil
 }
 
-// HoldOf is what a recipient with this verdict is held for.
-func HoldOf(r gate.Recipient) spool.Hold {
+// holdOf is what a recipient with this verdict is held for.
+func holdOf(r gate.Recipient) spool.Hold {
 	return spool.Hold{
 		Reason: spool.Reason(r.Cause),
 		Codes:  r.Prediction.Codes,

@@ -23,17 +23,13 @@ func (b *batch) prepare(query string) (*sql.Stmt, error) {
 }
 
 func (b *batch) exec(query string, args ...any) error {
-	_, err := b.change(query, args...)
+	_, err := b.run(query, args)
 	return err
 }
 
 // change is exec that says how many rows it changed.
 func (b *batch) change(query string, args ...any) (int64, error) {
-	stmt, err := b.prepare(query)
-	if err != nil {
-		return 0, err
-	}
-	r, err := stmt.ExecContext(context.Background(), args...)
+	r, err := b.run(query, args)
 	if err != nil {
 		return 0, err
 	}
@@ -42,15 +38,19 @@ func (b *batch) change(query string, args ...any) (int64, error) {
 
 // insert is exec that returns the new row's key.
 func (b *batch) insert(query string, args ...any) (int64, error) {
-	stmt, err := b.prepare(query)
-	if err != nil {
-		return 0, err
-	}
-	r, err := stmt.ExecContext(context.Background(), args...)
+	r, err := b.run(query, args)
 	if err != nil {
 		return 0, err
 	}
 	return r.LastInsertId()
+}
+
+func (b *batch) run(query string, args []any) (sql.Result, error) {
+	stmt, err := b.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(context.Background(), args...)
 }
 
 // row reads one row; sql.ErrNoRows when there is none.

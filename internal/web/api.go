@@ -4,7 +4,6 @@ package web
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/pprof"
 
@@ -22,7 +21,6 @@ type Options struct {
 	Status     func() Status                                      // what doesn't come from the quarantine
 	Reload     func(context.Context) ([]string, error)            // returns notes, e.g. what needs a restart
 	Publish    func(context.Context, *preflight.Report) []Publish // records that would mend the findings
-	Logger     *slog.Logger
 }
 
 // API serves the control socket.
