@@ -22,6 +22,7 @@ import (
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
 	"mailgate/internal/sign"
 	"mailgate/internal/tlspolicy"
 )
@@ -119,6 +120,15 @@ func gateConfig(cfg *config.Config) gate.Config {
 		Egress:   cfg.Egress,
 		Bulk:     func(d mail.Domain) bool { return inherited(bulk, d) },
 		Expire:   func(d mail.Domain) time.Duration { return inherited(expire, d) },
+	}
+}
+
+func holdPolicy(cfg *config.Config) quarantine.Policy {
+	return quarantine.Policy{
+		Hostname:    cfg.Hostname,
+		AutoRelease: cfg.Hold.AutoRelease,
+		Recheck:     cfg.Hold.Recheck,
+		MaxAge:      cfg.Hold.MaxAge,
 	}
 }
 

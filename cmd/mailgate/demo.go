@@ -85,8 +85,8 @@ func (d *demoGateway) Held(ctx context.Context) (quarantine.Page, error) {
 	return page, err
 }
 
-func (d *demoGateway) Show(ctx context.Context, id string) (web.Detail, error) {
-	var detail web.Detail
+func (d *demoGateway) Show(ctx context.Context, id string) (quarantine.Detail, error) {
+	var detail quarantine.Detail
 	err := d.get(ctx, "/v1/quarantine/"+url.PathEscape(id), nil, &detail)
 	return detail, err
 }

@@ -18,6 +18,7 @@ import (
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
 	"mailgate/internal/milter"
+	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/relay"
@@ -73,12 +74,12 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 	}
 	registerSpool(g.registry, g.store)
 	g.quarantine = quarantine.New(g.store, quarantine.Options{
-		Judge:       func() quarantine.Judge { return g.live.Load().gate },
-		Injector:    g,
-		AutoRelease: func() bool { return g.live.Load().cfg.Hold.AutoRelease },
-		Every:       cfg.Hold.Recheck,
-		Count:       countReleases(g.registry),
-		Logger:      w.log,
+		Judge:    func() quarantine.Judge { return g.live.Load().gate },
+		Injector: g,
+		Policy:   func() quarantine.Policy { return holdPolicy(g.live.Load().cfg) },
+		Publish:  g.publish,
+		Count:    countReleases(g.registry),
+		Logger:   w.log,
 	})
 	return g, nil
 }
@@ -175,11 +176,13 @@ func (g *gateway) api() *web.API {
 		Registry:   g.registry,
 		Status:     g.status,
 		Reload:     g.reload,
-		Publish: func(ctx context.Context, r *preflight.Report) []web.Publish {
-			l := g.live.Load()
-			return publish(ctx, l.view.resolver, r, l.gate.Keys().For(r.From))
-		},
 	})
+}
+
+// publish is what would mend the findings of a report.
+func (g *gateway) publish(ctx context.Context, r *preflight.Report) []notice.Record {
+	l := g.live.Load()
+	return publish(ctx, l.view.resolver, r, l.gate.Keys().For(r.From))
 }
 
 func (g *gateway) status() web.Status {
@@ -225,7 +228,6 @@ func restartNeeded(running, wanted *config.Config) []string {
 			running.Milter.Timeout != wanted.Milter.Timeout},
 		{"[control] socket", running.Control != wanted.Control},
 		{"[store] url", running.Store != wanted.Store},
-		{"[hold] recheck", running.Hold.Recheck != wanted.Hold.Recheck},
 	} {
 		if part.changed {
 			notes = append(notes, part.name+": restart needed")

@@ -8,9 +8,9 @@ import (
 	"mailgate/internal/advise"
 	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
+	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/sign"
-	"mailgate/internal/web"
 )
 
 // zoneFinder is what finds the zones that records belong in.
@@ -45,16 +45,16 @@ func adviceFor(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []
 }
 
 // publish is the same for the API.
-func publish(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []sign.Key) []web.Publish {
+func publish(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []sign.Key) []notice.Record {
 	advice, hostOf := adviceFor(ctx, dns, r, keys)
-	var list []web.Publish
+	var list []notice.Record
 	for _, record := range advice.Records {
 		host, title := hostOf(record.Zone)
 		if title == "" {
 			title = host.Title()
 		}
 		fields := advise.Form(record, host)
-		list = append(list, web.Publish{
+		list = append(list, notice.Record{
 			At: title, Type: fields.Type, Name: fields.Name, Value: fields.Value,
 			Replaces: record.Replaces, Notes: slices.Concat(record.Notes, fields.Notes),
 		})

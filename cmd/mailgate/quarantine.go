@@ -198,7 +198,7 @@ func (a *app) showCommand() *cobra.Command {
 			if raw {
 				return c.stream(cmd.Context(), path+"/raw", cmd.OutOrStdout())
 			}
-			var d web.Detail
+			var d quarantine.Detail
 			if err := c.get(cmd.Context(), path, nil, &d); err != nil {
 				return err
 			}

@@ -6,14 +6,14 @@ import (
 	"io"
 	"strings"
 
+	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
-	"mailgate/internal/web"
 )
 
 // printDetail shows one message: what it is, why it is held, the evidence then and
 // now, what to publish, and what was done with it.
-func printDetail(out io.Writer, d web.Detail) {
+func printDetail(out io.Writer, d quarantine.Detail) {
 	p := painter(out)
 	fmt.Fprintf(out, "%s   taken %s   %d bytes   %s\n", d.ID, d.Received.Local().Format("2006-01-02 15:04:05"), d.Size, d.Source)
 	fmt.Fprintf(out, "From     %s   (MAIL FROM <%s>)\n", plain(d.From, 0), plain(d.Sender, 0))
@@ -58,7 +58,7 @@ func because(why string) string {
 }
 
 // printThenAndNow shows the findings of the hold beside those of now.
-func printThenAndNow(out io.Writer, p paint, d web.Detail) {
+func printThenAndNow(out io.Writer, p paint, d quarantine.Detail) {
 	var then preflight.Report
 	if len(d.Then) > 0 && json.Unmarshal(d.Then, &then) == nil && !then.Checked.IsZero() {
 		fmt.Fprintf(out, "Then, %s\n", then.Checked.Local().Format("2006-01-02 15:04:05"))
@@ -70,7 +70,7 @@ func printThenAndNow(out io.Writer, p paint, d web.Detail) {
 	}
 }
 
-func printPublish(out io.Writer, x web.Publish) {
+func printPublish(out io.Writer, x notice.Record) {
 	fmt.Fprintf(out, "  Type %s   Name %s   Content %s\n", x.Type, x.Name, plain(x.Value, 0))
 	for _, old := range x.Replaces {
 		fmt.Fprintf(out, "      replaces %s\n", plain(old, 0))

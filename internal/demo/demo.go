@@ -16,13 +16,12 @@ import (
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/tlspolicy"
-	"mailgate/internal/web"
 )
 
 // Gateway is the running mailgate, as the demo sees it from outside.
 type Gateway interface {
 	Held(ctx context.Context) (quarantine.Page, error)
-	Show(ctx context.Context, id string) (web.Detail, error)
+	Show(ctx context.Context, id string) (quarantine.Detail, error)
 	TLSPolicy(ctx context.Context, destination mail.Domain) (tlspolicy.Policy, error)
 	Reload(ctx context.Context) error
 	Stop() error

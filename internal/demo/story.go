@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mailgate/internal/mail"
-	"mailgate/internal/web"
+	"mailgate/internal/notice"
 )
 
 // actTimeout bounds one wait of the story: for DNS, the re-check and a delivery.
@@ -182,7 +182,7 @@ func (s *stage) explain(ctx context.Context, id, code string) error {
 	return nil
 }
 
-func (s *stage) publishLine(p web.Publish) {
+func (s *stage) publishLine(p notice.Record) {
 	s.line("publish", fmt.Sprintf("at %s: Type %s   Name %s   Content %s", p.At, p.Type, p.Name, shorten(p.Value, 60)))
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
+	"mailgate/internal/notice"
+	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
 
@@ -30,13 +32,16 @@ type Injector interface {
 
 // Options of a Quarantine.
 type Options struct {
-	Judge       func() Judge // the gate in force; a reload changes it
-	Injector    Injector
-	AutoRelease func() bool                         // whether the re-check releases what now passes
-	Every       time.Duration                       // between re-checks; 0: one minute
-	Count       func(result string, recipients int) // counts releases: "delivered" or "failed"; nil: not counted
-	Logger      *slog.Logger
-	Now         func() time.Time
+	Judge    func() Judge // the gate in force; a reload changes it
+	Injector Injector
+	Policy   func() Policy                                            // the one in force; a reload changes it
+	Publish  func(context.Context, *preflight.Report) []notice.Record // what would mend the findings; nil: nothing is known
+	Count    func(result string, recipients int)                      // counts recipients: "delivered", "failed"; nil: not counted
+	Logger   *slog.Logger
+	Now      func() time.Time
+
+	// CrashPoint is called at named steps, for tests that end the process there.
+	CrashPoint func(name string)
 }
 
 // Quarantine reviews the messages of one store. It is safe for concurrent use.
@@ -51,11 +56,14 @@ type Quarantine struct {
 
 // New builds a Quarantine over store.
 func New(store spool.Store, o Options) *Quarantine {
-	if o.Every == 0 {
-		o.Every = time.Minute
-	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Publish == nil {
+		o.Publish = func(context.Context, *preflight.Report) []notice.Record { return nil }
+	}
+	if o.CrashPoint == nil {
+		o.CrashPoint = func(string) {}
 	}
 	if o.Count == nil {
 		o.Count = func(string, int) {}

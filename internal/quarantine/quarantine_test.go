@@ -36,10 +36,10 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { s.Close() })
 	w := &world{store: s, judge: &fakeJudge{verdicts: map[mail.Domain]gate.Recipient{}}, mta: &fakeMTA{}}
 	w.Quarantine = New(s, Options{
-		Judge:       func() Judge { return w.judge },
-		Injector:    w.mta,
-		AutoRelease: func() bool { return true },
-		Now:         func() time.Time { return time.Now().Add(w.later) },
+		Judge:    func() Judge { return w.judge },
+		Injector: w.mta,
+		Policy:   func() Policy { return Policy{AutoRelease: true} },
+		Now:      func() time.Time { return time.Now().Add(w.later) },
 	})
 	w.mta.redeem = w.Redeem
 	return w
@@ -207,7 +207,7 @@ func TestRecheckReleasesWhatPasses(t *testing.T) {
 
 func TestWithoutAutoReleaseNothingLeaves(t *testing.T) {
 	w := newWorld(t)
-	w.o.AutoRelease = func() bool { return false }
+	w.o.Policy = func() Policy { return Policy{} }
 	id := w.hold(t, "one", "b@gmail.com")
 	if sum, err := w.Recheck(t.Context()); err != nil || sum.Released != 0 {
 		t.Fatalf("%+v, %v", sum, err)

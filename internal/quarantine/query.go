@@ -21,24 +21,24 @@ const MaxPage = 1000
 // Query selects messages for a list. Zero fields select everything, except States:
 // none means held.
 type Query struct {
-	States      []string // held, queued, delivered, bounced, discarded or all
-	Reason      string   // refused, waiting or foreign
-	Domain      string   // of From
-	Sender      string   // part of the address
-	Recipient   string   // part of the address
-	Code        string   // finding code
-	Provider    string
-	Text        string // part of subject, author or recipient
-	Since       time.Time
-	OldestFirst bool
-	Limit       int    // 1 to MaxPage; 0: 100
-	After       string // Next of the page before
+	States    []string // held, queued, delivered, bounced, discarded or all
+	Reason    string   // refused, waiting or foreign
+	Domain    string   // of From
+	Sender    string   // part of the address
+	Recipient string   // part of the address
+	Code      string   // finding code
+	Provider  string
+	Text      string // part of subject, author or recipient
+	Since     time.Time
+	Sort      string // newest (or empty), oldest or largest
+	Limit     int    // 1 to MaxPage; 0: 100
+	After     string // Next of the page before
 }
 
 func (q Query) filter() (spool.Filter, error) {
 	f := spool.Filter{
 		Reason: spool.Reason(q.Reason), Sender: q.Sender, Recipient: q.Recipient, Code: q.Code,
-		Provider: q.Provider, Text: q.Text, Since: q.Since, OldestFirst: q.OldestFirst, Limit: q.Limit, After: q.After,
+		Provider: q.Provider, Text: q.Text, Since: q.Since, Limit: q.Limit, After: q.After,
 	}
 	if f.Limit == 0 {
 		f.Limit = 100
@@ -54,6 +54,9 @@ func (q Query) filter() (spool.Filter, error) {
 		if f.Domain, err = mail.ParseDomain(q.Domain); err != nil {
 			return f, fmt.Errorf("domain %q: %w: %w", q.Domain, ErrQuery, err)
 		}
+	}
+	if f.Order, err = parseSort(q.Sort); err != nil {
+		return f, err
 	}
 	f.States, err = parseStates(q.States)
 	return f, err
@@ -81,6 +84,16 @@ func isCode(s string) bool {
 	return slices.ContainsFunc(preflight.Codes(), func(c preflight.Code) bool {
 		return c.Code == s || !strings.Contains(s, "-") && strings.HasPrefix(c.Code, s+"-")
 	})
+}
+
+func parseSort(name string) (spool.Order, error) {
+	switch o := spool.Order(name); o {
+	case spool.Newest, spool.Oldest, spool.Largest:
+		return o, nil
+	case "newest":
+		return spool.Newest, nil
+	}
+	return "", fmt.Errorf("sort %q: %w: it is newest, oldest or largest", name, ErrQuery)
 }
 
 func parseStates(names []string) ([]spool.State, error) {

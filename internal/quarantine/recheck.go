@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ const (
 // Run re-checks what is held, at once, then at every interval and after a reload,
 // until ctx ends.
 func (q *Quarantine) Run(ctx context.Context) error {
-	tick := time.NewTicker(q.o.Every)
+	tick := time.NewTicker(cmp.Or(q.o.Policy().Recheck, 30*time.Second))
 	defer tick.Stop()
 	for {
 		if _, err := q.Recheck(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrStopping) {
@@ -131,7 +132,7 @@ func (q *Quarantine) recheckMessage(ctx context.Context, id string, judge judgeF
 		return nil, err
 	}
 	passing := passes(verdict)
-	if len(passing) == 0 || !q.o.AutoRelease() || q.patience.tooEarly(id, q.o.Now()) {
+	if len(passing) == 0 || !q.o.Policy().AutoRelease || q.patience.tooEarly(id, q.o.Now()) {
 		return nil, nil
 	}
 	released, err := q.send(ctx, m, passing, Request{ID: id, Actor: actorRecheck, Reason: "would pass now"})

@@ -63,6 +63,9 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 	}
 	it := q.item(ctx, m)
 	detail := &Detail{Message: viewMessage(it), Then: m.Evidence, Report: it.now.Report, Log: make([]Entry, len(log))}
+	if detail.Report != nil {
+		detail.Publish = q.o.Publish(ctx, detail.Report)
+	}
 	for i, e := range log {
 		detail.Log[i] = viewEntry(e)
 	}

@@ -1,10 +1,12 @@
 package quarantine
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"time"
 
 	"mailgate/internal/gate"
+	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
@@ -43,7 +45,8 @@ type Message struct {
 	Client     string      `json:"client,omitempty"`
 	User       string      `json:"user,omitempty"`
 	Recipients []Recipient `json:"recipients"`
-	Now        string      `json:"now,omitempty"` // "pass", "refuse", "foreign" (no key here) or "unknown": the gravest over the held recipients
+	Checked    time.Time   `json:"checked,omitzero"` // when Now was found
+	Now        string      `json:"now,omitempty"`    // "pass", "refuse", "foreign" (no key here) or "unknown": the gravest over the held recipients
 	Why        string      `json:"why,omitempty"`
 }
 
@@ -62,24 +65,29 @@ type Recipient struct {
 // Detail is everything about one message.
 type Detail struct {
 	Message
-	Then   json.RawMessage   `json:"then,omitempty"`   // the report it was held on
-	Report *preflight.Report `json:"report,omitempty"` // the report now
-	Log    []Entry           `json:"log"`
+	Header  string            `json:"header,omitempty"`  // of the message, at most 64 KiB; not always valid UTF-8 before it is JSON
+	Publish []notice.Record   `json:"publish,omitempty"` // what would mend the findings of now
+	Then    json.RawMessage   `json:"then,omitempty"`    // the report it was held on
+	Report  *preflight.Report `json:"report,omitempty"`  // the report now
+	Log     []Entry           `json:"log"`
 }
 
 // Entry is one row of the review log.
 type Entry struct {
+	N         int64        `json:"n"`
 	Time      time.Time    `json:"time"`
 	ID        string       `json:"id"`
 	Recipient string       `json:"recipient"`
 	Action    spool.Action `json:"action"`
 	From      spool.State  `json:"from,omitempty"`
 	Into      spool.State  `json:"into"`
+	Before    spool.Reason `json:"before,omitempty"`  // what it was held for until then
 	Verdict   string       `json:"verdict,omitempty"` // of pre-flight at that moment: accept, refuse or unknown
 	Actor     string       `json:"actor"`
 	Reason    string       `json:"reason,omitempty"`
 	Codes     []string     `json:"codes,omitempty"`
 	Where     string       `json:"where,omitempty"`
+	Hash      string       `json:"hash"` // hexadecimal; over this entry and the hash of the one before
 }
 
 // Released tells what became of a release.
@@ -138,7 +146,7 @@ func now(v gate.Verdict) (verdict, why string) {
 func viewEntry(e spool.LogEntry) Entry {
 	return Entry{
 		Time: e.Time, ID: e.ID, Recipient: e.Recipient.String(), Action: e.Action, From: e.From, Into: e.Into,
-		Verdict: e.After, Actor: e.Actor, Reason: e.Reason, Codes: e.Codes, Where: e.Where,
+		N: e.N, Before: e.Before, Hash: hex.EncodeToString(e.Hash[:]), Verdict: e.After, Actor: e.Actor, Reason: e.Reason, Codes: e.Codes, Where: e.Where,
 	}
 }
 

@@ -21,10 +21,19 @@ type Filter struct {
 	Text      string    // part of the subject, of From or of a recipient
 	// Letters are matched without regard to case in Sender, Recipient and Text.
 
-	OldestFirst bool   // otherwise newest first, in the order of taking
-	Limit       int    // 0: 100
-	After       string // id of the last message of the page before
+	Order Order
+	Limit int    // 0: 100
+	After string // id of the last message of the page before
 }
+
+// Order of a list.
+type Order string
+
+const (
+	Newest  Order = "" // by the order of taking, the last first
+	Oldest  Order = "oldest"
+	Largest Order = "largest" // by size; of the same size, the newest first
+)
 
 // Counts is how many recipients are in each state, and what the held ones wait for.
 type Counts struct {
@@ -33,11 +42,14 @@ type Counts struct {
 }
 
 // GroupKey names held recipients that one check can decide: the verdict depends on
-// From's domain and MAIL FROM's.
+// From's domain, MAIL FROM's and the provider, and they are held for the same.
 type GroupKey struct {
 	From     mail.Domain
 	MailFrom mail.Domain // empty for the null sender
 	Reason   Reason
+	Provider string
+	Rule     string
+	Codes    string // with a space between
 }
 
 // Group is the held recipients of one GroupKey.
@@ -45,4 +57,14 @@ type Group struct {
 	GroupKey
 	Held   int       // recipients, at least 1
 	Oldest time.Time // when the oldest of their messages was received
+}
+
+// HoldCount is how many recipients with one From domain were held for one cause.
+type HoldCount struct {
+	From       mail.Domain
+	Reason     Reason
+	Codes      []string
+	Recipients int
+	Still      int    // of these, held to this moment
+	Example    string // id of the newest message
 }

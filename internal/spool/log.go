@@ -34,3 +34,10 @@ type LogFilter struct {
 	OldestFirst  bool
 	Limit        int // 0: 1,000
 }
+
+// Chain is a stretch of the review log whose hashes were found right.
+type Chain struct {
+	First, Last int64    // entries; 0, 0: none
+	Head        [32]byte // Hash of the last
+	Trimmed     int64    // entries removed before First by Trim
+}

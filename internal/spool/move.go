@@ -19,6 +19,7 @@ type Move struct {
 	Codes      []string
 	Verdict    string    // what pre-flight says at this moment: "accept", "refuse", "unknown"; empty if it was not asked
 	Now        *Hold     // with Into Held: replaces what the recipients are held for
+	Notice     bool      // from Held into Held: the sender was told; the message is no longer Unnoticed
 	At         time.Time // zero: the store's clock
 }
 

@@ -33,8 +33,10 @@ const (
 	ActionDeliver Action = "deliver" // queued → delivered
 	ActionRequeue Action = "requeue" // queued → held: it could not be handed on, or still would be refused
 	ActionAssess  Action = "assess"  // held → held: the verdict has changed
+	ActionNotify  Action = "notify"  // held → held: the sender was told of the delay
 	ActionDiscard Action = "discard" // held → discarded
 	ActionBounce  Action = "bounce"  // held or queued → bounced
+	ActionTrim    Action = "trim"    // of no message: entries older than the log is kept were removed
 )
 
 // ActionOf names the move of a recipient between two states, and reports whether

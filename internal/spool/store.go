@@ -16,6 +16,8 @@ var (
 	ErrTransition = errors.New("no such change of state")
 	// ErrFull: out of space. Nothing was kept; answer 452.
 	ErrFull = errors.New("out of space")
+	// ErrLog: the review log is not as it was written.
+	ErrLog = errors.New("the review log was tampered with or is damaged")
 	// ErrStopped: the store met an error after which nothing it says can be
 	// trusted, or was closed. It stays so until the next start; answer 4xx.
 	ErrStopped = errors.New("store stopped")
@@ -60,6 +62,28 @@ type Groups interface {
 	Stuck(ctx context.Context) ([]string, error)
 }
 
+// Ages finds what has been held for long, and counts what was held of late.
+type Ages interface {
+	// HeldBefore returns up to limit ids of messages with held recipients that were
+	// taken before the given time, oldest first, after the message named after
+	// (empty: from the start). It is cheap, whatever the number of messages.
+	HeldBefore(ctx context.Context, before time.Time, after string, limit int) ([]string, error)
+	// Unnoticed is HeldBefore for messages whose sender can be told (it is not the
+	// null sender) and was not yet, by a Move with Notice.
+	Unnoticed(ctx context.Context, before time.Time, after string, limit int) ([]string, error)
+	// NewHolds counts the recipients held in [since, until) by From domain and
+	// cause, the largest number first.
+	NewHolds(ctx context.Context, since, until time.Time) ([]HoldCount, error)
+}
+
+// Marks are times kept over a restart, each under a name.
+type Marks interface {
+	// Mark returns the zero time for one that was never set.
+	Mark(ctx context.Context, name string) (time.Time, error)
+	// SetMark is durable on return.
+	SetMark(ctx context.Context, name string, t time.Time) error
+}
+
 // Mover changes states.
 type Mover interface {
 	// Move applies m to all the recipients it names, or to none. ErrConflict when
@@ -71,9 +95,10 @@ type Mover interface {
 // Reviewer reads the review log.
 type Reviewer interface {
 	Log(ctx context.Context, f LogFilter) ([]LogEntry, error)
-	// VerifyLog follows the chain of hashes from the first entry to the last and
-	// returns how many are right; the error names the first that is not.
-	VerifyLog(ctx context.Context) (int64, error)
+	// VerifyLog follows the chain of hashes from the first entry kept to the last.
+	// An ErrLog names the first entry that was changed or is missing; Chain then
+	// goes as far as the log is right.
+	VerifyLog(ctx context.Context) (Chain, error)
 }
 
 // Tokens are one-time passes by which a released message is known when it comes
@@ -90,9 +115,18 @@ type Tokens interface {
 // Purger gives space back.
 type Purger interface {
 	// Purge deletes the bodies of messages all of whose recipients reached a final
-	// state before the given time, and says how many. The rest of the message and
-	// its log stay.
+	// state before the given time, says how many, and gives the space back to the
+	// file system. The rest of the message and its log stay.
 	Purge(ctx context.Context, before time.Time) (int, error)
+}
+
+// Trimmer forgets.
+type Trimmer interface {
+	// Trim removes the review log's entries older than the given time, up to the
+	// first that isn't, and what is kept of messages finished before it. It says
+	// how many entries went. What it removed is itself an entry (ActionTrim), so
+	// that the chain still proves that nothing else was.
+	Trim(ctx context.Context, before time.Time) (int64, error)
 }
 
 // Store is the whole contract. Every method may be called by several goroutines

@@ -47,7 +47,7 @@ func BenchmarkList(b *testing.B) {
 	fill(b, s, 100_000)
 	for name, f := range map[string]spool.Filter{
 		"first":  {States: []spool.State{spool.Held}},
-		"oldest": {States: []spool.State{spool.Held}, OldestFirst: true},
+		"oldest": {States: []spool.State{spool.Held}, Order: spool.Oldest},
 		"all":    {},
 		"domain": {States: []spool.State{spool.Held}, Domain: "d7.example"},
 		"reason": {States: []spool.State{spool.Held}, Reason: spool.Waiting},

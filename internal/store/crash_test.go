@@ -145,7 +145,7 @@ func (l *ledger) check(t *testing.T) {
 			t.Errorf("%s had been acknowledged and is gone", id)
 		}
 	}
-	for _, id := range pages(t, s, spool.Filter{OldestFirst: true, After: l.checked, Limit: 1000}) {
+	for _, id := range pages(t, s, spool.Filter{Order: spool.Oldest, After: l.checked, Limit: 1000}) {
 		l.checkMessage(t, s, id)
 		l.checked = id
 	}

@@ -86,7 +86,7 @@ func stopping(t *testing.T, name string, fail func()) {
 		path = filepath.Join(t.TempDir(), "mailgate.db")
 		runChild(t, child(t, name, path))
 		s := open(t, path, Options{})
-		got, err := s.List(t.Context(), spool.Filter{OldestFirst: true, Limit: 1})
+		got, err := s.List(t.Context(), spool.Filter{Order: spool.Oldest, Limit: 1})
 		if err != nil || len(got) != 1 || string(content(t, s, got[0].ID)) != "kept" {
 			t.Errorf("after the restart: %v, %v", got, err)
 		}

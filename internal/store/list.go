@@ -35,6 +35,8 @@ func (s *Store) List(ctx context.Context, f spool.Filter) ([]*spool.Message, err
 	return page, err
 }
 
+func (l *lister) ascending() bool { return l.f.Order == spool.Oldest }
+
 // lister finds the messages of one page.
 type lister struct {
 	ctx  context.Context
@@ -50,7 +52,7 @@ func (l *lister) seqs() ([]int64, error) {
 		return nil, err
 	}
 	l.from = from
-	if from == 0 && !l.f.OldestFirst {
+	if from == 0 && !l.ascending() {
 		l.from = math.MaxInt64
 	}
 	f := l.f
@@ -63,12 +65,12 @@ func (l *lister) seqs() ([]int64, error) {
 // allSeqs walks the messages themselves.
 func (l *lister) allSeqs() ([]int64, error) {
 	q := query{}
-	q.where("m.seq "+beyond(l.f.OldestFirst)+" ?", l.from)
+	q.where("m.seq "+beyond(l.ascending())+" ?", l.from)
 	if err := l.messageTerms(&q); err != nil {
 		return nil, err
 	}
 	return column[int64](l.tx.QueryContext(l.ctx,
-		"SELECT m.seq FROM messages m"+q.text()+" ORDER BY m.seq "+direction(l.f.OldestFirst)+" LIMIT ?",
+		"SELECT m.seq FROM messages m"+q.text()+" ORDER BY m.seq "+direction(l.ascending())+" LIMIT ?",
 		append(q.args, l.f.Limit)...))
 }
 
@@ -96,7 +98,7 @@ func (l *lister) laneSeqs() ([]int64, error) {
 		seqs = append(seqs, some...)
 	}
 	slices.SortFunc(seqs, func(a, b int64) int {
-		if l.f.OldestFirst {
+		if l.ascending() {
 			return cmp.Compare(a, b)
 		}
 		return cmp.Compare(b, a)
@@ -142,7 +144,7 @@ func (l *lister) walk(lane lane) ([]int64, error) {
 		q.where("r.identity = ?", lane.identity)
 	}
 	q.where("r.state = ? AND r.reason = ?", lane.state, lane.reason)
-	q.where("r.message "+beyond(l.f.OldestFirst)+" ?", l.from)
+	q.where("r.message "+beyond(l.ascending())+" ?", l.from)
 	q.equal("r.provider", l.f.Provider)
 	q.contains(l.f.Recipient, address("r.local", "r.domain"))
 	q.code(l.f.Code)
@@ -151,7 +153,7 @@ func (l *lister) walk(lane lane) ([]int64, error) {
 	}
 	return column[int64](l.tx.QueryContext(l.ctx,
 		"SELECT DISTINCT r.message FROM recipients r CROSS JOIN messages m ON m.seq = r.message"+q.text()+
-			" ORDER BY r.message "+direction(l.f.OldestFirst)+" LIMIT ?",
+			" ORDER BY r.message "+direction(l.ascending())+" LIMIT ?",
 		append(q.args, l.f.Limit)...))
 }
 

@@ -104,7 +104,10 @@ func TestList(t *testing.T) {
 		}
 		for _, oldest := range []bool{true, false} {
 			for _, limit := range []int{0, 11} {
-				f.OldestFirst, f.Limit = oldest, limit
+				f.Limit, f.Order = limit, spool.Newest
+				if oldest {
+					f.Order = spool.Oldest
+				}
 				if got := pages(t, s, f); !slices.Equal(got, want) {
 					t.Errorf("%+v: %d messages, want %d:\n%v\n%v", f, len(got), len(want), got, want)
 				}

@@ -74,8 +74,9 @@ func (s *Store) Log(ctx context.Context, f spool.LogFilter) ([]spool.LogEntry, e
 }
 
 // VerifyLog implements spool.Reviewer.
-func (s *Store) VerifyLog(ctx context.Context) (int64, error) {
+func (s *Store) VerifyLog(ctx context.Context) (spool.Chain, error) {
 	var last spool.LogEntry
+	var chain spool.Chain
 	err := s.view(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, selectLog+" ORDER BY n")
 		return each(rows, err, func(rows *sql.Rows) error {
@@ -84,16 +85,19 @@ func (s *Store) VerifyLog(ctx context.Context) (int64, error) {
 				return err
 			}
 			if e.N != last.N+1 {
-				return fmt.Errorf("entry %d is missing", last.N+1)
+				return fmt.Errorf("%w: entry %d is missing", spool.ErrLog, last.N+1)
 			}
 			if e.Digest(last.Hash) != e.Hash {
-				return fmt.Errorf("entry %d was changed, or one before it", e.N)
+				return fmt.Errorf("%w: entry %d was changed, or one before it", spool.ErrLog, e.N)
 			}
-			last = e
+			if last = e; chain.First == 0 {
+				chain.First = e.N
+			}
 			return nil
 		})
 	})
-	return last.N, err
+	chain.Last, chain.Head = last.N, last.Hash
+	return chain, err
 }
 
 // logMove is the entry of one recipient of a move.

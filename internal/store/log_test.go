@@ -47,7 +47,7 @@ func TestVerifyLog(t *testing.T) {
 			raw(t, s, "DROP TRIGGER review_log_unchanged", "DROP TRIGGER review_log_kept")
 			raw(t, s, strings.Split(change, "; ")...)
 			if n, err := s.VerifyLog(t.Context()); err == nil {
-				t.Errorf("nothing found wrong in %d entries", n)
+				t.Errorf("nothing found wrong in %+v entries", n)
 			}
 		})
 	}

@@ -107,8 +107,8 @@ func content(t testing.TB, s *Store, id string) []byte {
 // verify checks the chain of the log and that it has n entries.
 func verify(t testing.TB, s *Store, n int64) {
 	t.Helper()
-	if got, err := s.VerifyLog(t.Context()); err != nil || got != n {
-		t.Errorf("VerifyLog = %d, %v; want %d", got, err, n)
+	if got, err := s.VerifyLog(t.Context()); err != nil || got.Last != n {
+		t.Errorf("VerifyLog = %+v, %v; want %d", got, err, n)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 )
 
@@ -18,9 +17,8 @@ import (
 type Options struct {
 	Quarantine *quarantine.Quarantine
 	Registry   *prometheus.Registry
-	Status     func() Status                                      // what doesn't come from the quarantine
-	Reload     func(context.Context) ([]string, error)            // returns notes, e.g. what needs a restart
-	Publish    func(context.Context, *preflight.Report) []Publish // records that would mend the findings
+	Status     func() Status                           // what doesn't come from the quarantine
+	Reload     func(context.Context) ([]string, error) // returns notes, e.g. what needs a restart
 }
 
 // API serves the control socket.

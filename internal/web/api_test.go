@@ -18,6 +18,7 @@ import (
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
+	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/spool"
@@ -42,7 +43,10 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(func() { s.store.Close() })
 	q := quarantine.New(s.store, quarantine.Options{
-		Judge: func() quarantine.Judge { return s }, Injector: s, AutoRelease: func() bool { return true },
+		Judge: func() quarantine.Judge { return s }, Injector: s, Policy: func() quarantine.Policy { return quarantine.Policy{AutoRelease: true} },
+		Publish: func(context.Context, *preflight.Report) []notice.Record {
+			return []notice.Record{{At: "Cloudflare", Type: "TXT"}}
+		},
 	})
 	s.redeem = q.Redeem
 	api := New(Options{
@@ -50,7 +54,6 @@ func newSite(t *testing.T) *site {
 		Registry:   prometheus.NewRegistry(),
 		Status:     func() Status { return Status{Version: "1", Mode: "enforce"} },
 		Reload:     func(context.Context) ([]string, error) { return []string{"note"}, s.reload },
-		Publish:    func(context.Context, *preflight.Report) []Publish { return []Publish{{At: "Cloudflare", Type: "TXT"}} },
 	})
 	s.serve(t, api)
 	return s
@@ -190,7 +193,7 @@ func TestReleaseNamesTheUser(t *testing.T) {
 	if status, _ := s.call(t, "POST", "/v1/quarantine/"+id+"/release", `{"reason":"x"}`); status != 409 {
 		t.Errorf("a second release: %d", status)
 	}
-	var d Detail
+	var d quarantine.Detail
 	_, body := s.call(t, "GET", "/v1/quarantine/"+id, "")
 	if err := json.Unmarshal([]byte(body), &d); err != nil {
 		t.Fatal(err)

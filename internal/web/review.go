@@ -27,14 +27,14 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 }
 
 // parseQuery reads state (repeatable), reason, domain, sender, recipient, code,
-// provider, text, since (RFC 3339), oldest (true), limit and after; see
+// provider, text, since (RFC 3339), sort, limit and after; see
 // quarantine.Query.
 func parseQuery(r *http.Request) (quarantine.Query, error) {
 	v := r.URL.Query()
 	q := quarantine.Query{
 		States: v["state"], Reason: v.Get("reason"), Domain: v.Get("domain"), Sender: v.Get("sender"),
 		Recipient: v.Get("recipient"), Code: v.Get("code"), Provider: v.Get("provider"), Text: v.Get("text"),
-		OldestFirst: v.Get("oldest") == "true", After: v.Get("after"),
+		Sort: v.Get("sort"), After: v.Get("after"),
 	}
 	var err error
 	if s := v.Get("since"); s != "" {
@@ -56,11 +56,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, err)
 		return
 	}
-	detail := Detail{Detail: *found}
-	if found.Report != nil {
-		detail.Publish = a.o.Publish(r.Context(), found.Report)
-	}
-	reply(w, detail)
+	reply(w, found)
 }
 
 func (a *API) raw(w http.ResponseWriter, r *http.Request) {

@@ -16,23 +16,6 @@ type Status struct {
 	Counts  quarantine.Counts `json:"counts"`
 }
 
-// Detail is what GET /v1/quarantine/{id} answers.
-type Detail struct {
-	quarantine.Detail
-	Publish []Publish `json:"publish,omitempty"`
-}
-
-// Publish is one record that would mend a finding, in the form of the domain's DNS
-// host.
-type Publish struct {
-	At       string   `json:"at"` // "Cloudflare"
-	Type     string   `json:"type"`
-	Name     string   `json:"name"`
-	Value    string   `json:"value"`
-	Replaces []string `json:"replaces,omitempty"` // values at that name that must go
-	Notes    []string `json:"notes,omitempty"`
-}
-
 // Review is the body of a release or discard.
 type Review struct {
 	Reason     string   `json:"reason"`

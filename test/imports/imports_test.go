@@ -37,7 +37,8 @@ var table = map[string]rule{
 
 	"gate":       {floor: 2, may: "mail sign preflight"},
 	"spool":      {floor: 2, may: "mail preflight"},
-	"quarantine": {floor: 2, may: "mail spool gate preflight"},
+	"notice":     {floor: 2, may: "mail spool preflight"},
+	"quarantine": {floor: 2, may: "mail spool gate preflight notice"},
 	"relay":      {floor: 2, may: "spool mail tlspolicy sign"},
 
 	"milter":    {floor: 3, may: "mail gate spool", door: true},
