@@ -9,6 +9,7 @@ import (
 type freshness struct {
 	limited bool
 	maxAge  time.Duration
+	since   time.Time // zero: not set
 }
 
 type freshKey struct{}
@@ -17,7 +18,18 @@ type freshKey struct{}
 // with 0, none asked for before the look-up began. Which servers a zone has may
 // still be remembered for 30 seconds.
 func Fresh(ctx context.Context, maxAge time.Duration) context.Context {
-	return context.WithValue(ctx, freshKey{}, freshness{limited: true, maxAge: max(0, maxAge)})
+	f := wish(ctx)
+	f.limited, f.maxAge = true, max(0, maxAge)
+	return context.WithValue(ctx, freshKey{}, f)
+}
+
+// Since returns a context whose Fresh look-ups also take answers that were asked
+// for after t, however old, as long as they hold: a round of checks asks once for
+// what they share.
+func Since(ctx context.Context, t time.Time) context.Context {
+	f := wish(ctx)
+	f.since = t
+	return context.WithValue(ctx, freshKey{}, f)
 }
 
 func wish(ctx context.Context) freshness {
@@ -44,5 +56,6 @@ func relax(ctx context.Context) context.Context {
 // enough for a caller who came as number caller. Numbers decide where a maxAge
 // of 0 leaves no room for clocks.
 func (f freshness) accepts(seq uint64, asked time.Time, caller uint64, now time.Time) bool {
-	return !f.limited || seq > caller || f.maxAge > 0 && now.Sub(asked) <= f.maxAge
+	return !f.limited || seq > caller || f.maxAge > 0 && now.Sub(asked) <= f.maxAge ||
+		!f.since.IsZero() && asked.After(f.since)
 }

@@ -116,6 +116,28 @@ func TestFresh(t *testing.T) {
 	}
 }
 
+// Look-ups of one round share what was asked for after it began, and nothing older.
+func TestSince(t *testing.T) {
+	n := newInternet(t)
+	c := newClock()
+	r := n.resolver(timed(c))
+	expect(t, r.Published(background, "new.example.com", "TXT"), "nxdomain")
+	n.add(n.ns1, "new.example.com TXT x")
+	n.add(n.ns2, "new.example.com TXT x")
+	round := Fresh(Since(background, c.now()), 0)
+	c.add(time.Second)
+	expect(t, r.Published(round, "new.example.com", "TXT"), "found x")
+	n.ns1.Remove("new.example.com", "TXT")
+	n.ns2.Remove("new.example.com", "TXT")
+	before := n.ns1.Count()
+	c.add(20 * time.Second)
+	expect(t, r.Published(round, "new.example.com", "TXT"), "found x")
+	if n.ns1.Count() != before {
+		t.Error("asked twice in one round")
+	}
+	expect(t, r.Published(Fresh(Since(background, c.now()), 0), "new.example.com", "TXT"), "nxdomain")
+}
+
 // A fresh look-up doesn't join one that may have asked too early, but shares
 // the next with others like it.
 func TestFreshDoesNotJoin(t *testing.T) {

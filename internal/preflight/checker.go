@@ -87,8 +87,13 @@ func (c *Checker) Check(ctx context.Context, id Identity) *Report {
 	}
 }
 
+// Round returns a context for the re-checks of one round that began at that time:
+// what one of them has asked of DNS the others take, so that names they share are
+// asked for once.
+func Round(ctx context.Context, began time.Time) context.Context { return dnsview.Since(ctx, began) }
+
 // Recheck is Check, but never from memory: DNS is asked afresh, and an unknown
-// stays unknown.
+// stays unknown. See Round.
 func (c *Checker) Recheck(ctx context.Context, id Identity) *Report {
 	report := c.inquire(dnsview.Fresh(ctx, 0), id)
 	now := c.options.Now()
