@@ -104,7 +104,8 @@ type Reviewer interface {
 // Tokens are one-time passes by which a released message is known when it comes
 // back through the milter. The store sees only their hashes.
 type Tokens interface {
-	// IssueToken stores the hash of a token for a message. Durable on return.
+	// IssueToken stores the hash of a token for a message, or with an empty id for
+	// mail of our own that is in no custody: a notice. Durable on return.
 	IssueToken(ctx context.Context, id string, hash [32]byte, expires time.Time) error
 	// RedeemToken uses a token up and returns the message it was issued for.
 	// ErrNotFound when it is unknown, used or expired: one answer, with the same

@@ -12,8 +12,10 @@ func (s *Store) IssueToken(ctx context.Context, id string, hash [32]byte, expire
 	now := s.o.Now()
 	return s.update(ctx, "token", 0, func(b *batch) error {
 		var seq int64
-		if err := b.row("SELECT seq FROM messages WHERE id = ?", []any{id}, &seq); err != nil {
-			return notFound(err)
+		if id != "" {
+			if err := b.row("SELECT seq FROM messages WHERE id = ?", []any{id}, &seq); err != nil {
+				return notFound(err)
+			}
 		}
 		if err := b.exec("DELETE FROM tokens WHERE expires <= ?", nanos(now)); err != nil {
 			return err

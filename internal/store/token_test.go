@@ -40,6 +40,23 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// A token of no message is for mail of our own; one of an unknown message isn't issued.
+func TestTokenOfNoMessage(t *testing.T) {
+	s := fresh(t, Options{})
+	if err := s.IssueToken(t.Context(), "", [32]byte{1}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := s.RedeemToken(t.Context(), [32]byte{1}); id != "" || err != nil {
+		t.Errorf("%q, %v", id, err)
+	}
+	if id, err := s.RedeemToken(t.Context(), [32]byte{1}); !errors.Is(err, spool.ErrNotFound) {
+		t.Errorf("a second time: %q, %v", id, err)
+	}
+	if err := s.IssueToken(t.Context(), "zzzzz", [32]byte{2}, time.Now().Add(time.Hour)); !errors.Is(err, spool.ErrNotFound) {
+		t.Errorf("of an unknown message: %v", err)
+	}
+}
+
 func TestTokenRace(t *testing.T) {
 	s := fresh(t, Options{})
 	id := take(t, s, message(t, "a@gmail.com"), "x")
