@@ -182,7 +182,7 @@ func TestRecheckReleasesWhatPasses(t *testing.T) {
 	first := w.hold(t, "one", "b@gmail.com", "c@other.example")
 	second := w.hold(t, "two", "b@gmail.com")
 
-	sum, err := w.Recheck(t.Context())
+	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
 	if err != nil || sum.Messages != 2 || sum.Released != 1 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
@@ -190,7 +190,7 @@ func TestRecheckReleasesWhatPasses(t *testing.T) {
 		t.Fatal(got)
 	}
 	delete(w.judge.verdicts, "gmail.com") // DNS is mended
-	if sum, err = w.Recheck(t.Context()); err != nil || sum.Released != 2 {
+	if sum, err = w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil || sum.Released != 2 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	want := []string{"c@other.example: one", "b@gmail.com: one", "b@gmail.com: two"} // oldest first
@@ -209,7 +209,7 @@ func TestWithoutAutoReleaseNothingLeaves(t *testing.T) {
 	w := newWorld(t)
 	w.o.Policy = func() Policy { return Policy{} }
 	id := w.hold(t, "one", "b@gmail.com")
-	if sum, err := w.Recheck(t.Context()); err != nil || sum.Released != 0 {
+	if sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil || sum.Released != 0 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	if got := w.states(t, id); got != "held" {
@@ -221,14 +221,14 @@ func TestRecheckTellsWaitingFromRefused(t *testing.T) {
 	w := newWorld(t)
 	w.judge.keepWaiting("gmail.com")
 	id := w.hold(t, "one", "b@gmail.com")
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	counts, err := w.Counts(t.Context())
 	if err != nil || counts.Waiting != 1 || counts.Refused != 0 {
 		t.Fatalf("%+v, %v", counts, err)
 	}
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.actions(t, id); got != "hold assess" {
@@ -240,7 +240,7 @@ func TestMTAAway(t *testing.T) {
 	w := newWorld(t)
 	id := w.hold(t, "one", "b@gmail.com")
 	w.mta.away = errors.New("connection refused")
-	sum, err := w.Recheck(t.Context())
+	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
 	if err != nil || sum.Failed != 1 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
@@ -249,7 +249,7 @@ func TestMTAAway(t *testing.T) {
 	}
 	w.mta.away = nil
 	w.later = 2 * time.Minute
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.actions(t, id); got != "hold release requeue release deliver" {
@@ -321,7 +321,7 @@ func TestDiscard(t *testing.T) {
 	if err := w.Discard(t.Context(), Request{ID: id, Actor: "ann", Reason: "spam"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if w.states(t, id) != "discarded" || len(w.mta.got) != 0 {
@@ -346,7 +346,7 @@ func TestInterruptedReleaseIsResumed(t *testing.T) {
 	if got := w.states(t, id); got != "held" {
 		t.Fatal(got)
 	}
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.states(t, id); got != "delivered" {
@@ -395,7 +395,7 @@ func TestCancelledReleaseGoesOn(t *testing.T) {
 	if _, err := w.Release(ctx, Request{ID: id, Actor: "ann", Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if w.states(t, id) != "delivered" || len(w.mta.got) != 1 {
@@ -410,7 +410,7 @@ func TestRefusedMessageDoesNotBlock(t *testing.T) {
 	bad, good := w.hold(t, "one", "b@gmail.com"), w.hold(t, "two", "c@gmail.com")
 	w.mta.refuse = map[string]error{"b@gmail.com": errors.New("552 too large")}
 	for range 3 {
-		if _, err := w.Recheck(t.Context()); err != nil {
+		if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -421,7 +421,7 @@ func TestRefusedMessageDoesNotBlock(t *testing.T) {
 		t.Errorf("log: %s; want one try", got)
 	}
 	w.later = 2 * time.Minute
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.actions(t, bad); got != "hold release requeue release requeue" {
@@ -479,7 +479,7 @@ func TestChangedFindingIsStored(t *testing.T) {
 	w := newWorld(t)
 	w.judge.refuse("gmail.com")
 	id := w.hold(t, "one", "b@gmail.com") // held without a code
-	if _, err := w.Recheck(t.Context()); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	page, err := w.List(t.Context(), Query{Code: "dkim-missing"})

@@ -24,7 +24,7 @@ func (q *Quarantine) Run(ctx context.Context) error {
 	tick := time.NewTicker(cmp.Or(q.o.Policy().Recheck, 30*time.Second))
 	defer tick.Stop()
 	for {
-		if _, err := q.Recheck(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrStopping) {
+		if _, err := q.Recheck(ctx, RecheckRequest{}, nil); err != nil && ctx.Err() == nil && !errors.Is(err, ErrStopping) {
 			q.o.Logger.Error("re-check", "error", err)
 		}
 		q.purge(ctx)
@@ -47,17 +47,29 @@ func (q *Quarantine) Reloaded() {
 	}
 }
 
-// Rechecked counts what a re-check saw and did.
+// RecheckRequest says what to re-check. Zero: everything.
+type RecheckRequest struct {
+	ID     string // what is held from the same From and MAIL FROM domains as this message
+	Domain string // what is held from this From domain
+}
+
+// Rechecked counts what a re-check saw and did. A message to two recipients counts
+// twice.
 type Rechecked struct {
-	Messages int // with a held recipient
-	Released int
-	Failed   int // would pass, but could not be handed over
+	Identities int `json:"identities"` // pairs of From and MAIL FROM domain to check
+	Done       int `json:"done"`       // of these, checked
+	Messages   int `json:"messages"`   // held, of those checked
+	Passing    int `json:"passing"`    // of these, would pass now
+	Refused    int `json:"refused"`    // would be refused, or have no key here
+	Waiting    int `json:"waiting"`    // wait for DNS
+	Released   int `json:"released"`   // of the passing, handed over; the rest goes as Policy allows
+	Failed     int `json:"failed"`     // could not be handed over
 }
 
 // Recheck judges what is held again, one identity after the other, and releases
 // what passes now, oldest first. DNS is asked afresh once per identity. Without
 // AutoRelease the verdicts are brought up to date and nothing leaves.
-func (q *Quarantine) Recheck(ctx context.Context) (Rechecked, error) {
+func (q *Quarantine) Recheck(ctx context.Context, _ RecheckRequest, _ func(Rechecked)) (Rechecked, error) {
 	var sum Rechecked
 	groups, err := q.store.HeldGroups(ctx)
 	if err != nil {

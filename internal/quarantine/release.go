@@ -32,6 +32,7 @@ type Request struct {
 	Actor  string
 	Reason string
 	Anyway bool // release although it would be refused
+	Paced  bool // one of many: ErrPaced rather than past Policy.ReleaseRate
 }
 
 // Release checks a held message again and sends it: signed afresh, by the way it

@@ -65,7 +65,8 @@ type Recipient struct {
 // Detail is everything about one message.
 type Detail struct {
 	Message
-	Header  string            `json:"header,omitempty"`  // of the message, at most 64 KiB; not always valid UTF-8 before it is JSON
+	Header  string            `json:"header,omitempty"`  // of the message, at most 64 KiB, made valid UTF-8
+	Body    bool              `json:"body"`              // the original is still there
 	Publish []notice.Record   `json:"publish,omitempty"` // what would mend the findings of now
 	Then    json.RawMessage   `json:"then,omitempty"`    // the report it was held on
 	Report  *preflight.Report `json:"report,omitempty"`  // the report now

@@ -59,7 +59,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
-	sum, err := a.o.Quarantine.Recheck(r.Context())
+	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{}, nil)
 	if err != nil {
 		a.fail(w, err)
 		return
