@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailgate/internal/mail"
+	"mailgate/internal/mtatest"
 	"mailgate/internal/notice"
 )
 
@@ -33,7 +34,7 @@ func (s *stage) allPublished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if done[0].held || done[0].err != nil {
+	if done[0].Held || done[0].Err != nil {
 		return fmt.Errorf("mail from good.example was not delivered: %+v", done[0])
 	}
 	return s.arrived(ctx, s.gmail, "ann@good.example")
@@ -68,7 +69,7 @@ func (s *stage) unlistedIPv6(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !done[0].held || done[1].held || done[1].err != nil {
+	if !done[0].Held || done[1].Held || done[1].Err != nil {
 		return fmt.Errorf("expected a hold for gmail.test and a delivery to other.test: %+v", done)
 	}
 	s.line("delivered", "the copy for other.test, which takes it")
@@ -94,10 +95,10 @@ func (s *stage) tlsConflict(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if done[0].err == nil {
+	if done[0].Err == nil {
 		return errors.New("bank.test took a connection that offers TLS 1.3")
 	}
-	s.line("deferred", smtpAnswer(done[0].err))
+	s.line("deferred", smtpAnswer(done[0].Err))
 	if err := s.writeConfig(s.mta.milter, true); err != nil {
 		return err
 	}
@@ -108,13 +109,13 @@ func (s *stage) tlsConflict(ctx context.Context) error {
 	if done, err = s.submit(ctx, "ann@good.example", "dora@bank.test"); err != nil {
 		return err
 	}
-	if done[0].err != nil {
-		return fmt.Errorf("bank.test with the override: %w", done[0].err)
+	if done[0].Err != nil {
+		return fmt.Errorf("bank.test with the override: %w", done[0].Err)
 	}
 	return s.arrived(ctx, s.bank, "ann@good.example")
 }
 
-func (s *stage) submit(ctx context.Context, from string, to ...string) ([]delivery, error) {
+func (s *stage) submit(ctx context.Context, from string, to ...string) ([]mtatest.Delivery, error) {
 	s.line("mail", fmt.Sprintf("%s -> %s", from, strings.Join(to, ", ")))
 	return s.mta.Submit(ctx, from, to, letter(from, to))
 }
@@ -136,7 +137,7 @@ func (s *stage) hold(ctx context.Context, from, to string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !done[0].held {
+	if !done[0].Held {
 		return "", fmt.Errorf("mail from %s was not held: %+v", from, done[0])
 	}
 	return s.announceHold(ctx, from)

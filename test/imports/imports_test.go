@@ -49,8 +49,10 @@ var table = map[string]rule{
 	"advise":    {floor: 3, may: "preflight"},
 	"config":    {floor: 3, may: "mail"},
 
-	// The DNS server of the demonstration and of tests, and the demonstration.
+	// The DNS server and the MTA of the demonstration and of tests, and the
+	// demonstration.
 	"dnstest": {floor: 0},
+	"mtatest": {floor: 1, may: "mail"},
 	"demo":    {floor: 4, may: "*"},
 }
 
