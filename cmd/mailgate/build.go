@@ -128,7 +128,13 @@ func holdPolicy(cfg *config.Config) quarantine.Policy {
 		Hostname:    cfg.Hostname,
 		AutoRelease: cfg.Hold.AutoRelease,
 		Recheck:     cfg.Hold.Recheck,
+		ReleaseRate: cfg.Hold.ReleaseRate,
 		MaxAge:      cfg.Hold.MaxAge,
+		NotifyAfter: cfg.Hold.NotifyAfter,
+		Postmaster:  cfg.Hold.Postmaster,
+		Digest:      cfg.Hold.Digest,
+		KeepBodies:  cfg.Hold.KeepBodies,
+		KeepLog:     cfg.Hold.KeepLog,
 	}
 }
 

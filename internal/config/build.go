@@ -39,11 +39,7 @@ func (b *builder) build() *Config {
 			Foreign: enum(b, "policy.foreign", b.in.Policy.Foreign, ActionPass, ActionHold, ActionReject),
 		},
 		Release: b.release(),
-		Hold: Hold{
-			AutoRelease: b.in.Hold.AutoRelease,
-			MaxAge:      one(b, "hold.max_age", b.in.Hold.MaxAge, ParseDuration),
-			Recheck:     one(b, "hold.recheck", b.in.Hold.Recheck, parseInterval),
-		},
+		Hold:    b.hold(),
 		Domains: b.domains(),
 		TLS:     b.overrides(),
 	}

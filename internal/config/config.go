@@ -116,8 +116,15 @@ type Release struct{ Via string } // "host:port" of an SMTP server, or ReleaseVi
 // Hold is how held mail is looked after.
 type Hold struct {
 	AutoRelease bool
-	MaxAge      time.Duration // then it is returned to its sender
-	Recheck     time.Duration // between two looks at what is held, at least a second
+	ReleaseRate int           // messages a minute to one destination; 0: no bound
+	Recheck     time.Duration // shortest time between two re-checks of an identity, at least a second
+	NotifyAfter time.Duration // then its sender is told that it is late; 0: never
+	MaxAge      time.Duration // then it is returned to its sender; 0: never
+	Postmaster  mail.Address  // gets the digest and what can't be returned; null: nobody
+	Digest      time.Duration // between two digests; 0: none
+	KeepBodies  time.Duration // of finished messages; 0: for ever
+	KeepLog     time.Duration // review log and what is known of finished messages; 0: for ever
+	MaxBytes    int64         // of the store on disk; 0: no bound
 }
 
 // Domain is a set of From domains and the keys that sign for them.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailgate/internal/mail"
 )
 
 const minimal = "hostname = \"mx1.example.com\"\n"
@@ -38,7 +40,10 @@ func TestDefaults(t *testing.T) {
 		DNS:      DNS{Authoritative: true},
 		Policy:   Policy{Refused: ActionHold, Unknown: ActionHold, Foreign: ActionPass},
 		Release:  Release{"127.0.0.1:25"},
-		Hold:     Hold{AutoRelease: true, MaxAge: 5 * 24 * time.Hour, Recheck: time.Minute},
+		Hold: Hold{
+			AutoRelease: true, ReleaseRate: 60, Recheck: 30 * time.Second, MaxAge: 5 * 24 * time.Hour, Digest: 24 * time.Hour,
+			KeepBodies: 7 * 24 * time.Hour, KeepLog: 365 * 24 * time.Hour, MaxBytes: 10 << 30,
+		},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -65,6 +70,13 @@ via = "relay"
 max_age = "1d12h"
 recheck = "90s"
 auto_release = false
+release_rate = 0
+notify_after = "4h"
+postmaster = "Post.Master@Example.com"
+digest = "0"
+keep_bodies = "0"
+keep_log = "3650d"
+max_bytes = "500MB"
 [policy]
 refused = "reject"
 unknown = "defer"
@@ -125,7 +137,11 @@ func TestValues(t *testing.T) {
 		},
 		Policy:  Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},
 		Release: Release{ReleaseViaRelay},
-		Hold:    Hold{MaxAge: 36 * time.Hour, Recheck: 90 * time.Second},
+		Hold: Hold{
+			Recheck: 90 * time.Second, NotifyAfter: 4 * time.Hour, MaxAge: 36 * time.Hour,
+			Postmaster: mail.Address{Local: "Post.Master", Domain: "example.com"},
+			KeepLog:    3650 * 24 * time.Hour, MaxBytes: 500_000_000,
+		},
 		Domains: []Domain{{
 			Pattern: "*.example.com", Name: "example.com", Wildcard: true, SignAs: "example.com", Bulk: true,
 			Expire: 14 * 24 * time.Hour,

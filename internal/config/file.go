@@ -68,8 +68,15 @@ type fileRelease struct {
 
 type fileHold struct {
 	AutoRelease bool   `toml:"auto_release"`
-	MaxAge      string `toml:"max_age"`
+	ReleaseRate int64  `toml:"release_rate"`
 	Recheck     string `toml:"recheck"`
+	NotifyAfter string `toml:"notify_after"`
+	MaxAge      string `toml:"max_age"`
+	Postmaster  string `toml:"postmaster"`
+	Digest      string `toml:"digest"`
+	KeepBodies  string `toml:"keep_bodies"`
+	KeepLog     string `toml:"keep_log"`
+	MaxBytes    string `toml:"max_bytes"`
 }
 
 type fileDomain struct {
@@ -108,6 +115,9 @@ func defaults() file {
 		DNS:     fileDNS{Authoritative: true},
 		Policy:  filePolicy{Refused: string(ActionHold), Unknown: string(ActionHold), Foreign: string(ActionPass)},
 		Release: fileRelease{Via: "127.0.0.1:25"},
-		Hold:    fileHold{AutoRelease: true, MaxAge: "5d", Recheck: "1m"},
+		Hold: fileHold{
+			AutoRelease: true, ReleaseRate: 60, Recheck: "30s", MaxAge: "5d", Digest: "24h",
+			KeepBodies: "7d", KeepLog: "365d", MaxBytes: "10GiB",
+		},
 	}
 }

@@ -19,12 +19,20 @@ const maxDuration = 365 * 24 * time.Hour
 // ParseDuration reads Go's durations, days before them: "90s", "5d", "1d12h".
 // Zero, negative ones and ones over a year are errors.
 func ParseDuration(s string) (time.Duration, error) {
+	d, ok := parseDuration(s, maxDuration)
+	if !ok {
+		return 0, fmt.Errorf(`%s is no duration: want one above 0 and up to 365d, as "90s", "12h" or "5d"`, shown(s))
+	}
+	return d, nil
+}
+
+// parseDuration does so with a bound of choice.
+func parseDuration(s string, most time.Duration) (d time.Duration, ok bool) {
 	days, rest, found := strings.Cut(s, "d")
-	var d time.Duration
 	if found {
 		n, err := strconv.ParseUint(days, 10, 16)
 		if err != nil {
-			return 0, badDuration(s)
+			return 0, false
 		}
 		d = time.Duration(n) * 24 * time.Hour
 	} else {
@@ -32,15 +40,12 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	if rest != "" || !found {
 		more, err := time.ParseDuration(rest)
-		if err != nil || more < 0 || more > maxDuration {
-			return 0, badDuration(s)
+		if err != nil || more < 0 || more > most {
+			return 0, false
 		}
 		d += more
 	}
-	if d <= 0 || d > maxDuration {
-		return 0, badDuration(s)
-	}
-	return d, nil
+	return d, d > 0 && d <= most
 }
 
 // parseInterval is ParseDuration for what is done again and again: a second at
@@ -51,10 +56,6 @@ func parseInterval(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%s is too often: want 1s or more", shown(s))
 	}
 	return d, err
-}
-
-func badDuration(s string) error {
-	return fmt.Errorf(`%s is no duration: want one above 0 and up to 365d, as "90s", "12h" or "5d"`, shown(s))
 }
 
 func parseAddr(s string) (netip.Addr, error) {

@@ -67,6 +67,22 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
+func TestParseSize(t *testing.T) {
+	for in, want := range map[string]int64{
+		"0": 0, "1": 1, "12b": 12, "1kB": 1000, "1KB": 1000, "1KiB": 1024, "500MB": 500_000_000, "2MiB": 2 << 20, "3GB": 3_000_000_000,
+		"10GiB": 10 << 30, "10 GiB": 10 << 30, "1TB": 1_000_000_000_000, "2tib": 2 << 40,
+	} {
+		if got, err := ParseSize(in); err != nil || got != want {
+			t.Errorf("ParseSize(%q) = %d, %v; want %d", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "GB", "-1", "+1", "1.5GB", "1 k", "1k", "1PB", "1bk", "1kk", "1ib", "9223372036854775808", "8388608TiB", "1e3", "1 0"} {
+		if got, err := ParseSize(in); err == nil {
+			t.Errorf("ParseSize(%q) = %d, want an error", in, got)
+		}
+	}
+}
+
 func TestParseTLSVersion(t *testing.T) {
 	for in, want := range map[string]uint16{
 		"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,

@@ -18,6 +18,7 @@ func (c *Config) warnings(now time.Time) []string {
 	c.warnEgress(&w)
 	c.warnTrusted(&w)
 	c.warnRelease(&w)
+	c.warnHold(&w)
 	c.warnDomains(&w)
 	for _, o := range c.TLS {
 		w.add(o.Expired(now), "tls: the override for %s expired on %s and is not used; remove it",

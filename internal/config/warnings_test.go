@@ -39,6 +39,11 @@ func TestWarnings(t *testing.T) {
 		{"circle", "[relay]", "[relay]\nnext_hop = \"127.0.0.1:2525\"", "relay.next_hop"},
 		{"open web", "[relay]", "[web]\nlisten = \"0.0.0.0:80\"\n[relay]", "web.listen"},
 		{"foreign sign_as", "[[tls]]", "sign_as = \"example.net\"\n[[tls]]", "sign_as example.net is not above it"},
+		{"told too late", "[milter]", "[hold]\nnotify_after = \"5d\"\n[milter]", "hold.notify_after: mail is returned at max_age"},
+		{"told, never returned", "[milter]", "[hold]\nnotify_after = \"5d\"\nmax_age = \"0\"\n[milter]", ""},
+		{"bodies beyond the log", "[milter]", "[hold]\nkeep_log = \"6d\"\n[milter]", "hold.keep_log: is less than keep_bodies"},
+		{"bodies for ever", "[milter]", "[hold]\nkeep_bodies = \"0\"\n[milter]", "hold.keep_log: is less than keep_bodies"},
+		{"all for ever", "[milter]", "[hold]\nkeep_bodies = \"0\"\nkeep_log = \"0\"\n[milter]", ""},
 		{"expired", "2027-03-31", "2027-03-30", "the override for a.example expired on 2027-03-30"},
 	}
 	for _, tt := range tests {
