@@ -90,12 +90,20 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (*htt
 		return response, nil
 	}
 	defer response.Body.Close()
-	var problem web.Problem
-	if json.NewDecoder(response.Body).Decode(&problem) != nil || problem.Error == "" {
-		problem.Error = "the gateway answered " + response.Status
+	refused := &refusal{status: response.StatusCode}
+	if json.NewDecoder(response.Body).Decode(&refused.problem) != nil || refused.problem.Error == "" {
+		refused.problem.Error = "the gateway answered " + response.Status
 	}
-	return nil, coded(statusCode(response.StatusCode), errors.New(problem.Error))
+	return nil, coded(statusCode(response.StatusCode), refused)
 }
+
+// refusal is the gateway's no to a request.
+type refusal struct {
+	status  int
+	problem web.Problem
+}
+
+func (r *refusal) Error() string { return r.problem.Error }
 
 func statusCode(status int) int {
 	switch status {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,7 +26,7 @@ func printJSON(cmd *cobra.Command, v any) error {
 func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 8, 3, ' ', 0) }
 
 // plain makes text from outside fit for a terminal: control and format characters
-// become '?', and it is cut to max characters (0: not cut).
+// become '?', and it is cut to max cells (0: not cut).
 func plain(s string, max int) string {
 	s = strings.Map(func(c rune) rune {
 		if c == unicode.ReplacementChar || unicode.IsControl(c) || unicode.Is(unicode.Cf, c) {
@@ -33,8 +34,8 @@ func plain(s string, max int) string {
 		}
 		return c
 	}, s)
-	if runes := []rune(s); max > 0 && len(runes) > max {
-		return string(runes[:max-1]) + "…"
+	if max > 0 {
+		return fit(s, max)
 	}
 	return s
 }
@@ -56,7 +57,35 @@ func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return thousands(n) + " " + many
+}
+
+// thousands is n with a comma between groups of three digits.
+func thousands[N int | int64](n N) string {
+	digits := strconv.FormatInt(int64(n), 10)
+	var b strings.Builder
+	for i, c := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 && digits[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// bytesWord is a size as people read it: 812 B, 12.3 kB, 4.0 MB.
+func bytesWord(n int64) string {
+	size := float64(n)
+	for _, unit := range []string{"B", "kB", "MB", "GB"} {
+		if size < 1000 || unit == "GB" {
+			if unit == "B" {
+				return fmt.Sprintf("%d B", n)
+			}
+			return fmt.Sprintf("%.1f %s", size, unit)
+		}
+		size /= 1000
+	}
+	return ""
 }
 
 // paint colours text for a terminal: shape and word tell the verdict, colour only
