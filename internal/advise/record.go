@@ -32,13 +32,3 @@ type Advice struct {
 // defaultTTL is short enough for a mistake not to last, and long enough for
 // receivers to keep the answer.
 const defaultTTL = 3600
-
-// Explain says in a sentence or two what a finding code means and what mends it;
-// false for a code there isn't.
-func Explain(code string) (text string, ok bool) {
-	c, ok := preflight.Explain(code)
-	if c.Mend == "" {
-		return c.Meaning, ok
-	}
-	return c.Meaning + " " + c.Mend, ok
-}

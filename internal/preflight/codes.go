@@ -67,7 +67,7 @@ var codes = []Code{
 	{"dkim-several-records", DKIM, "There are several TXT records at the selector's name; verifiers may take any or none.",
 		"Keep only the record of the key in use."},
 	{"dkim-syntax", DKIM, "The record can't be read as a DKIM key.",
-		"Publish the record exactly as mailgate records prints it."},
+		"Publish the record exactly as mailgate check prints it."},
 	{"dkim-hash-not-allowed", DKIM, "The record's h= does not allow SHA-256.",
 		"Remove h= from the record."},
 	{"dkim-service-not-email", DKIM, "The record's s= does not allow the key to sign mail.",
