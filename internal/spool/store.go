@@ -141,6 +141,8 @@ type Store interface {
 	Reviewer
 	Tokens
 	Purger
+	Trimmer
+	Marks
 	// Close waits for the operations under way. Close last.
 	Close() error
 }

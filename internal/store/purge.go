@@ -9,9 +9,19 @@ import (
 // purgeMessages is how many messages lose their bodies in one operation.
 const purgeMessages = 64
 
-// Purge implements spool.Purger. The bodies are first made loose, so that a crash
-// leaves nothing behind.
+// Purge implements spool.Purger. When it can't give the space back, it says so
+// with the number of bodies that are gone nevertheless.
 func (s *Store) Purge(ctx context.Context, before time.Time) (int, error) {
+	n, err := s.purge(ctx, before)
+	if err == nil {
+		err = s.shrink(ctx)
+	}
+	return n, err
+}
+
+// purge deletes bodies. They are first made loose, so that a crash leaves nothing
+// behind.
+func (s *Store) purge(ctx context.Context, before time.Time) (int, error) {
 	total := 0
 	for {
 		var n int

@@ -32,11 +32,16 @@ type Options struct {
 	Logger *slog.Logger            // nil: slog.Default
 	NewID  func(length int) string // nil: spool.NewID
 
+	// MaxBytes is asked how much the database may use (hold.max_bytes). Beyond it
+	// nothing is taken into custody; moves, the log, tokens and purges go on. nil,
+	// or 0: as much as there is. It is asked often, by several goroutines.
+	MaxBytes func() int64
+
 	// CrashPoint is called by the writer at named steps, for tests that end the
-	// process there: "take", "chunk", "move", "token", "redeem", "purge" and
-	// "drop" when such an operation's rows are written, "before-commit" and
-	// "after-commit" around the fsync, "before-checkpoint" and
-	// "after-checkpoint".
+	// process there: "take", "chunk", "move", "token", "redeem", "mark", "purge",
+	// "drop", "shrink", "trim", "trim-log" and "trim-messages" when such an
+	// operation's rows are written, "before-commit" and "after-commit" around the
+	// fsync, "before-checkpoint" and "after-checkpoint".
 	CrashPoint func(name string)
 }
 
@@ -48,6 +53,7 @@ type Store struct {
 	read  *sql.DB
 	write *sql.DB
 	w     *writer
+	bound bound
 
 	stopped   atomic.Pointer[error] // why, once it is
 	done      chan struct{}         // closed when stopped

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 	"time"
 
 	"mailgate/internal/mail"
@@ -115,7 +114,7 @@ func (in *intake) data() []byte {
 // store stores a piece that is not the last.
 func (in *intake) store(ctx context.Context) error {
 	var body int64
-	err := in.s.update(ctx, "chunk", pieceBytes, func(b *batch) error {
+	err := in.s.bring(ctx, "chunk", pieceBytes, in.hint-in.stored*pieceBytes, func(b *batch) error {
 		body = in.body
 		if in.stored == 0 {
 			body = b.newBody()
@@ -146,7 +145,7 @@ func (s *Store) finish(ctx context.Context, m *spool.Message, in *intake) error 
 	t := taking{intake: in, m: *m}
 	in.digest.Sum(t.sum[:0])
 	t.m.Size = in.size
-	err := s.update(ctx, "take", in.piece.Len(), t.write)
+	err := s.bring(ctx, "take", in.piece.Len(), 0, t.write)
 	if err == nil {
 		m.ID, m.Size, m.Received = t.m.ID, t.m.Size, t.m.Received
 	}
@@ -221,15 +220,11 @@ func (t *taking) writeMessage(b *batch, body int64) error {
 
 func (t *taking) writeRecipients(b *batch) error {
 	for n, r := range t.m.Recipients {
-		err := b.exec(`INSERT INTO recipients (message, n, identity, local, domain, state, reason, provider, codes, rule, reply, changed)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			t.key, n, t.who, r.Address.Local, string(r.Address.Domain), string(r.State), string(r.Reason), r.Provider,
-			strings.Join(r.Codes, " "), r.Rule, r.Reply, nanos(t.now))
-		if err != nil {
+		if err := t.writeRecipient(b, n, &r); err != nil {
 			return err
 		}
 		action, _ := spool.ActionOf("", r.State)
-		err = b.log(spool.LogEntry{
+		err := b.log(spool.LogEntry{
 			Time: t.now, ID: t.m.ID, Recipient: r.Address, Action: action, Into: r.State,
 			Actor: t.m.Source, Reason: string(r.Reason), Codes: r.Codes, After: verdictOf(r.Reason),
 		})
@@ -238,6 +233,20 @@ func (t *taking) writeRecipients(b *batch) error {
 		}
 	}
 	return nil
+}
+
+func (t *taking) writeRecipient(b *batch, n int, r *spool.Recipient) error {
+	cause, err := b.cause(r)
+	if err != nil {
+		return err
+	}
+	reply, err := b.reply(r.Reply)
+	if err != nil {
+		return err
+	}
+	return b.exec(`INSERT INTO recipients (message, n, identity, local, domain, state, cause, reply, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		t.key, n, t.who, r.Address.Local, string(r.Address.Domain), string(r.State), cause, reply, nanos(t.now))
 }
 
 // verdictOf is the verdict that a reason to hold stands for.

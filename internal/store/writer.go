@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
+
+	"mailgate/internal/spool"
 )
 
 const (
@@ -25,6 +28,10 @@ type op struct {
 	ctx  context.Context
 	size int                // of the body in it, bytes
 	do   func(*batch) error // may run twice, when the first run is undone
+
+	bounded bool  // Options.MaxBytes counts for it
+	rest    int64 // bytes of the body from here on
+
 	err  error
 	done chan struct{}
 }
@@ -41,7 +48,10 @@ type writer struct {
 	written int // bytes since the last checkpoint, about
 	every   int // bytes between checkpoints
 
-	next position
+	pageSize int64 // of the database, bytes
+
+	next      position
+	suspected sync.Once
 }
 
 // position is what the writer knows of the database without asking. It goes back
@@ -63,11 +73,34 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 		s: s, conn: conn, stmts: map[string]*sql.Stmt{},
 		every: checkpointBytes, ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if w.next, err = readPosition(ctx, conn); err != nil {
+	if err := w.look(ctx); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return w, nil
+}
+
+// look reads what the writer has to know of the file before its first operation.
+func (w *writer) look(ctx context.Context) (err error) {
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA page_size").Scan(&w.pageSize); err != nil {
+		return err
+	}
+	used, err := (&batch{w: w}).measure()
+	if err != nil {
+		return err
+	}
+	w.measured(used)
+	if w.next, err = readPosition(ctx, w.conn); err != nil {
+		return err
+	}
+	_, head, err := ends(ctx, w.conn)
+	if err != nil && !errors.Is(err, spool.ErrLog) {
+		return err
+	}
+	if (head != link{w.next.entry, w.next.hash}) {
+		w.suspect()
+	}
+	return nil
 }
 
 func readPosition(ctx context.Context, conn *sql.Conn) (position, error) {
@@ -88,14 +121,18 @@ func readPosition(ctx context.Context, conn *sql.Conn) (position, error) {
 // it has failed and nothing of it is kept. Once the writer has it, ctx counts no
 // more: the caller must know how it ended.
 func (s *Store) update(ctx context.Context, name string, size int, do func(*batch) error) error {
+	return s.submit(&op{name: name, ctx: ctx, size: size, do: do})
+}
+
+func (s *Store) submit(o *op) error {
+	o.done = make(chan struct{})
 	if err := s.Err(); err != nil {
 		return err
 	}
-	o := &op{name: name, ctx: ctx, size: size, do: do, done: make(chan struct{})}
 	select {
 	case s.w.ops <- o:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-o.ctx.Done():
+		return o.ctx.Err()
 	case <-s.w.quit:
 		return s.stop(errClosed)
 	}
@@ -179,19 +216,31 @@ func (w *writer) commit(group []*op) (err error) {
 			w.conn.ExecContext(context.Background(), "ROLLBACK") // may have happened already
 		}
 	}()
+	var coming int64
 	for _, o := range group {
 		if o.err = o.ctx.Err(); o.err != nil {
+			continue
+		}
+		if o.err = w.admit(o, &coming); o.err != nil {
 			continue
 		}
 		if err := b.try(o); err != nil {
 			return err
 		}
 	}
+	if err := b.moveHead(before); err != nil {
+		return err
+	}
+	used, err := b.measure()
+	if err != nil {
+		return err
+	}
 	w.s.o.CrashPoint("before-commit")
 	if err := b.exec("COMMIT"); err != nil {
 		return err
 	}
 	w.s.o.CrashPoint("after-commit")
+	w.measured(used)
 	return nil
 }
 
