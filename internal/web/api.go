@@ -27,17 +27,19 @@ type API struct{ o Options }
 // New builds the API.
 func New(o Options) *API { return &API{o: o} }
 
-// Handler returns the routes. Errors are {"error": "…"} with a fitting status.
+// Handler returns the routes. Errors are a Problem with a fitting status.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", a.status)
-	mux.HandleFunc("GET /v1/quarantine", a.list)
-	mux.HandleFunc("GET /v1/quarantine/{id}", a.show)
-	mux.HandleFunc("GET /v1/quarantine/{id}/raw", a.raw)
-	mux.HandleFunc("POST /v1/quarantine/{id}/release", a.release)
-	mux.HandleFunc("POST /v1/quarantine/{id}/discard", a.discard)
-	mux.HandleFunc("POST /v1/recheck", a.recheck)
-	mux.HandleFunc("POST /v1/reload", a.reload)
+	mux.HandleFunc("GET /v1/status", knows(a.status))
+	mux.HandleFunc("GET /v1/quarantine", knows(a.list, listKeys...))
+	mux.HandleFunc("GET /v1/quarantine/{id}", knows(a.show))
+	mux.HandleFunc("GET /v1/quarantine/{id}/raw", knows(a.raw))
+	mux.HandleFunc("POST /v1/quarantine/{id}/release", knows(a.release))
+	mux.HandleFunc("POST /v1/quarantine/{id}/discard", knows(a.discard))
+	mux.HandleFunc("POST /v1/recheck", knows(a.recheck))
+	mux.HandleFunc("GET /v1/log", knows(a.log, logKeys...))
+	mux.HandleFunc("GET /v1/log/verify", knows(a.verify, "against"))
+	mux.HandleFunc("POST /v1/reload", knows(a.reload))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -58,19 +60,10 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) {
 	reply(w, s)
 }
 
-func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
-	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{}, nil)
-	if err != nil {
-		a.fail(w, err)
-		return
-	}
-	reply(w, RecheckResult{Messages: sum.Messages, Released: sum.Released, Failed: sum.Failed})
-}
-
 func (a *API) reload(w http.ResponseWriter, r *http.Request) {
 	notes, err := a.o.Reload(r.Context())
 	if err != nil {
-		replyError(w, http.StatusUnprocessableEntity, err)
+		replyError(w, http.StatusUnprocessableEntity, Problem{Error: err.Error()})
 		return
 	}
 	reply(w, ReloadResult{Notes: notes})

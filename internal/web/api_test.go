@@ -9,10 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -155,7 +157,29 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/quarantine?state=lost", "", 400, "lost"},
 		{"GET", "/v1/quarantine?limit=0", "", 400, "limit"},
 		{"GET", "/v1/quarantine?limit=x", "", 400, "limit"},
+		{"GET", "/v1/quarantine?limit=1001", "", 400, "1 to 1000"},
 		{"GET", "/v1/quarantine?since=today", "", 400, "since"},
+		{"GET", "/v1/quarantine?domian=example.com", "", 400, `unknown query key \"domian\": there are state, reason, domain`},
+		{"GET", "/v1/quarantine?domain=a.example&domain=b.example", "", 400, "2 times"},
+		{"GET", "/v1/quarantine?state=held&state=queued", "", 200, `"id":"` + id + `"`},
+		{"GET", "/v1/quarantine?sort=oldest&text=SCRIPT&recipient=bob@&sender=ann&domain=example.com&reason=refused", "", 200, `"id":"` + id + `"`},
+		{"GET", "/v1/quarantine?text=other", "", 200, `"messages":[]`},
+		{"GET", "/v1/quarantine?sort=smallest", "", 400, "newest, oldest or largest"},
+		{"GET", "/v1/quarantine?%zz", "", 400, "error"},
+		{"GET", "/v1/quarantine/" + id + "?full=1", "", 400, "there are none here"},
+		{"GET", "/v1/log", "", 200, `"action":"hold"`},
+		{"GET", "/v1/log?id=" + id + "&oldest=true&action=hold&recipient=bob&limit=1&after=0", "", 200, `"n":1`},
+		{"GET", "/v1/log?actor=nobody", "", 200, `"entries":[]`},
+		{"GET", "/v1/log?until=2001-01-01T00:00:00Z", "", 200, `"entries":[]`},
+		{"GET", "/v1/log?since=2001-01-01T00:00:00Z", "", 200, `"n":1`},
+		{"GET", "/v1/log?until=today", "", 400, "until"},
+		{"GET", "/v1/log?oldest=maybe", "", 400, "true or false"},
+		{"GET", "/v1/log?after=-1", "", 400, "after"},
+		{"GET", "/v1/log?action=drink", "", 400, "drink"},
+		{"GET", "/v1/log?sort=oldest", "", 400, "there are id, recipient, action"},
+		{"GET", "/v1/log/verify", "", 200, `"right":true`},
+		{"GET", "/v1/log/verify?against=1:00", "", 400, "1234:"},
+		{"GET", "/v1/log/verify?against=9:" + strings.Repeat("0", 64), "", 200, `"right":false`},
 		{"GET", "/v1/quarantine/" + id, "", 200, `"publish":[{"at":"Cloudflare"`},
 		{"GET", "/v1/quarantine/" + id + "/raw", "", 200, "original"},
 		{"GET", "/v1/quarantine/none", "", 404, "not found"},
@@ -166,7 +190,10 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/v1/quarantine/" + id + "/discard", `{"raeson":"x"}`, 400, "unknown field"},
 		{"POST", "/v1/quarantine/" + id + "/release", `not JSON`, 400, "error"},
 		{"POST", "/v1/quarantine/" + id + "/release", `{"reason":"x","recipients":["a b"]}`, 400, "recipient"},
+		{"POST", "/v1/quarantine/" + id + "/release", `{"reason":"x"}{}`, 400, "after the object"},
+		{"POST", "/v1/quarantine/" + id + "/release?anyway=true", `{"reason":"x"}`, 400, "unknown query key"},
 		{"GET", "/v1/quarantine/" + id + "/release", "", 405, ""},
+		{"POST", "/v1/recheck", `{"ids":["x"]}`, 400, "unknown field"},
 		{"POST", "/v1/reload", "{}", 200, "note"},
 		{"GET", "/metrics", "", 200, ""},
 		{"GET", "/debug/pprof/cmdline", "", 200, ""},
@@ -204,6 +231,48 @@ func TestReleaseNamesTheUser(t *testing.T) {
 	}
 	if last := d.Log[len(d.Log)-1]; last.Actor != me.Username || last.Action != spool.ActionDeliver {
 		t.Errorf("log %+v, want it done by %s", last, me.Username)
+	}
+}
+
+// TestRecheckTellsItsResultLast: JSON lines, and the last one is the result.
+func TestRecheckTellsItsResultLast(t *testing.T) {
+	s := newSite(t)
+	s.hold(t)
+	status, body := s.call(t, "POST", "/v1/recheck", "")
+	lines := strings.Split(strings.TrimSpace(body), "\n")
+	var last RecheckLine
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
+		t.Fatalf("%d %s: %v", status, body, err)
+	}
+	if last.Result == nil || last.Result.Messages != 1 || last.Result.Released != 1 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestPacedSaysHowLongToWait(t *testing.T) {
+	w := httptest.NewRecorder()
+	(&API{}).fail(w, fmt.Errorf("release q7f3a: %w", &quarantine.PaceError{Wait: 1200 * time.Millisecond}))
+	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || !strings.Contains(w.Body.String(), `"kind":"paced","retry_after":1.2`) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// TestKinds: programs tell refusals apart by one word.
+func TestKinds(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status int
+		kind   Kind
+	}{
+		{quarantine.ErrNotFound, 404, KindNotFound}, {quarantine.ErrConflict, 409, KindMoved},
+		{quarantine.ErrWouldBeRefused, 412, KindRefused}, {quarantine.ErrForeign, 412, KindForeign},
+		{quarantine.ErrWaiting, 425, KindWaiting}, {quarantine.ErrNotTaken, 502, KindNotTaken},
+		{quarantine.ErrStopping, 503, KindStopped}, {errors.New("odd"), 500, ""},
+	} {
+		status, problem := problemOf(fmt.Errorf("release: %w", tt.err))
+		if status != tt.status || problem.Kind != tt.kind {
+			t.Errorf("%v: %d %q, want %d %q", tt.err, status, problem.Kind, tt.status, tt.kind)
+		}
 	}
 }
 

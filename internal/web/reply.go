@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"mailgate/internal/quarantine"
 )
@@ -16,44 +20,61 @@ func reply(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v) // a client that left has no use for the error
 }
 
-func replyError(w http.ResponseWriter, status int, err error) {
+func replyError(w http.ResponseWriter, status int, p Problem) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(Problem{Error: err.Error()})
+	_ = json.NewEncoder(w).Encode(p)
 }
 
-// Problem is the body of every answer that isn't 200.
-type Problem struct {
-	Error string `json:"error"`
+func badRequest(w http.ResponseWriter, err error) {
+	replyError(w, http.StatusBadRequest, Problem{Error: err.Error(), Kind: KindRequest})
 }
 
 // fail answers with the status that fits the error.
 func (a *API) fail(w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
-	switch {
-	case errors.Is(err, quarantine.ErrQuery):
-		status = http.StatusBadRequest
-	case errors.Is(err, quarantine.ErrNotFound):
-		status = http.StatusNotFound
-	case errors.Is(err, quarantine.ErrConflict):
-		status = http.StatusConflict
-	case errors.Is(err, quarantine.ErrWouldBeRefused), errors.Is(err, quarantine.ErrForeign):
-		status = http.StatusPreconditionFailed
-	case errors.Is(err, quarantine.ErrWaiting):
-		status = http.StatusTooEarly
-	case errors.Is(err, quarantine.ErrNotTaken):
-		status = http.StatusBadGateway
-	case errors.Is(err, quarantine.ErrStopped), errors.Is(err, quarantine.ErrStopping):
-		status = http.StatusServiceUnavailable
+	status, problem := problemOf(err)
+	var paced *quarantine.PaceError
+	if errors.As(err, &paced) {
+		wait := max(paced.Wait, 10*time.Millisecond)
+		problem.RetryAfter = wait.Seconds()
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
-	replyError(w, status, err)
+	replyError(w, status, problem)
 }
 
+func problemOf(err error) (int, Problem) {
+	for _, k := range []struct {
+		err    error
+		status int
+		kind   Kind
+	}{
+		{quarantine.ErrQuery, http.StatusBadRequest, KindRequest},
+		{quarantine.ErrNotFound, http.StatusNotFound, KindNotFound},
+		{quarantine.ErrConflict, http.StatusConflict, KindMoved},
+		{quarantine.ErrPaced, http.StatusTooManyRequests, KindPaced},
+		{quarantine.ErrWouldBeRefused, http.StatusPreconditionFailed, KindRefused},
+		{quarantine.ErrForeign, http.StatusPreconditionFailed, KindForeign},
+		{quarantine.ErrWaiting, http.StatusTooEarly, KindWaiting},
+		{quarantine.ErrStopped, http.StatusServiceUnavailable, KindStopped},
+		{quarantine.ErrStopping, http.StatusServiceUnavailable, KindStopped},
+		{quarantine.ErrNotTaken, http.StatusBadGateway, KindNotTaken},
+	} {
+		if errors.Is(err, k.err) {
+			return k.status, Problem{Error: err.Error(), Kind: k.kind}
+		}
+	}
+	return http.StatusInternalServerError, Problem{Error: err.Error()}
+}
+
+// readJSON reads the whole body. An empty one is an empty object.
 func readJSON(r *http.Request, into any) error {
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the request: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("read the request: there is something after the object")
 	}
 	return nil
 }

@@ -2,20 +2,17 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"mailgate/internal/quarantine"
 )
 
 func (a *API) list(w http.ResponseWriter, r *http.Request) {
-	query, err := parseQuery(r)
+	query, err := listQuery(r.URL.Query())
 	if err != nil {
-		replyError(w, http.StatusBadRequest, err)
+		badRequest(w, err)
 		return
 	}
 	page, err := a.o.Quarantine.List(r.Context(), query)
@@ -24,30 +21,6 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, page)
-}
-
-// parseQuery reads state (repeatable), reason, domain, sender, recipient, code,
-// provider, text, since (RFC 3339), sort, limit and after; see
-// quarantine.Query.
-func parseQuery(r *http.Request) (quarantine.Query, error) {
-	v := r.URL.Query()
-	q := quarantine.Query{
-		States: v["state"], Reason: v.Get("reason"), Domain: v.Get("domain"), Sender: v.Get("sender"),
-		Recipient: v.Get("recipient"), Code: v.Get("code"), Provider: v.Get("provider"), Text: v.Get("text"),
-		Sort: v.Get("sort"), After: v.Get("after"),
-	}
-	var err error
-	if s := v.Get("since"); s != "" {
-		if q.Since, err = time.Parse(time.RFC3339, s); err != nil {
-			return q, fmt.Errorf("since: %w", err)
-		}
-	}
-	if s := v.Get("limit"); s != "" {
-		if q.Limit, err = strconv.Atoi(s); err != nil || q.Limit < 1 {
-			return q, fmt.Errorf("limit: %q is not a number from 1 to %d", s, quarantine.MaxPage)
-		}
-	}
-	return q, nil
 }
 
 func (a *API) show(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +50,7 @@ func (a *API) raw(w http.ResponseWriter, r *http.Request) {
 func (a *API) release(w http.ResponseWriter, r *http.Request) {
 	request, err := parseReview(r)
 	if err != nil {
-		replyError(w, http.StatusBadRequest, err)
+		badRequest(w, err)
 		return
 	}
 	released, err := a.o.Quarantine.Release(r.Context(), request)
@@ -91,7 +64,7 @@ func (a *API) release(w http.ResponseWriter, r *http.Request) {
 func (a *API) discard(w http.ResponseWriter, r *http.Request) {
 	request, err := parseReview(r)
 	if err != nil {
-		replyError(w, http.StatusBadRequest, err)
+		badRequest(w, err)
 		return
 	}
 	if err := a.o.Quarantine.Discard(r.Context(), request); err != nil {
@@ -112,6 +85,6 @@ func parseReview(r *http.Request) (quarantine.Request, error) {
 		return quarantine.Request{}, errors.New("reason: say why, it goes into the review log")
 	}
 	return quarantine.Request{
-		ID: r.PathValue("id"), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway,
+		ID: r.PathValue("id"), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway, Paced: body.Paced,
 	}, nil
 }

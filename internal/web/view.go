@@ -6,6 +6,28 @@ import (
 	"mailgate/internal/quarantine"
 )
 
+// Problem is the body of every answer that isn't 200.
+type Problem struct {
+	Error      string  `json:"error"`
+	Kind       Kind    `json:"kind,omitempty"`
+	RetryAfter float64 `json:"retry_after,omitempty"` // seconds; the header has them rounded up
+}
+
+// Kind is why a request failed, in a word for programs.
+type Kind string
+
+const (
+	KindRequest  Kind = "request"   // it can't be understood
+	KindNotFound Kind = "not_found" // no such message or recipient
+	KindMoved    Kind = "moved"     // somebody else moved it first
+	KindPaced    Kind = "paced"     // the release rate has no room: try again after RetryAfter
+	KindRefused  Kind = "refused"   // not released: it would be refused
+	KindForeign  Kind = "foreign"   // not released: no key signs for its author
+	KindWaiting  Kind = "waiting"   // not released: DNS gives no answer
+	KindNotTaken Kind = "not_taken" // the next server did not take it; it is held again
+	KindStopped  Kind = "stopped"   // the gateway or its store stops
+)
+
 // Status is what GET /v1/status answers.
 type Status struct {
 	Version string            `json:"version"`
@@ -20,14 +42,22 @@ type Status struct {
 type Review struct {
 	Reason     string   `json:"reason"`
 	Recipients []string `json:"recipients,omitempty"` // empty: all held ones
-	Anyway     bool     `json:"anyway,omitempty"`
+	Anyway     bool     `json:"anyway,omitempty"`     // release although it would be refused
+	Paced      bool     `json:"paced,omitempty"`      // a release of many: 429 where the release rate has no room
 }
 
-// RecheckResult is what a re-check did.
-type RecheckResult struct {
-	Messages int `json:"messages"`
-	Released int `json:"released"`
-	Failed   int `json:"failed"`
+// RecheckOrder is the body of a re-check. Empty: everything.
+type RecheckOrder struct {
+	ID     string `json:"id,omitempty"`     // the identity of this message
+	Domain string `json:"domain,omitempty"` // this From domain
+}
+
+// RecheckLine is one line of a re-check's answer: Progress, or at the end the
+// Result, or the Problem with how far it got.
+type RecheckLine struct {
+	Progress *quarantine.Rechecked `json:"progress,omitempty"`
+	Result   *quarantine.Rechecked `json:"result,omitempty"`
+	Problem  *Problem              `json:"problem,omitempty"`
 }
 
 // ReloadResult is what a reload says.

@@ -1,0 +1,54 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"mailgate/internal/quarantine"
+)
+
+// progressEvery is how often a re-check tells how far it is.
+const progressEvery = 500 * time.Millisecond
+
+// recheck answers with JSON lines: RecheckLines with Progress, and at the end one
+// with the Result or the Problem. What is wrong before it begins has a status.
+func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
+	var body RecheckOrder
+	if err := readJSON(r, &body); err != nil {
+		badRequest(w, err)
+		return
+	}
+	lines := &lineWriter{w: w}
+	var last time.Time
+	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{ID: body.ID, Domain: body.Domain}, func(p quarantine.Rechecked) {
+		if time.Since(last) >= progressEvery {
+			last = time.Now()
+			lines.write(RecheckLine{Progress: &p})
+		}
+	})
+	switch {
+	case err == nil:
+		lines.write(RecheckLine{Result: &sum})
+	case !lines.begun:
+		a.fail(w, err)
+	default:
+		_, problem := problemOf(err)
+		lines.write(RecheckLine{Problem: &problem, Progress: &sum})
+	}
+}
+
+// lineWriter writes JSON lines, each on its way at once.
+type lineWriter struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (l *lineWriter) write(v any) {
+	if !l.begun {
+		l.begun = true
+		l.w.Header().Set("Content-Type", "application/x-ndjson")
+	}
+	_ = json.NewEncoder(l.w).Encode(v) // a client that left has no use for the error
+	_ = http.NewResponseController(l.w).Flush()
+}
