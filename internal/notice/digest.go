@@ -1,0 +1,139 @@
+package notice
+
+import (
+	"fmt"
+	"time"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/spool"
+)
+
+// Digest tells the postmaster what was newly held in a stretch of time.
+type Digest struct {
+	Hostname mail.Domain
+	To       mail.Address
+	Since    time.Time
+	At       time.Time         // now
+	New      []spool.HoldCount // the largest number first
+	Records  map[mail.Domain][]Record
+	Held     int // recipients held now, new or not
+}
+
+// maxDomains is how many domains a digest tells of.
+const maxDomains = 20
+
+// Compose writes the digest as a message of 7-bit ASCII, CRLF line ends and lines of
+// at most 998 bytes. It is to be sent from the null sender.
+func (d *Digest) Compose() []byte {
+	var m message
+	m.add("From", "mailgate <MAILER-DAEMON@"+string(d.Hostname)+">")
+	m.to(d.To)
+	m.add("Subject", encodeWords(fmt.Sprintf("mailgate on %s: mail for %s newly held", d.Hostname, recipients(d.count()))))
+	m.add("Date", date(d.At))
+	m.add("Message-ID", messageID(d.Hostname, d.At, "", "digest"))
+	m.add("Auto-Submitted", "auto-generated")
+	m.add("MIME-Version", "1.0")
+	body := encode("text/plain", []byte(d.text()))
+	body.writeHead(&m)
+	m.line("")
+	m.Write(body.body)
+	return m.Bytes()
+}
+
+func (d *Digest) count() int {
+	n := 0
+	for _, c := range d.New {
+		n += c.Recipients
+	}
+	return n
+}
+
+func recipients(n int) string {
+	if n == 1 {
+		return "1 recipient"
+	}
+	return fmt.Sprintf("%d recipients", n)
+}
+
+func (d *Digest) text() string {
+	var l letter
+	still := 0
+	for _, c := range d.New {
+		still += c.Still
+	}
+	l.say("Since %s, mail for %s was held; %d of them are held still. Altogether %d are held now.",
+		date(d.Since), recipients(d.count()), still, d.Held)
+	domains := d.domains()
+	for i, domain := range domains {
+		if i == maxDomains {
+			l.say("And %d more domains.", len(domains)-maxDomains)
+			break
+		}
+		d.tellOf(&l, domain)
+	}
+	l.wrap("", "What is held leaves by itself once DNS is mended, unless auto_release is off.")
+	l.command("To look at all of it, to release or to discard:", "mailgate quarantine list")
+	return l.String()
+}
+
+// domains are those of From, in order.
+func (d *Digest) domains() []mail.Domain {
+	var list []mail.Domain
+	seen := map[mail.Domain]bool{}
+	for _, c := range d.New {
+		if !seen[c.From] {
+			seen[c.From] = true
+			list = append(list, c.From)
+		}
+	}
+	return list
+}
+
+func (d *Digest) tellOf(l *letter, domain mail.Domain) {
+	name := oneLine(string(domain), maxText)
+	if name == "" {
+		name = "(no domain)"
+	}
+	l.title(name)
+	explained := map[string]bool{}
+	for _, c := range d.New {
+		if c.From != domain {
+			continue
+		}
+		l.wrap("", fmt.Sprintf("%s, %d still held: %s", recipients(c.Recipients), c.Still, cause(c.Reason)))
+		for _, code := range c.Codes {
+			if !explained[code] {
+				explained[code] = true
+				l.code(code)
+			}
+		}
+	}
+	l.blank()
+	l.records(d.Records[domain])
+	if domain != "" {
+		l.command("To look closer:", "mailgate quarantine list --domain "+name)
+		l.blank()
+	}
+}
+
+// code writes what a finding code means.
+func (l *letter) code(code string) {
+	known, ok := preflight.Explain(code)
+	if !ok {
+		l.wrap("  ", oneLine(code, maxText))
+		return
+	}
+	l.wrap("  ", code+": "+known.Meaning)
+	l.WriteString("    mailgate explain " + code + "\r\n")
+}
+
+func cause(r spool.Reason) string {
+	switch r {
+	case spool.Waiting:
+		return "waiting for DNS"
+	case spool.Foreign:
+		return "no key signs for the domain here"
+	}
+	return "would be refused"
+}
