@@ -12,37 +12,6 @@ import (
 	"mailgate/internal/web"
 )
 
-func (a *app) showCommand() *cobra.Command {
-	var raw bool
-	cmd := &cobra.Command{
-		Use:     "show ID",
-		Short:   "Show a held message: why, the evidence then and now, what to publish",
-		Example: "  mailgate quarantine show q7f3a\n  mailgate quarantine show q7f3a --raw > message.eml",
-		Args:    usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			path := "/v1/quarantine/" + url.PathEscape(args[0])
-			if raw {
-				return c.stream(cmd.Context(), path+"/raw", cmd.OutOrStdout())
-			}
-			var d quarantine.Detail
-			if err := c.get(cmd.Context(), path, nil, &d); err != nil {
-				return err
-			}
-			if a.json() {
-				return printJSON(cmd, d)
-			}
-			printDetail(cmd.OutOrStdout(), d)
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&raw, "raw", false, "write the original message, byte for byte")
-	return cmd
-}
-
 func (a *app) releaseCommand() *cobra.Command {
 	var review web.Review
 	cmd := &cobra.Command{

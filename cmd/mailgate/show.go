@@ -2,71 +2,185 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
 )
 
-// printDetail shows one message: what it is, why it is held, the evidence then and
-// now, what to publish, and what was done with it.
-func printDetail(out io.Writer, d quarantine.Detail) {
+// showFlags choose what is shown of a message.
+type showFlags struct{ raw, log, wide, narrow bool }
+
+func (a *app) showCommand() *cobra.Command {
+	var f showFlags
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a held message: why, the evidence then and now, what to publish",
+		Long: `Show one message: in words what would become of it now, the predicted reply and its
+rule, the evidence at the time of holding beside that of now, the records to
+publish in the form of the domain's DNS host, its header and its review log.
+
+The two pieces of evidence are beside each other where 100 columns allow it, and
+below each other otherwise; --wide and --narrow say which.`,
+		Example: `  mailgate quarantine show q7f3a
+  mailgate quarantine show q7f3a --raw > message.eml
+  mailgate quarantine show q7f3a --log`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.show(cmd, args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.raw, "raw", false, "write the original message, byte for byte, and nothing else")
+	flags.BoolVar(&f.log, "log", false, "show its review log only, all of it")
+	flags.BoolVar(&f.wide, "wide", false, "then and now beside each other")
+	flags.BoolVar(&f.narrow, "narrow", false, "then and now below each other")
+	cmd.MarkFlagsMutuallyExclusive("raw", "log")
+	cmd.MarkFlagsMutuallyExclusive("wide", "narrow")
+	return cmd
+}
+
+func (a *app) show(cmd *cobra.Command, id string, f showFlags) error {
+	if f.raw && a.json() {
+		return usageError(errors.New("--raw is the message itself: it has no other format"))
+	}
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	path := "/v1/quarantine/" + url.PathEscape(id)
+	out := cmd.OutOrStdout()
+	if f.raw {
+		return c.stream(cmd.Context(), path+"/raw", out)
+	}
+	var d quarantine.Detail
+	if err := c.get(cmd.Context(), path, nil, &d); err != nil {
+		return err
+	}
+	switch {
+	case a.json() && f.log:
+		return printJSON(cmd, quarantine.LogPage{Entries: d.Log})
+	case a.json():
+		return printJSON(cmd, d)
+	case f.log:
+		for _, e := range d.Log {
+			printEntry(out, e, screenWidth(out))
+		}
+		return nil
+	}
+	printDetail(out, d, f, time.Now())
+	return nil
+}
+
+// printDetail shows one message: the verdict in words, what it is, the evidence
+// then and now, what to publish, what was done with it, and what to do next.
+func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) {
 	p := painter(out)
-	fmt.Fprintf(out, "%s   taken %s   %d bytes   %s\n", d.ID, d.Received.Local().Format("2006-01-02 15:04:05"), d.Size, d.Source)
-	fmt.Fprintf(out, "From     %s   (MAIL FROM <%s>)\n", plain(d.From, 0), plain(d.Sender, 0))
-	fmt.Fprintf(out, "Subject  %s\n", plain(d.Subject, 200))
+	screen := screenWidth(out)
+	printVerdict(out, p, d, at)
+	printAbout(out, d)
 	for _, r := range d.Recipients {
 		printRecipient(out, r)
 	}
-	fmt.Fprintf(out, "Now      %s%s\n\n", nowWord(d.Message), because(d.Why))
-	printThenAndNow(out, p, d)
-	if len(d.Publish) > 0 {
-		fmt.Fprintf(out, "\nPublish at %s:\n", d.Publish[0].At)
-		for _, x := range d.Publish {
-			printPublish(out, x)
+	codes := printThenAndNow(out, p, d, f, screen)
+	printPublishAll(out, d.Publish)
+	for i, code := range codes {
+		fmt.Fprintf(out, "%s mailgate explain %s\n", pad(first(i, "\nWhat it means:"), 14), code)
+	}
+	printHeader(out, d.Header)
+	printShortLog(out, d, screen)
+	fmt.Fprintf(out, "\nNext: %s\n", nextStep(d))
+}
+
+// first is s for the first of several lines, and nothing for the others.
+func first(i int, s string) string {
+	if i > 0 {
+		return ""
+	}
+	return s
+}
+
+func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time) {
+	held := "held for " + age(at.Sub(d.Received))
+	var said string
+	switch d.Now {
+	case "pass":
+		said = p.green("✓") + " " + held + "; it would pass now"
+	case "refuse":
+		said = p.red("✗") + " " + held + "; it would still be refused (prediction)"
+	case "unknown":
+		said = p.yellow("…") + " " + held + "; waiting for DNS: nothing is known, so nothing is decided"
+	case "foreign":
+		said = p.yellow("!") + " " + held + " by the policy for foreign mail: no key here signs for its author"
+	default:
+		said = "nothing of it is held any more"
+	}
+	fmt.Fprintf(out, "%s  %s\n", d.ID, said)
+	if d.Why != "" {
+		fmt.Fprintf(out, "       %s\n", plain(d.Why, 0))
+	}
+}
+
+func printAbout(out io.Writer, d quarantine.Detail) {
+	fmt.Fprintf(out, "\nFrom     %s   (MAIL FROM <%s>)\n", plain(d.From, 0), plain(d.Sender, 0))
+	fmt.Fprintf(out, "Subject  %s\n", plain(d.Subject, 200))
+	parts := []string{d.Received.Local().Format(time.DateTime), bytesWord(d.Size), "by " + d.Source}
+	for _, x := range [][2]string{{"from ", d.Client}, {"as user ", d.User}, {"Postfix ", d.QueueID}, {"", d.MessageID}} {
+		if x[1] != "" {
+			parts = append(parts, x[0]+plain(x[1], 120))
 		}
 	}
-	printLog(out, d.Log)
-	anyway := ""
-	if d.Now != "pass" {
-		anyway = " --anyway"
-	}
-	if d.Now != "" {
-		fmt.Fprintf(out, "\nNext: mailgate quarantine release %[1]s%[2]s --reason …   or: discard %[1]s --reason …\n", d.ID, anyway)
-	}
+	fmt.Fprintf(out, "Taken    %s\n", strings.Join(parts, ", "))
 }
 
 func printRecipient(out io.Writer, r quarantine.Recipient) {
 	fmt.Fprintf(out, "To       %s   %s", plain(r.Address, 0), r.State)
-	if r.Reason != "" {
-		fmt.Fprintf(out, " (%s)", r.Reason)
+	if r.Reason != "" && r.State == spool.Held {
+		fmt.Fprintf(out, " (%s)", reasonWord(r.Reason))
 	}
 	fmt.Fprintln(out)
 	if r.Reply != "" {
-		fmt.Fprintf(out, "         predicted, rule %s: %s\n", r.Rule, plain(r.Reply, 0))
+		fmt.Fprintf(out, "         prediction for %s, rule %s:\n         %s\n",
+			plain(preflight.Provider(r.Provider).Title(), 40), r.Rule, plain(r.Reply, 0))
 	}
 }
 
-func because(why string) string {
-	if why == "" {
-		return ""
+func reasonWord(r spool.Reason) string {
+	switch r {
+	case spool.Refused:
+		return "would be refused"
+	case spool.Waiting:
+		return "waiting for DNS"
+	case spool.Foreign:
+		return "no key here"
 	}
-	return ": " + plain(why, 0)
+	return string(r)
 }
 
-// printThenAndNow shows the findings of the hold beside those of now.
-func printThenAndNow(out io.Writer, p paint, d quarantine.Detail) {
+// thenReport is the report the message was held on, nil if there is none.
+func thenReport(d quarantine.Detail) *preflight.Report {
 	var then preflight.Report
-	if len(d.Then) > 0 && json.Unmarshal(d.Then, &then) == nil && !then.Checked.IsZero() {
-		fmt.Fprintf(out, "Then, %s\n", then.Checked.Local().Format("2006-01-02 15:04:05"))
-		printFindings(out, p, &then)
+	if len(d.Then) == 0 || json.Unmarshal(d.Then, &then) != nil || then.Checked.IsZero() {
+		return nil
 	}
-	if d.Report != nil {
-		fmt.Fprintf(out, "Now, %s\n", d.Report.Checked.Local().Format("2006-01-02 15:04:05"))
-		printFindings(out, p, d.Report)
+	return &then
+}
+
+func printPublishAll(out io.Writer, records []notice.Record) {
+	at := ""
+	for _, x := range records {
+		if x.At != at {
+			at = x.At
+			fmt.Fprintf(out, "\nPublish at %s:\n", plain(at, 80))
+		}
+		printPublish(out, x)
 	}
 }
 
@@ -80,15 +194,52 @@ func printPublish(out io.Writer, x notice.Record) {
 	}
 }
 
-func printLog(out io.Writer, log []quarantine.Entry) {
-	if len(log) == 0 {
+// printHeader shows the header as text; control characters from outside don't reach
+// the terminal.
+func printHeader(out io.Writer, header string) {
+	if header == "" {
 		return
 	}
-	fmt.Fprintln(out, "\nLog")
-	t := table(out)
-	for _, e := range log {
-		note := strings.TrimSpace(e.Reason + " " + e.Where)
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format("2006-01-02 15:04:05"), e.Action, plain(e.Recipient, 60), e.Actor, plain(note, 200))
+	fmt.Fprintln(out, "\nHeader")
+	for line := range strings.Lines(header) {
+		line = strings.TrimRight(line, "\r\n")
+		if line != "" {
+			fmt.Fprintln(out, "  "+plain(strings.ReplaceAll(line, "\t", " "), 0))
+		}
 	}
-	t.Flush()
+}
+
+const shortLog = 5 // entries shown of a message's review log
+
+func printShortLog(out io.Writer, d quarantine.Detail, screen int) {
+	if len(d.Log) == 0 {
+		return
+	}
+	more := len(d.Log) - shortLog
+	if more > 0 {
+		fmt.Fprintf(out, "\nReview log, the last %d of %d entries (all: --log)\n", shortLog, len(d.Log))
+	} else {
+		fmt.Fprintln(out, "\nReview log")
+	}
+	for _, e := range d.Log[max(0, more):] {
+		printEntry(out, e, screen)
+	}
+}
+
+// nextStep is what to do now, in one line.
+func nextStep(d quarantine.Detail) string {
+	switch d.Now {
+	case "pass":
+		return fmt.Sprintf(`it leaves by itself; at once: mailgate quarantine release %s --reason "record published"`, d.ID)
+	case "refuse":
+		if len(d.Publish) > 0 {
+			return "publish the record above, then: mailgate quarantine recheck " + d.ID
+		}
+		return "mend what is found above, then: mailgate quarantine recheck " + d.ID
+	case "unknown":
+		return "it is tried again by itself; at once: mailgate quarantine recheck " + d.ID
+	case "foreign":
+		return fmt.Sprintf(`add a key for the domain to the configuration, or send it unsigned: mailgate quarantine release %s --anyway --reason "…"`, d.ID)
+	}
+	return "nothing to do; what was done: mailgate quarantine show " + d.ID + " --log"
 }

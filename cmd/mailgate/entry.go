@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mailgate/internal/quarantine"
+)
+
+// printEntry prints one entry of the review log. What doesn't fit on the screen goes
+// on further lines: nothing of it is cut.
+func printEntry(out io.Writer, e quarantine.Entry, screen int) {
+	head := fmt.Sprintf("%s  %s  %s", e.Time.Local().Format(time.DateTime), pad(e.ID, 5), pad(string(e.Action), 7))
+	rest := plain(strings.Join(entryWords(e), "  "), 0)
+	if screen == 0 || cells(head)+2+cells(rest) <= screen {
+		fmt.Fprintln(out, strings.TrimRight(head+"  "+rest, " "))
+		return
+	}
+	fmt.Fprintln(out, strings.TrimRight(head, " "))
+	const indent = "    "
+	for _, line := range wrap(rest, max(screen-len(indent), 20)) {
+		fmt.Fprintln(out, indent+line)
+	}
+}
+
+func entryWords(e quarantine.Entry) []string {
+	var words []string
+	for _, w := range []string{e.Recipient, "by " + e.Actor, e.Reason, strings.Join(e.Codes, " ")} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	if e.Verdict != "" {
+		words = append(words, "predicted "+e.Verdict)
+	}
+	if e.Where != "" {
+		words = append(words, "-> "+e.Where)
+	}
+	return words
+}
