@@ -21,12 +21,13 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "Say what a finding means, what receivers do about it, and how to mend it",
 		Long: `Say what a finding means, what receivers do about it, how it looks in DNS, how to
 mend it and how to check that. TEXT is one finding code or several, as check,
-quarantine list and the log show them; "-" reads it from standard input. Without
-TEXT all codes are listed, with a kind (dkim, spf, dmarc, dns, ptr, host, soa) the
-codes of that kind. Works without the daemon.
+quarantine list and the log show them, or the rule of a prediction; "-" reads it
+from standard input. Without TEXT all codes are listed, with a kind (dkim, spf,
+dmarc, dns, ptr, host, soa) the codes of that kind, with "rules" the rules. Works
+without the daemon.
 
 The texts of bounces are not understood in this version.`,
-		Example: "  mailgate explain dkim-only-on-local-dns\n  mailgate explain spf\n  mailgate explain --format json",
+		Example: "  mailgate explain dkim-only-on-local-dns\n  mailgate explain spf\n  mailgate explain gmail-unauthenticated\n  mailgate explain --format json",
 		Args:    usageArgs(cobra.ArbitraryArgs),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args) },
 	}
@@ -34,64 +35,85 @@ The texts of bounces are not understood in this version.`,
 
 // explained is what `explain` shows as JSON.
 type explained struct {
-	Findings []advise.Explanation `json:"findings"`
+	Findings []advise.Explanation `json:"findings,omitempty"`
+	Rules    []preflight.Refusal  `json:"rules,omitempty"`
+}
+
+func (e *explained) add(name string) {
+	if f, ok := advise.Explain(name); ok {
+		e.Findings = append(e.Findings, f)
+	}
+	if r, ok := preflight.ExplainRule(name); ok {
+		e.Rules = append(e.Rules, r)
+	}
 }
 
 func (a *app) explain(cmd *cobra.Command, args []string) error {
-	text := strings.Join(args, " ")
-	if text == "-" {
-		input, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxExplained))
-		if err != nil {
-			return coded(exitSoftware, fmt.Errorf("read standard input: %w", err))
-		}
-		if text = strings.TrimSpace(string(input)); text == "" {
-			return usageError(errors.New("explain -: nothing came on standard input"))
-		}
+	text, err := textToExplain(cmd.InOrStdin(), args)
+	if err != nil {
+		return err
 	}
-	list := codesOf(text)
-	long := len(list) == 0
-	if long {
-		var err error
-		if list, err = namedCodes(text); err != nil {
+	names := namesOf(text)
+	show := printNames
+	if len(names) == 0 {
+		show = printExplained
+		if names, err = namesIn(text); err != nil {
 			return usageError(err)
 		}
 	}
 	var all explained
-	for _, code := range list {
-		e, _ := advise.Explain(code)
-		all.Findings = append(all.Findings, e)
+	for _, name := range names {
+		all.add(name)
 	}
-	switch {
-	case a.json():
+	if a.json() {
 		return printJSON(cmd, all)
-	case long:
-		printExplanations(cmd.OutOrStdout(), all.Findings)
-	default:
-		printCodes(cmd.OutOrStdout(), all.Findings)
 	}
+	show(cmd.OutOrStdout(), all)
 	return nil
 }
 
-// codesOf lists the codes of a kind, or all codes for no kind; none for any other
-// text.
-func codesOf(kind string) []string {
+// textToExplain is what was given as arguments, or on standard input.
+func textToExplain(in io.Reader, args []string) (string, error) {
+	text := strings.Join(args, " ")
+	if text != "-" {
+		return text, nil
+	}
+	input, err := io.ReadAll(io.LimitReader(in, maxExplained))
+	if err != nil {
+		return "", coded(exitSoftware, fmt.Errorf("read standard input: %w", err))
+	}
+	if text = strings.TrimSpace(string(input)); text == "" {
+		return "", usageError(errors.New("explain -: nothing came on standard input"))
+	}
+	return text, nil
+}
+
+// namesOf lists the codes of a kind, all codes for no kind, or the rules; none for
+// any other text.
+func namesOf(kind string) []string {
 	var list []string
 	for _, c := range preflight.Codes() {
 		if kind == "" || strings.EqualFold(kind, string(c.Check)) {
 			list = append(list, c.Code)
 		}
 	}
+	if strings.EqualFold(kind, "rules") {
+		for _, r := range preflight.Refusals() {
+			list = append(list, r.Rule)
+		}
+	}
 	return list
 }
 
-// namedCodes are the codes a text is made of. Its error says what explain takes.
-func namedCodes(text string) ([]string, error) {
-	found := advise.CodesIn(text)
+// namesIn are the codes and rules a text is made of. Its error says what explain
+// takes.
+func namesIn(text string) ([]string, error) {
+	found := advise.NamesIn(text)
 	if len(found) > 0 && len(found) == len(strings.Fields(text)) {
 		return found, nil
 	}
 	if len(found) > 0 {
-		return nil, fmt.Errorf("this text is not understood in this version, but it names findings: mailgate explain %s", strings.Join(found, " "))
+		return nil, fmt.Errorf("this text is not understood in this version, but it names: mailgate explain %s", strings.Join(found, " "))
 	}
 	if similar := advise.Similar(text); len(similar) > 0 {
 		return nil, fmt.Errorf("%q: no such finding; did you mean %s?", plain(text, 60), strings.Join(similar, ", "))
@@ -100,15 +122,18 @@ func namedCodes(text string) ([]string, error) {
 		plain(text, 60))
 }
 
-func printCodes(out io.Writer, list []advise.Explanation) {
+func printNames(out io.Writer, all explained) {
 	t := table(out)
 	kind := preflight.Check("")
-	for _, e := range list {
+	for _, e := range all.Findings {
 		if e.Check != kind {
 			kind = e.Check
 			fmt.Fprintln(t, strings.ToUpper(string(kind)))
 		}
 		fmt.Fprintf(t, "  %s\t%s\n", e.Code.Code, e.Meaning)
+	}
+	for _, r := range all.Rules {
+		fmt.Fprintf(t, "%s\t%s\n", r.Rule, r.Reply)
 	}
 	t.Flush()
 }
@@ -116,29 +141,59 @@ func printCodes(out io.Writer, list []advise.Explanation) {
 // explainWidth is where lines of explanations are broken, in characters.
 const explainWidth = 80
 
-func printExplanations(out io.Writer, list []advise.Explanation) {
-	for i, e := range list {
+func printExplained(out io.Writer, all explained) {
+	for i, e := range all.Findings {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
-		fmt.Fprintf(out, "%s\n%s", e.Code.Code, wrapped("", e.Meaning))
-		if e.Receivers != "" {
-			fmt.Fprintf(out, "\nReceivers\n%s", wrapped("  ", e.Receivers))
+		printExplanation(out, e)
+	}
+	for i, r := range all.Rules {
+		if i > 0 || len(all.Findings) > 0 {
+			fmt.Fprintln(out)
 		}
-		printExample(out, "Wrong", e.Wrong)
-		printExample(out, "Right", e.Right)
-		if len(e.Steps) > 0 {
-			fmt.Fprint(out, "\nMend\n")
-		}
-		for n, step := range e.Steps {
-			fmt.Fprintf(out, "  %d. %s", n+1, strings.TrimLeft(wrapped("     ", step), " "))
-		}
-		if e.Beware != "" {
-			fmt.Fprintf(out, "\nBeware\n%s", wrapped("  ", e.Beware))
-		}
-		if e.Verify != "" {
-			fmt.Fprintf(out, "\nCheck\n  %s\n", e.Verify)
-		}
+		printRule(out, r)
+	}
+}
+
+func printRule(out io.Writer, r preflight.Refusal) {
+	fmt.Fprintf(out, "%s\n%s", r.Rule, wrapped("", "A rule of predictions: "+r.Provider.Title()+" answers so"+whom(r)+"."))
+	fmt.Fprintf(out, "\nReply\n%s", wrapped("  ", r.Reply))
+	fmt.Fprintf(out, "\nKnown from\n%s", wrapped("  ", r.Source))
+	fmt.Fprint(out, "\nRests on the findings of\n")
+	for _, c := range r.Checks {
+		fmt.Fprintf(out, "  mailgate explain %s\n", c)
+	}
+}
+
+func whom(r preflight.Refusal) string {
+	switch {
+	case r.Bulk:
+		return " to bulk senders; for others it is a warning"
+	case r.Warning:
+		return ", though it is not known when: it is a warning only"
+	}
+	return ""
+}
+
+func printExplanation(out io.Writer, e advise.Explanation) {
+	fmt.Fprintf(out, "%s\n%s", e.Code.Code, wrapped("", e.Meaning))
+	if e.Receivers != "" {
+		fmt.Fprintf(out, "\nReceivers\n%s", wrapped("  ", e.Receivers))
+	}
+	printExample(out, "Wrong", e.Wrong)
+	printExample(out, "Right", e.Right)
+	if len(e.Steps) > 0 {
+		fmt.Fprint(out, "\nMend\n")
+	}
+	for n, step := range e.Steps {
+		fmt.Fprintf(out, "  %d. %s", n+1, strings.TrimLeft(wrapped("     ", step), " "))
+	}
+	if e.Beware != "" {
+		fmt.Fprintf(out, "\nBeware\n%s", wrapped("  ", e.Beware))
+	}
+	if e.Verify != "" {
+		fmt.Fprintf(out, "\nCheck\n  %s\n", e.Verify)
 	}
 }
 

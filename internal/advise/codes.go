@@ -8,21 +8,28 @@ import (
 	"mailgate/internal/preflight"
 )
 
-// CodesIn returns the finding codes a text names, each once, in their order. A log
-// line's way to write them, as in dkim=missing, counts.
-func CodesIn(text string) []string {
+// NamesIn returns the finding codes and the rules of predictions a text names, each
+// once, in their order. A log line's way to write codes, as in dkim=missing, counts.
+func NamesIn(text string) []string {
 	var found []string
 	for _, word := range words(text) {
-		if _, ok := preflight.Explain(word); ok && !slices.Contains(found, word) {
+		if isName(word) && !slices.Contains(found, word) {
 			found = append(found, word)
 		}
 	}
 	return found
 }
 
-// words are a text's words as codes are spelled.
+func isName(word string) bool {
+	_, isCode := preflight.Explain(word)
+	_, isRule := preflight.ExplainRule(word)
+	return isCode || isRule
+}
+
+// words are a text's words as codes and rules are spelled.
 func words(text string) []string {
-	return strings.FieldsFunc(strings.ReplaceAll(strings.ToLower(text), "=", "-"), func(c rune) bool {
+	text = strings.ReplaceAll(strings.ToLower(text), "rule=", " ")
+	return strings.FieldsFunc(strings.ReplaceAll(text, "=", "-"), func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
 	})
 }
@@ -30,8 +37,8 @@ func words(text string) []string {
 // maxWord is the length of the longest word that is compared with codes, in bytes.
 const maxWord = 64
 
-// Similar returns the codes a misspelt one may stand for, at most three, the
-// likeliest first.
+// Similar returns the codes and rules a misspelt one may stand for, at most three,
+// the likeliest first.
 func Similar(word string) []string {
 	const alike = 0.6 // up to this nobody sees a likeness
 	if word = strings.Join(words(word), "-"); len(word) > maxWord {
@@ -39,14 +46,26 @@ func Similar(word string) []string {
 	}
 	likeness := map[string]float64{}
 	var found []string
-	for _, c := range preflight.Codes() {
-		if l := dice(word, c.Code); l > alike {
-			likeness[c.Code] = l
-			found = append(found, c.Code)
+	for _, name := range names() {
+		if l := dice(word, name); l > alike {
+			likeness[name] = l
+			found = append(found, name)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b string) int { return cmp.Compare(likeness[b], likeness[a]) })
 	return found[:min(len(found), 3)]
+}
+
+// names are all codes and rules.
+func names() []string {
+	var all []string
+	for _, c := range preflight.Codes() {
+		all = append(all, c.Code)
+	}
+	for _, r := range preflight.Refusals() {
+		all = append(all, r.Rule)
+	}
+	return all
 }
 
 // dice is how alike two words are, from 0 to 1, by the pairs of letters they

@@ -56,6 +56,7 @@ func guide() string {
 		heading, does := receivers(class)
 		fmt.Fprintf(&b, "\n### %s\n\n%s\n", heading, does)
 	}
+	rulesTable(&b)
 	kind := preflight.Check("")
 	for _, c := range preflight.Codes() {
 		if c.Check != kind {
@@ -66,6 +67,21 @@ func guide() string {
 		section(&b, e)
 	}
 	return b.String()
+}
+
+// rulesTable is what predictions are made of.
+func rulesTable(b *strings.Builder) {
+	b.WriteString("\n### Rules\n\nThe rule a prediction names. The first that applies gives the reply. \"Bulk\" ones are refusals for bulk senders and warnings for others.\n\n" +
+		"| rule | receiver | reply |\n|---|---|---|\n")
+	for _, r := range preflight.Refusals() {
+		receiver := r.Provider.Title()
+		if r.Bulk {
+			receiver += ", bulk"
+		} else if r.Warning {
+			receiver += ", a warning only"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", r.Rule, receiver, r.Reply)
+	}
 }
 
 // section is one code's; its heading makes the anchor.
