@@ -137,6 +137,7 @@ type Store interface {
 	Bodies
 	Lister
 	Groups
+	Ages
 	Mover
 	Reviewer
 	Tokens

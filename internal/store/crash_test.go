@@ -159,9 +159,13 @@ func (l *ledger) check(t *testing.T) {
 	if n := count(t, s, `SELECT count(*) FROM chunks WHERE at >> 20 NOT IN (SELECT body FROM messages WHERE body IS NOT NULL)`); n != 0 {
 		t.Errorf("%d pieces of no message", n)
 	}
-	if n := count(t, s, `SELECT count(*) FROM tallies t WHERE n <> (SELECT count(*) FROM recipients r
-		WHERE r.identity = t.identity AND r.state = t.state AND r.reason = t.reason)`); n != 0 {
+	if n := count(t, s, `SELECT count(*) FROM (SELECT identity, state, cause, n FROM tallies
+		EXCEPT SELECT identity, state, cause, count(*) FROM recipients GROUP BY identity, state, cause)`); n != 0 {
 		t.Errorf("%d wrong tallies", n)
+	}
+	if n := count(t, s, `SELECT count(*) FROM (SELECT identity, state, cause FROM recipients
+		EXCEPT SELECT identity, state, cause FROM tallies)`); n != 0 {
+		t.Errorf("%d tallies missing", n)
 	}
 }
 

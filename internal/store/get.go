@@ -37,8 +37,9 @@ func scanMessage(ctx context.Context, tx *sql.Tx, row *sql.Row) (*spool.Message,
 	return &m, err
 }
 
-const selectRecipients = `SELECT local, domain, state, reason, provider, codes, rule, reply, changed
-	FROM recipients WHERE message = ? ORDER BY n`
+const selectRecipients = `SELECT r.local, r.domain, r.state, c.reason, c.provider, c.codes, c.rule, p.text, r.changed
+	FROM recipients r CROSS JOIN causes c ON c.id = r.cause CROSS JOIN replies p ON p.id = r.reply
+	WHERE r.message = ? ORDER BY r.n`
 
 // recipients reads what selectRecipients selects.
 func recipients(rows *sql.Rows, err error) ([]spool.Recipient, error) {

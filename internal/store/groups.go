@@ -12,7 +12,9 @@ import (
 func (s *Store) Count(ctx context.Context) (spool.Counts, error) {
 	c := spool.Counts{States: map[spool.State]int{}, Held: map[spool.Reason]int{}}
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT state, reason, sum(n) FROM tallies GROUP BY state, reason HAVING sum(n) > 0")
+		rows, err := tx.QueryContext(ctx, `SELECT t.state, c.reason, sum(t.n)
+			FROM (SELECT state, cause, sum(n) AS n FROM tallies GROUP BY state, cause) t
+			CROSS JOIN causes c ON c.id = t.cause GROUP BY t.state, c.reason`)
 		return each(rows, err, func(rows *sql.Rows) error {
 			var state spool.State
 			var reason spool.Reason
@@ -28,20 +30,20 @@ func (s *Store) Count(ctx context.Context) (spool.Counts, error) {
 	return c, err
 }
 
-// HeldGroups implements spool.Groups. The oldest message of each is the first one
-// in the index by identity.
+// HeldGroups implements spool.Groups: a group for each tally. Its oldest message
+// is the first one in the index by identity.
 func (s *Store) HeldGroups(ctx context.Context) ([]spool.Group, error) {
 	var groups []spool.Group
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT i.from_domain, i.mail_domain, t.reason, t.n, m.received
-			FROM tallies t JOIN identities i ON i.id = t.identity
-			JOIN messages m ON m.seq = (SELECT min(r.message) FROM recipients r
-				WHERE r.identity = t.identity AND r.state = t.state AND r.reason = t.reason)
-			WHERE t.state = 'held' AND t.n > 0 ORDER BY m.seq, t.reason`)
+		rows, err := tx.QueryContext(ctx, `SELECT i.from_domain, i.mail_domain, c.reason, c.provider, c.rule, c.codes, t.n, m.received
+			FROM tallies t CROSS JOIN identities i ON i.id = t.identity CROSS JOIN causes c ON c.id = t.cause
+			CROSS JOIN messages m ON m.seq = (SELECT min(r.message) FROM recipients r
+				WHERE r.identity = t.identity AND r.state = 'held' AND r.cause = t.cause)
+			WHERE t.state = 'held' AND t.n > 0 ORDER BY m.seq, t.cause`)
 		return each(rows, err, func(rows *sql.Rows) error {
 			var g spool.Group
 			var oldest int64
-			err := rows.Scan(&g.From, &g.MailFrom, &g.Reason, &g.Held, &oldest)
+			err := rows.Scan(&g.From, &g.MailFrom, &g.Reason, &g.Provider, &g.Rule, &g.Codes, &g.Held, &oldest)
 			g.Oldest = moment(oldest)
 			groups = append(groups, g)
 			return err
@@ -60,8 +62,10 @@ func (s *Store) GroupIDs(ctx context.Context, g spool.GroupKey, after string, li
 		ids, err = column[string](tx.QueryContext(ctx, `SELECT m.id FROM messages m JOIN (
 			SELECT DISTINCT r.message FROM recipients r
 			WHERE r.identity = (SELECT id FROM identities WHERE from_domain = ? AND mail_domain = ?)
-			AND r.state = 'held' AND r.reason = ? AND r.message > ? ORDER BY r.message LIMIT ?) ON m.seq = message
-			ORDER BY m.seq`, string(g.From), string(g.MailFrom), string(g.Reason), start, limit))
+			AND r.state = 'held'
+			AND r.cause = (SELECT id FROM causes WHERE reason = ? AND provider = ? AND rule = ? AND codes = ?)
+			AND r.message > ? ORDER BY r.message LIMIT ?) ON m.seq = message
+			ORDER BY m.seq`, string(g.From), string(g.MailFrom), string(g.Reason), g.Provider, g.Rule, g.Codes, start, limit))
 		return err
 	})
 	return ids, err

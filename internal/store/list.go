@@ -1,11 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"math"
 	"slices"
+	"strings"
 
 	"mailgate/internal/spool"
 )
@@ -13,18 +13,17 @@ import (
 // defaultLimit is how many messages List returns when the filter doesn't say.
 const defaultLimit = 100
 
-// List implements spool.Lister. Pages are cut by seq, which never changes.
+// List implements spool.Lister. Pages are cut by key, which never changes.
 func (s *Store) List(ctx context.Context, f spool.Filter) ([]*spool.Message, error) {
 	f.Limit = limit(f.Limit, defaultLimit)
 	var page []*spool.Message
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		l := lister{ctx: ctx, tx: tx, f: &f}
-		seqs, err := l.seqs()
+		keys, err := (&lister{ctx: ctx, tx: tx, f: &f}).keys()
 		if err != nil {
 			return err
 		}
-		for _, seq := range seqs {
-			m, err := scanMessage(ctx, tx, tx.QueryRowContext(ctx, selectMessage+" WHERE m.seq = ?", seq))
+		for _, k := range keys {
+			m, err := scanMessage(ctx, tx, tx.QueryRowContext(ctx, selectMessage+" WHERE m.seq = ?", k.seq))
 			if err != nil {
 				return err
 			}
@@ -35,151 +34,174 @@ func (s *Store) List(ctx context.Context, f spool.Filter) ([]*spool.Message, err
 	return page, err
 }
 
-func (l *lister) ascending() bool { return l.f.Order == spool.Oldest }
-
-// lister finds the messages of one page.
+// lister finds the messages of one page. There are several ways to them, all with
+// the same result: which is the shortest depends on how many recipients answer to
+// the filter, which the tallies tell, and on how many messages have the parts
+// looked for, which nothing tells. So that is tried first on some messages: if
+// many have them, that fills the page, and otherwise the index of words finds the
+// few there are.
 type lister struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	f    *spool.Filter
-	from int64 // seq the page begins beyond
+	ctx   context.Context
+	tx    *sql.Tx
+	f     *spool.Filter
+	parts parts
+	order order
+	first int64 // seq of the first message that is not too old
+	after key   // the page begins beyond
+	want  selection
 }
 
-// seqs returns the page in order.
-func (l *lister) seqs() ([]int64, error) {
-	from, err := place(l.ctx, l.tx, l.f.After)
+const (
+	// mostLanes is how many lanes are walked one by one.
+	mostLanes = 200
+	// mostSorted is how many recipients are gathered to be put in order.
+	mostSorted = 50_000
+	// mostMatched is how many messages are looked at one by one, and mostTried
+	// how many before the index of words is asked.
+	mostMatched = 4_000
+	mostTried   = 4_000
+)
+
+// keys returns the page in order.
+func (l *lister) keys() ([]key, error) {
+	l.parts, l.order = partsOf(l.f), order(l.f.Order)
+	err := l.begin()
 	if err != nil {
 		return nil, err
 	}
-	l.from = from
-	if from == 0 && !l.ascending() {
-		l.from = math.MaxInt64
-	}
-	f := l.f
-	if len(f.States) == 0 && f.Domain == "" && f.Reason == "" && f.Recipient == "" && f.Code == "" && f.Provider == "" {
-		return l.allSeqs()
-	}
-	return l.laneSeqs()
-}
-
-// allSeqs walks the messages themselves.
-func (l *lister) allSeqs() ([]int64, error) {
-	q := query{}
-	q.where("m.seq "+beyond(l.ascending())+" ?", l.from)
-	if err := l.messageTerms(&q); err != nil {
+	searched := l.parts != (parts{})
+	if l.want, err = choice(l.ctx, l.tx, l.f, searched || l.order == bySize); err != nil {
 		return nil, err
 	}
-	return column[int64](l.tx.QueryContext(l.ctx,
-		"SELECT m.seq FROM messages m"+q.text()+" ORDER BY m.seq "+direction(l.ascending())+" LIMIT ?",
-		append(q.args, l.f.Limit)...))
+	switch n := l.want.n; {
+	case n == 0:
+		return nil, nil
+	case searched && n > mostMatched:
+		return l.search()
+	case searched:
+		return l.gather()
+	case l.order != bySize && len(l.want.lanes) <= mostLanes:
+		return l.walkLanes()
+	case n <= mostSorted:
+		return l.gather()
+	}
+	return l.walk()
 }
 
-// lane is a run of recipients that an index has in the order of seq.
-type lane struct {
-	identity int64 // 0: any
-	state    string
-	reason   string
+// walk looks at the messages one by one.
+func (l *lister) walk() ([]key, error) {
+	keys, _, err := l.read(l.order.messages(), l.after, math.MaxInt64)
+	return keys, err
 }
 
-// laneSeqs walks the recipients, lane by lane, each for a whole page, and merges.
-// So the work is bounded by the page and not by what is in other states: five
-// held messages are found at once behind a million delivered ones.
-func (l *lister) laneSeqs() ([]int64, error) {
-	lanes, err := l.lanes()
-	if err != nil {
+// begin finds where the page begins.
+func (l *lister) begin() (err error) {
+	l.after = l.order.start()
+	if l.f.After != "" {
+		if l.after, err = placeOf(l.ctx, l.tx, l.f.After); err != nil {
+			return err
+		}
+	}
+	if !l.f.Since.IsZero() {
+		l.first, err = firstSince(l.ctx, l.tx, l.f.Since)
+	}
+	return err
+}
+
+// gather looks at all that the tallies tell of.
+func (l *lister) gather() ([]key, error) {
+	q := l.want.tallies()
+	q.where("r.message >= ?", l.first)
+	from := source{text: `(SELECT DISTINCT r.message AS seq FROM tallies t
+		CROSS JOIN recipients r INDEXED BY recipients_by_identity
+		ON r.identity = t.identity AND r.state = t.state AND r.cause = t.cause` + q.text() + `) c
+		CROSS JOIN messages m ON m.seq = c.seq`, args: q.args}
+	keys, _, err := l.read(from, l.after, math.MaxInt64)
+	return keys, err
+}
+
+// search tries some messages, and then asks the index of words for the others.
+func (l *lister) search() ([]key, error) {
+	found, last, err := l.read(l.order.messages(), l.after, mostTried)
+	if err != nil || last == nil || len(found) == l.f.Limit {
+		return found, err
+	}
+	var indexed int64
+	if err := l.tx.QueryRowContext(l.ctx, "SELECT "+lastIndexed).Scan(&indexed); err != nil {
 		return nil, err
 	}
-	var seqs []int64
-	for _, lane := range lanes {
-		some, err := l.walk(lane)
+	for _, from := range [...]source{
+		{text: "messages m NOT INDEXED", where: "m.seq > ?", args: []any{indexed}},
+		{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: "search MATCH ?", args: []any{l.parts.query(l.f.Provider)}},
+	} {
+		more, _, err := l.read(from, *last, math.MaxInt64)
 		if err != nil {
 			return nil, err
 		}
-		seqs = append(seqs, some...)
+		found = append(found, more...)
 	}
-	slices.SortFunc(seqs, func(a, b int64) int {
-		if l.ascending() {
-			return cmp.Compare(a, b)
-		}
-		return cmp.Compare(b, a)
-	})
-	seqs = slices.Compact(seqs)
-	return seqs[:min(len(seqs), l.f.Limit)], nil
+	return l.page(found), nil
 }
 
-// lanes returns those that have recipients the filter may want.
-func (l *lister) lanes() ([]lane, error) {
+// page puts keys from several ways in order and leaves what is too much.
+func (l *lister) page(keys []key) []key {
+	slices.SortFunc(keys, l.order.compare)
+	keys = slices.Compact(keys)
+	return keys[:min(len(keys), l.f.Limit)]
+}
+
+// source is a FROM clause with messages m in it, and a term that goes with it.
+type source struct {
+	text, where string
+	args        []any
+}
+
+// read returns the first of the messages beyond a place that answer to the filter:
+// a page of them, or fewer when most have been looked at. In that case last is the
+// one looked at last.
+func (l *lister) read(from source, after key, most int64) (found []key, last *key, err error) {
 	q := query{}
-	q.where("t.n > 0")
-	q.equal("t.reason", string(l.f.Reason))
-	if len(l.f.States) > 0 {
-		marks := ""
-		for _, state := range l.f.States {
-			marks += ", ?"
-			q.args = append(q.args, string(state))
+	columns := l.columns(&q)
+	q.args = append(q.args, from.args...)
+	if from.where != "" {
+		q.where(from.where)
+	}
+	l.order.beyond(&q, after)
+	if l.first > 0 {
+		q.where("m.seq >= ?", l.first)
+	}
+	rows, err := l.tx.QueryContext(l.ctx, "SELECT "+columns+" FROM "+from.text+q.text()+" ORDER BY "+l.order.by()+" LIMIT ?",
+		append(q.args, most)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	var r row
+	for visited := int64(0); len(found) < l.f.Limit && rows.Next(); {
+		if err := rows.Scan(&r.seq, &r.size, &r.subject, &r.from, &r.mailFrom, &r.chosen, &r.everyone); err != nil {
+			return nil, nil, err
 		}
-		q.where("t.state IN (" + marks[2:] + ")")
-	}
-	identity := "0"
-	if l.f.Domain != "" {
-		identity = "t.identity"
-		q.where("t.identity IN (SELECT id FROM identities WHERE from_domain = ?)", string(l.f.Domain))
-	}
-	var lanes []lane
-	rows, err := l.tx.QueryContext(l.ctx, "SELECT DISTINCT "+identity+", t.state, t.reason FROM tallies t"+q.text(), q.args...)
-	err = each(rows, err, func(rows *sql.Rows) error {
-		var lane lane
-		err := rows.Scan(&lane.identity, &lane.state, &lane.reason)
-		lanes = append(lanes, lane)
-		return err
-	})
-	return lanes, err
-}
-
-// walk returns a page of one lane. CROSS JOIN keeps SQLite to this order of
-// tables.
-func (l *lister) walk(lane lane) ([]int64, error) {
-	q := query{}
-	if lane.identity != 0 {
-		q.where("r.identity = ?", lane.identity)
-	}
-	q.where("r.state = ? AND r.reason = ?", lane.state, lane.reason)
-	q.where("r.message "+beyond(l.ascending())+" ?", l.from)
-	q.equal("r.provider", l.f.Provider)
-	q.contains(l.f.Recipient, address("r.local", "r.domain"))
-	q.code(l.f.Code)
-	if err := l.messageTerms(&q); err != nil {
-		return nil, err
-	}
-	return column[int64](l.tx.QueryContext(l.ctx,
-		"SELECT DISTINCT r.message FROM recipients r CROSS JOIN messages m ON m.seq = r.message"+q.text()+
-			" ORDER BY r.message "+direction(l.ascending())+" LIMIT ?",
-		append(q.args, l.f.Limit)...))
-}
-
-// messageTerms adds what the filter asks of the message itself.
-func (l *lister) messageTerms(q *query) error {
-	mailFrom, from := address("m.mail_local", "m.mail_domain"), address("m.from_local", "m.from_domain")
-	if !l.f.Since.IsZero() {
-		first, err := l.firstSince()
-		if err != nil {
-			return err
+		if r.chosen.Valid && l.parts.in(&r) {
+			found = append(found, r.key)
 		}
-		q.where("m.seq >= ?", first)
+		if visited++; visited == most {
+			last = &r.key
+		}
 	}
-	q.contains(l.f.Sender, mailFrom, from)
-	q.contains(l.f.Text, "m.subject", from,
-		"(SELECT group_concat("+address("t.local", "t.domain")+", ' ') FROM recipients t WHERE t.message = m.seq)")
-	return nil
+	return found, last, rows.Err()
 }
 
-// firstSince returns the seq of the first message taken at f.Since or later: the
-// time of taking never goes back.
-func (l *lister) firstSince() (int64, error) {
-	seqs, err := column[int64](l.tx.QueryContext(l.ctx,
-		"SELECT seq FROM messages WHERE taken >= ? ORDER BY taken, seq LIMIT 1", nanos(l.f.Since)))
-	if len(seqs) == 0 {
-		return math.MaxInt64, err
+// columns are those of row, as far as the filter needs them.
+func (l *lister) columns(q *query) string {
+	subject, from, mailFrom, all := "''", "''", "''", "''"
+	if l.parts.sender != "" || l.parts.text != "" {
+		from = fromAddress
 	}
-	return seqs[0], err
+	if l.parts.sender != "" {
+		mailFrom = mailFromAddress
+	}
+	if l.parts.text != "" {
+		subject, all = "m.subject", everyone
+	}
+	return strings.Join([]string{"m.seq, m.size", subject, from, mailFrom, l.want.chosen(q, l.parts.recipient != ""), all}, ", ")
 }

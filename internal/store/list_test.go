@@ -24,7 +24,7 @@ func populate(t testing.TB, s *Store, c *clock, n int) []*spool.Message {
 		m := message(t)
 		m.From = addr(t, pick("ann", "bob")+"@"+pick("example.com", "other.example"))
 		m.Envelope.From = addr(t, pick("bounces@example.com", "x@bulk.example", "@"))
-		m.Subject = pick("Invoice 100%", "Hello", "re_port", "")
+		m.Subject = pick("Invoice 100%", "Hello", "re_port", "", "Über 发票")
 		for i := range 1 + rnd.IntN(3) {
 			m.Recipients = append(m.Recipients, spool.Recipient{
 				Address: addr(t, fmt.Sprintf("r%d@%s", i, pick("gmail.com", "yahoo.com", "Example.org"))),
@@ -218,7 +218,8 @@ func TestCountAndGroups(t *testing.T) {
 				continue
 			}
 			want.Held[r.Reason]++
-			key := spool.GroupKey{From: m.From.Domain, MailFrom: m.Envelope.From.Domain, Reason: r.Reason}
+			key := spool.GroupKey{From: m.From.Domain, MailFrom: m.Envelope.From.Domain, Reason: r.Reason,
+				Provider: r.Provider, Rule: r.Rule, Codes: strings.Join(r.Codes, " ")}
 			if groups[key] == nil {
 				groups[key] = &spool.Group{GroupKey: key, Oldest: m.Received}
 			}

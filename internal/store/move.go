@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
@@ -13,8 +12,11 @@ import (
 // Move implements spool.Mover.
 func (s *Store) Move(ctx context.Context, m spool.Move) error {
 	action, ok := spool.ActionOf(m.From, m.Into)
-	if !ok || m.From == "" {
+	if !ok || m.From == "" || m.Notice && action != spool.ActionAssess {
 		return moveError(&m, spool.ErrTransition)
+	}
+	if m.Notice {
+		action = spool.ActionNotify
 	}
 	if m.At.IsZero() {
 		m.At = s.o.Now()
@@ -51,11 +53,14 @@ func (b *batch) move(m *spool.Move, action spool.Action) error {
 			return err
 		}
 	}
-	if !m.Into.Final() {
-		return nil
+	switch {
+	case m.Notice:
+		return b.exec("UPDATE messages SET noticed = ? WHERE seq = ?", nanos(m.At), seq)
+	case m.Into.Final():
+		return b.exec(`UPDATE messages SET finished = ? WHERE seq = ? AND NOT EXISTS
+			(SELECT 1 FROM recipients WHERE message = ? AND state IN ('held', 'queued'))`, nanos(m.At), seq, seq)
 	}
-	return b.exec(`UPDATE messages SET finished = ? WHERE seq = ? AND NOT EXISTS
-		(SELECT 1 FROM recipients WHERE message = ? AND state IN ('held', 'queued'))`, nanos(m.At), seq, seq)
+	return nil
 }
 
 // choose returns the places of the recipients that m is about, all of which are
@@ -89,10 +94,19 @@ func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, acti
 	if err := b.log(logMove(m, &r, action)); err != nil {
 		return err
 	}
-	if m.Now != nil && m.Into == spool.Held {
-		r.Reason, r.Codes, r.Rule, r.Reply = m.Now.Reason, m.Now.Codes, m.Now.Rule, m.Now.Reply
+	if m.Now == nil || m.Into != spool.Held {
+		return b.exec("UPDATE recipients SET state = ?, changed = ? WHERE message = ? AND n = ?",
+			string(m.Into), nanos(m.At), seq, n)
 	}
-	return b.exec(`UPDATE recipients SET state = ?, reason = ?, codes = ?, rule = ?, reply = ?, changed = ?
-		WHERE message = ? AND n = ?`,
-		string(m.Into), string(r.Reason), strings.Join(r.Codes, " "), r.Rule, r.Reply, nanos(m.At), seq, n)
+	r.Reason, r.Codes, r.Rule, r.Reply = m.Now.Reason, m.Now.Codes, m.Now.Rule, m.Now.Reply
+	cause, err := b.cause(&r)
+	if err != nil {
+		return err
+	}
+	reply, err := b.reply(r.Reply)
+	if err != nil {
+		return err
+	}
+	return b.exec("UPDATE recipients SET state = ?, cause = ?, reply = ?, changed = ? WHERE message = ? AND n = ?",
+		string(m.Into), cause, reply, nanos(m.At), seq, n)
 }

@@ -98,6 +98,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		s.w.close()
 		return fmt.Errorf("delete what a crash left half taken: %w", err)
 	}
+	s.x = newIndexer(s, cmp.Or(s.o.indexEvery, indexEvery))
 	return nil
 }
 
@@ -138,12 +139,7 @@ func create(path, dir string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return syncDir(dir)
 }
 
 // connect sets up both pools; connections are opened when they are first used.
@@ -175,7 +171,11 @@ func (s *Store) check(ctx context.Context, size int64) error {
 			return err
 		}
 	}
-	if err := migrate(ctx, s.write); err != nil {
+	steps, err := ownSteps()
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, s.write, steps); err != nil {
 		return err
 	}
 	return s.read.PingContext(ctx)

@@ -24,13 +24,20 @@ func (q *query) equal(column, value string) {
 // code asks for a finding code. A word stands for all codes of its kind as well:
 // dkim for dkim-missing.
 func (q *query) code(code string) {
-	const exactly, begins = "instr(' ' || r.codes || ' ', ?)", "instr(' ' || r.codes, ?)"
+	const exactly, begins = "instr(' ' || codes || ' ', ?)", "instr(' ' || codes, ?)"
 	switch {
 	case code == "":
 	case strings.Contains(code, "-"):
 		q.where(exactly, " "+code+" ")
 	default:
 		q.where("("+exactly+" OR "+begins+")", " "+code+" ", " "+code+"-")
+	}
+}
+
+// in asks for one of several values, unless there are none.
+func (q *query) in(column string, values ...any) {
+	if len(values) > 0 {
+		q.where(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
 	}
 }
 

@@ -39,10 +39,12 @@ type Options struct {
 
 	// CrashPoint is called by the writer at named steps, for tests that end the
 	// process there: "take", "chunk", "move", "token", "redeem", "mark", "purge",
-	// "drop", "shrink", "trim", "trim-log" and "trim-messages" when such an
+	// "drop", "shrink", "trim", "trim-log", "trim-messages" and "index" when such an
 	// operation's rows are written, "before-commit" and "after-commit" around the
 	// fsync, "before-checkpoint" and "after-checkpoint".
 	CrashPoint func(name string)
+
+	indexEvery int64 // 0: the constant
 }
 
 // Store is a spool.Store.
@@ -54,6 +56,7 @@ type Store struct {
 	write *sql.DB
 	w     *writer
 	bound bound
+	x     *indexer
 
 	stopped   atomic.Pointer[error] // why, once it is
 	done      chan struct{}         // closed when stopped
@@ -128,6 +131,7 @@ func (s *Store) view(ctx context.Context, read func(*sql.Tx) error) error {
 // it return an error that wraps spool.ErrStopped.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
+		s.x.close()
 		s.w.close()
 		s.closeErr = s.close(s.Err() != nil)
 	})

@@ -186,7 +186,11 @@ func (t *taking) write(b *batch) (err error) {
 	if err := t.writeMessage(b, body); err != nil {
 		return err
 	}
-	return t.writeRecipients(b)
+	if err := t.writeRecipients(b); err != nil {
+		return err
+	}
+	b.w.s.x.noticeTaken(t.key)
+	return nil
 }
 
 // idAttempts is how many ids of one length may be in use before longer ones are

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"database/sql"
+	"strings"
+
+	"mailgate/internal/spool"
+)
+
+// row is what a filter looks at in a message.
+type row struct {
+	key
+	subject, from, mailFrom string
+	chosen                  sql.NullString // the recipients that answer to the rest of the filter, a line each; NULL: none
+	everyone                string         // all recipients, a line each
+}
+
+const (
+	fromAddress     = "m.from_local || '@' || m.from_domain"
+	mailFromAddress = "m.mail_local || '@' || m.mail_domain"
+	// An address has no line breaks: they end a command of SMTP.
+	recipientLines = "group_concat(r.local || '@' || r.domain, char(10))"
+	// everyone is the expression for all recipients of messages m.
+	everyone = "(SELECT " + recipientLines + " FROM recipients r WHERE r.message = m.seq)"
+)
+
+// parts is what a filter asks to be contained in a message, folded.
+type parts struct{ sender, recipient, text string }
+
+func partsOf(f *spool.Filter) parts {
+	return parts{sender: fold(f.Sender), recipient: fold(f.Recipient), text: fold(f.Text)}
+}
+
+// in reports whether r has the parts.
+func (p *parts) in(r *row) bool {
+	if p.sender != "" && !strings.Contains(fold(r.from), p.sender) && !strings.Contains(fold(r.mailFrom), p.sender) {
+		return false
+	}
+	if p.recipient != "" && !inLine(r.chosen.String, p.recipient) {
+		return false
+	}
+	return p.text == "" || strings.Contains(fold(r.subject), p.text) ||
+		strings.Contains(fold(r.from), p.text) || inLine(r.everyone, p.text)
+}
+
+// inLine reports whether one of the lines has the part.
+func inLine(lines, part string) bool {
+	for line := range strings.SplitSeq(lines, "\n") {
+		if strings.Contains(fold(line), part) {
+			return true
+		}
+	}
+	return false
+}
+
+// query returns what to ask the index of words: everything that has the parts has
+// these grams.
+func (p *parts) query(provider string) string {
+	var all []string
+	if p.sender != "" {
+		all = append(all, having(p.sender, inFrom, inMailFrom))
+	}
+	if p.recipient != "" {
+		all = append(all, having(p.recipient, inTo))
+	}
+	if p.text != "" {
+		all = append(all, having(p.text, inSubject, inFrom, inTo))
+	}
+	if provider != "" {
+		all = append(all, named(provider, inProvider))
+	}
+	return strings.Join(all, " AND ")
+}
