@@ -50,6 +50,11 @@ type Quarantine struct {
 	o     Options
 	kick  chan struct{}
 
+	schedule schedule
+	slots    chan struct{} // taken by identities being checked
+	known    known
+	asked    asked
+	pace     pace
 	patience patience
 	releases drain
 }
@@ -71,5 +76,5 @@ func New(store spool.Store, o Options) *Quarantine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Quarantine{store: store, o: o, kick: make(chan struct{}, 1)}
+	return &Quarantine{store: store, o: o, kick: make(chan struct{}, 1), slots: make(chan struct{}, identitiesAside)}
 }

@@ -42,18 +42,53 @@ func (q *Quarantine) Release(ctx context.Context, r Request) (*Released, error) 
 	if err != nil {
 		return nil, err
 	}
-	verdict := q.o.Judge().JudgeAfresh(ctx, m.From.Domain, m.Envelope.From, to)
+	judge := q.judgeAfresh
+	if r.Paced {
+		if err := q.hasRoom(m, to); err != nil {
+			return nil, fmt.Errorf("release %s: %w", m.ID, err)
+		}
+		judge = q.judgeLately
+	}
+	verdict := judge(ctx, m, to)
 	if err := wouldPass(verdict); err != nil {
 		if !r.Anyway {
 			return nil, fmt.Errorf("%s: %w", m.ID, err)
 		}
 		r.Reason = "anyway: " + r.Reason
 	}
+	if err := q.takeRoom(m, to, r.Paced); err != nil {
+		return nil, fmt.Errorf("release %s: %w", m.ID, err)
+	}
 	released, err := q.send(ctx, m, verdict.Recipients, r)
 	if err != nil {
 		q.o.Logger.Warn("release failed", "id", m.ID, "actor", r.Actor, "error", err)
 	}
 	return released, err
+}
+
+// hasRoom says whether the destinations of a paced release have room.
+func (q *Quarantine) hasRoom(m *spool.Message, to []mail.Address) error {
+	if wait := q.pace.wait(q.o.Policy().ReleaseRate, destinations(recipientsOf(m, to)), q.o.Now()); wait > 0 {
+		return &PaceError{wait}
+	}
+	return nil
+}
+
+// takeRoom counts a release. Only a paced one waits for room.
+func (q *Quarantine) takeRoom(m *spool.Message, to []mail.Address, paced bool) error {
+	perMinute, list, now := q.o.Policy().ReleaseRate, destinations(recipientsOf(m, to)), q.o.Now()
+	if !paced {
+		q.pace.count(perMinute, list, now)
+		return nil
+	}
+	if wait := q.pace.take(perMinute, list, now); wait > 0 {
+		return &PaceError{wait}
+	}
+	return nil
+}
+
+func recipientsOf(m *spool.Message, to []mail.Address) []spool.Recipient {
+	return slices.DeleteFunc(slices.Clone(m.Recipients), func(r spool.Recipient) bool { return !slices.Contains(to, r.Address) })
 }
 
 func wouldPass(v gate.Verdict) error {
@@ -86,7 +121,8 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 	held := addresses(m.In(spool.Held))
 	if len(to) == 0 {
 		if len(held) == 0 {
-			return nil, nil, fmt.Errorf("no recipient of %s is held any more: %w", m.ID, spool.ErrConflict)
+			err := q.tellWho(ctx, m.ID, addresses(m.Recipients), spool.ErrConflict)
+			return nil, nil, fmt.Errorf("no recipient of %s is held any more: %w", m.ID, err)
 		}
 		return m, held, nil
 	}
@@ -95,7 +131,8 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 			return nil, nil, fmt.Errorf("%s has no recipient <%s>: %w", m.ID, want, spool.ErrNotFound)
 		}
 		if !slices.Contains(held, want) {
-			return nil, nil, fmt.Errorf("<%s> of %s is not held any more: %w", want, m.ID, spool.ErrConflict)
+			err := q.tellWho(ctx, m.ID, []mail.Address{want}, spool.ErrConflict)
+			return nil, nil, fmt.Errorf("<%s> of %s is not held any more: %w", want, m.ID, err)
 		}
 	}
 	return m, to, nil
@@ -120,15 +157,19 @@ func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.R
 		Verdict: string(first.Verdict), Codes: first.Codes, At: q.o.Now(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("release %s: %w", m.ID, err)
+		return nil, fmt.Errorf("release %s: %w", m.ID, q.tellWho(ctx, m.ID, to, err))
 	}
+	q.o.CrashPoint("release-claimed")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenLifetime)
 	defer cancel()
 	results, err := q.handOver(ctx, m, to)
+	q.o.CrashPoint("release-sent")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("release %s: %w: %w", m.ID, ErrNotTaken, err), q.putBack(m.ID, to, r.Actor, err.Error()))
 	}
-	return q.settle(m, results, r)
+	released, err := q.settle(m, results, r)
+	q.o.CrashPoint("release-settled")
+	return released, err
 }
 
 func (q *Quarantine) handOver(ctx context.Context, m *spool.Message, to []mail.Address) ([]spool.Handover, error) {

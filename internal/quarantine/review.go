@@ -17,18 +17,12 @@ var (
 	ErrStopped  = spool.ErrStopped
 )
 
-// judgeTime bounds what DNS may cost a list; what isn't known by then is shown as
-// waiting.
+// judgeTime bounds what DNS may cost a look at one message; what isn't known by
+// then is shown as waiting.
 const judgeTime = 5 * time.Second
 
-// item is one message, with what would become now of its held recipients.
-type item struct {
-	message *spool.Message
-	now     gate.Verdict
-}
-
-// List returns a page of messages with the verdict now, from memory where it may
-// be.
+// List returns a page of messages, each with the last verdict on it. It never asks
+// DNS.
 func (q *Quarantine) List(ctx context.Context, query Query) (*Page, error) {
 	filter, err := query.filter()
 	if err != nil {
@@ -38,11 +32,9 @@ func (q *Quarantine) List(ctx context.Context, query Query) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
-	judging, cancel := context.WithTimeout(ctx, judgeTime)
-	defer cancel()
 	page := &Page{Messages: make([]Message, len(messages))}
 	for i, m := range messages {
-		page.Messages[i] = viewMessage(q.item(judging, m))
+		page.Messages[i] = viewMessage(m, q.known.lookUp(m))
 	}
 	if len(messages) == filter.Limit {
 		page.Next = messages[len(messages)-1].ID
@@ -61,8 +53,11 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the review log of %s: %w", id, err)
 	}
-	it := q.item(ctx, m)
-	detail := &Detail{Message: viewMessage(it), Then: m.Evidence, Report: it.now.Report, Log: make([]Entry, len(log))}
+	verdict := q.judgeHeld(ctx, m)
+	detail := &Detail{Message: viewMessage(m, summary(verdict, q.o.Now())), Then: m.Evidence, Report: verdict.Report, Log: make([]Entry, len(log))}
+	if detail.Header, detail.Body, err = q.header(ctx, id); err != nil {
+		return nil, err
+	}
 	if detail.Report != nil {
 		detail.Publish = q.o.Publish(ctx, detail.Report)
 	}
@@ -72,12 +67,15 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 	return detail, nil
 }
 
-func (q *Quarantine) item(ctx context.Context, m *spool.Message) item {
-	it := item{message: m}
-	if held := m.In(spool.Held); len(held) > 0 {
-		it.now = q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, addresses(held))
+// judgeHeld judges what is held of a message now.
+func (q *Quarantine) judgeHeld(ctx context.Context, m *spool.Message) gate.Verdict {
+	held := m.In(spool.Held)
+	if len(held) == 0 {
+		return gate.Verdict{}
 	}
-	return it
+	ctx, cancel := context.WithTimeout(ctx, judgeTime)
+	defer cancel()
+	return q.judge(ctx, m, addresses(held))
 }
 
 // Raw opens the original bytes of a message.
@@ -97,7 +95,7 @@ func (q *Quarantine) Discard(ctx context.Context, r Request) error {
 	}
 	move := spool.Move{ID: m.ID, To: to, From: spool.Held, Into: spool.Discarded, Actor: r.Actor, Reason: r.Reason, At: q.o.Now()}
 	if err := q.store.Move(ctx, move); err != nil {
-		return fmt.Errorf("discard %s: %w", m.ID, err)
+		return fmt.Errorf("discard %s: %w", m.ID, q.tellWho(ctx, m.ID, to, err))
 	}
 	q.o.Logger.Info("discarded", "id", m.ID, "actor", r.Actor, "reason", r.Reason)
 	return nil

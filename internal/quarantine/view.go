@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"mailgate/internal/gate"
 	"mailgate/internal/notice"
 	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
@@ -95,6 +94,8 @@ type Entry struct {
 type Released struct {
 	ID         string     `json:"id"`
 	Recipients []Handover `json:"recipients"`
+
+	taken int // recipients the next server took
 }
 
 // Handover is the next server's answer for one recipient.
@@ -103,8 +104,7 @@ type Handover struct {
 	Answer  string `json:"answer"`
 }
 
-func viewMessage(it item) Message {
-	m := it.message
+func viewMessage(m *spool.Message, now judged) Message {
 	view := Message{
 		ID: m.ID, Received: m.Received, Source: m.Source, QueueID: m.Envelope.QueueID,
 		From: m.From.String(), Sender: m.Envelope.From.String(), Subject: m.Subject,
@@ -119,29 +119,8 @@ func viewMessage(it item) Message {
 			Codes: r.Codes, Rule: r.Rule, Reply: r.Reply, Changed: r.Changed,
 		})
 	}
-	view.Now, view.Why = now(it.now)
+	view.Now, view.Why, view.Checked = now.now, now.why, now.at
 	return view
-}
-
-// now sums up a verdict on held recipients.
-func now(v gate.Verdict) (verdict, why string) {
-	for _, r := range v.Recipients {
-		switch {
-		case r.Disposition == gate.Pass:
-			if verdict == "" {
-				verdict = "pass"
-			}
-		case r.Cause == gate.CauseWaiting:
-			if verdict != "refuse" {
-				verdict, why = "unknown", r.Prediction.Why
-			}
-		case r.Cause == gate.CauseForeign:
-			verdict, why = "foreign", r.Prediction.Why
-		default:
-			verdict, why = "refuse", r.Prediction.Why
-		}
-	}
-	return verdict, why
 }
 
 func viewEntry(e spool.LogEntry) Entry {
@@ -155,6 +134,9 @@ func viewReleased(id string, results []spool.Handover) *Released {
 	view := &Released{ID: id}
 	for _, h := range results {
 		view.Recipients = append(view.Recipients, Handover{Address: h.Recipient.String(), Answer: h.Answer})
+		if h.Err == nil {
+			view.taken++
+		}
 	}
 	return view
 }

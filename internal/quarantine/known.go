@@ -1,0 +1,115 @@
+package quarantine
+
+import (
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/spool"
+)
+
+// known keeps the last verdict on each group, for lists: a list never asks DNS.
+type known struct {
+	mu sync.Mutex
+	of map[spool.GroupKey]judged
+}
+
+// judged is a verdict in the words of a list.
+type judged struct {
+	now, why string
+	at       time.Time
+}
+
+func (k *known) remember(key spool.GroupKey, r gate.Recipient, at time.Time) {
+	word, why := wordOf(r)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.of == nil {
+		k.of = map[spool.GroupKey]judged{}
+	}
+	k.of[key] = judged{word, why, at}
+}
+
+// keep forgets all but the given groups.
+func (k *known) keep(groups []spool.Group) {
+	there := make(map[spool.GroupKey]bool, len(groups))
+	for _, g := range groups {
+		there[g.GroupKey] = true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.DeleteFunc(k.of, func(key spool.GroupKey, _ judged) bool { return !there[key] })
+}
+
+// lookUp returns the gravest of what is known of the held recipients of m; of a
+// group not judged yet, what it was held for.
+func (k *known) lookUp(m *spool.Message) judged {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var worst judged
+	for _, r := range m.In(spool.Held) {
+		j, found := k.of[keyOf(m, r)]
+		if !found || j.at.Before(r.Changed) {
+			j = heldFor(m, r)
+		}
+		if gravity(j.now) > gravity(worst.now) {
+			worst = j
+		}
+	}
+	return worst
+}
+
+// heldFor puts into words what a recipient was held for.
+func heldFor(m *spool.Message, r spool.Recipient) judged {
+	j := judged{now: "refuse", why: r.Reply, at: r.Changed}
+	switch r.Reason {
+	case spool.Waiting:
+		j.now, j.why = "unknown", "DNS gave no answer"
+	case spool.Foreign:
+		j.now, j.why = "foreign", "no signing key for "+string(m.From.Domain)+" here"
+	}
+	if j.why == "" {
+		j.why = strings.Join(r.Codes, ", ")
+	}
+	return j
+}
+
+// wordOf puts a verdict into words.
+func wordOf(r gate.Recipient) (now, why string) {
+	switch {
+	case r.Disposition == gate.Pass:
+		return "pass", ""
+	case r.Cause == gate.CauseWaiting:
+		return "unknown", r.Prediction.Why
+	case r.Cause == gate.CauseForeign:
+		return "foreign", r.Prediction.Why
+	}
+	return "refuse", r.Prediction.Why
+}
+
+// summary is the gravest verdict on some recipients.
+func summary(v gate.Verdict, at time.Time) judged {
+	var worst judged
+	for _, r := range v.Recipients {
+		if word, why := wordOf(r); gravity(word) > gravity(worst.now) {
+			worst = judged{word, why, at}
+		}
+	}
+	return worst
+}
+
+func gravity(now string) int {
+	switch now {
+	case "pass":
+		return 1
+	case "unknown":
+		return 2
+	case "foreign":
+		return 3
+	case "refuse":
+		return 4
+	}
+	return 0
+}

@@ -1,0 +1,206 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/spool"
+	"mailgate/internal/store"
+)
+
+// world is a quarantine over a real store, with a gate and an MTA made up.
+type world struct {
+	*Quarantine
+	store  *store.Store
+	judge  *fakeJudge
+	mta    *fakeMTA
+	policy Policy
+	later  time.Duration // the clock is ahead by it
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "mailgate.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	w := &world{store: s, judge: &fakeJudge{verdicts: map[mail.Domain]gate.Recipient{}}, mta: &fakeMTA{}, policy: Policy{AutoRelease: true}}
+	w.Quarantine = New(s, Options{
+		Judge:    func() Judge { return w.judge },
+		Injector: w.mta,
+		Policy:   func() Policy { return w.policy },
+		Now:      func() time.Time { return time.Now().Add(w.later) },
+	})
+	w.mta.redeem = w.Redeem
+	return w
+}
+
+// fakeJudge judges by recipient domain; what it doesn't know passes.
+type fakeJudge struct {
+	verdicts map[mail.Domain]gate.Recipient
+	afresh   int
+}
+
+func (j *fakeJudge) refuse(d mail.Domain) {
+	j.verdicts[d] = gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseRefused,
+		Prediction: preflight.Prediction{Verdict: preflight.Refuse, Why: "no key is published", Codes: []string{"dkim-missing"}}}
+}
+
+func (j *fakeJudge) keepWaiting(d mail.Domain) {
+	j.verdicts[d] = gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseWaiting,
+		Prediction: preflight.Prediction{Verdict: preflight.UnknownVerdict, Why: "DNS is silent", Codes: []string{"dns-unreachable"}}}
+}
+
+func (j *fakeJudge) Judge(_ context.Context, _ mail.Domain, _ mail.Address, to []mail.Address) gate.Verdict {
+	var v gate.Verdict
+	for _, a := range to {
+		r, ok := j.verdicts[a.Domain]
+		if !ok {
+			r.Disposition = gate.Pass
+		}
+		r.Address = a
+		v.Recipients = append(v.Recipients, r)
+	}
+	return v
+}
+
+func (j *fakeJudge) JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict {
+	j.afresh++
+	return j.Judge(ctx, from, sender, to)
+}
+
+// fakeMTA takes everything, unless told otherwise, and redeems tokens as the
+// milter does.
+type fakeMTA struct {
+	mu     sync.Mutex
+	redeem func(context.Context, string) (string, bool, error)
+	away   error            // takes nothing
+	refuse map[string]error // by recipient
+	got    []string         // "recipient: content"
+	during func()           // called while the message is under way
+}
+
+func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
+	if m.during != nil {
+		m.during()
+	}
+	if m.away != nil {
+		return nil, m.away
+	}
+	id, ok, err := m.redeem(ctx, token)
+	if err != nil || !ok || id != msg.ID {
+		return nil, fmt.Errorf("token of %s redeemed as %q, %v, %w", msg.ID, id, ok, err)
+	}
+	if _, again, _ := m.redeem(ctx, token); again {
+		return nil, errors.New("a token worked twice")
+	}
+	data, err := io.ReadAll(content)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("broken off: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var results []spool.Handover
+	for _, a := range to {
+		h := spool.Handover{Recipient: a, Err: m.refuse[a.String()]}
+		if h.Err == nil {
+			h.Answer = "2.0.0 queued as 4F2A"
+			m.got = append(m.got, a.String()+": "+string(data))
+		}
+		results = append(results, h)
+	}
+	return results, nil
+}
+
+func path(t *testing.T, s string) mail.Address {
+	t.Helper()
+	a, err := mail.ParsePath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// hold takes a message into custody.
+func (w *world) hold(t *testing.T, content string, to ...string) string {
+	t.Helper()
+	m := &spool.Message{Source: "milter", From: path(t, "ann@example.com"), Envelope: mail.Envelope{From: path(t, "ann@example.com")}}
+	for _, s := range to {
+		a := path(t, s)
+		m.Envelope.To = append(m.Envelope.To, a)
+		m.Recipients = append(m.Recipients, spool.Recipient{Address: a, State: spool.Held, Reason: spool.Refused, Provider: providerOf(a.Domain)})
+	}
+	if err := w.store.Take(t.Context(), m, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	return m.ID
+}
+
+// providerOf is the provider in the world of the tests.
+func providerOf(d mail.Domain) string {
+	switch d {
+	case "gmail.com":
+		return string(preflight.Google)
+	case "silent.example":
+		return string(preflight.UnknownProvider)
+	}
+	return string(preflight.Other)
+}
+
+// states is the state of every recipient, joined.
+func (w *world) states(t *testing.T, id string) string {
+	t.Helper()
+	m, err := w.store.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, r := range m.Recipients {
+		list = append(list, string(r.State))
+	}
+	return strings.Join(list, " ")
+}
+
+// turn checks everything as the schedule does when it is due.
+func (w *world) turn(t *testing.T) Rechecked {
+	t.Helper()
+	groups, err := w.store.HeldGroups(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s sum
+	order, of := byIdentity(groups)
+	for _, id := range order {
+		if err := w.check(t.Context(), id, of[id], true, &s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.get()
+}
+
+func (w *world) actions(t *testing.T, id string) string {
+	t.Helper()
+	log, err := w.store.Log(t.Context(), spool.LogFilter{ID: id, OldestFirst: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range log {
+		list = append(list, string(e.Action))
+	}
+	return strings.Join(list, " ")
+}
