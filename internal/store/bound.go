@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"mailgate/internal/spool"
@@ -30,12 +29,9 @@ type bound struct {
 func (s *Store) Usage(context.Context) (Usage, error) {
 	u := Usage{Used: s.bound.used.Load(), Max: s.maxBytes(), Refused: s.bound.refused.Load()}
 	u.Full = s.bound.full.Load() && u.Max > 0 && u.Used > roomy(u.Max)
-	for _, name := range [...]string{s.path, s.path + "-wal"} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return u, fmt.Errorf("size of the store: %w", err)
-		}
-		u.File += info.Size()
+	var err error
+	if u.File, err = sizeOnDisk(s.path); err != nil {
+		return u, fmt.Errorf("size of the store: %w", err)
 	}
 	return u, s.Err()
 }
