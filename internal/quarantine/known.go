@@ -50,9 +50,12 @@ func (k *known) lookUp(m *spool.Message) judged {
 	defer k.mu.Unlock()
 	var worst judged
 	for _, r := range m.In(spool.Held) {
-		j, found := k.of[keyOf(m, r)]
-		if !found || j.at.Before(r.Changed) {
-			j = heldFor(m, r)
+		j, held := k.of[keyOf(m, r)], heldFor(m, r)
+		if j.at.Before(r.Changed) { // then held is what was found last
+			if j.now != held.now {
+				j = held
+			}
+			j.at = r.Changed
 		}
 		if gravity(j.now) > gravity(worst.now) {
 			worst = j

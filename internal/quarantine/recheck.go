@@ -51,7 +51,9 @@ func (q *Quarantine) Recheck(ctx context.Context, r RecheckRequest, progress fun
 	}
 	order, of := byIdentity(wanted(groups))
 	ctx = preflight.Round(ctx, q.o.Now())
-	s := &sum{tell: progress}
+	s := &sum{}
+	end := s.report(progress)
+	defer end()
 	s.add(func(r *Rechecked) { r.Identities = len(order) })
 	var checks *errgroup.Group
 	checks, ctx = errgroup.WithContext(ctx)
@@ -105,17 +107,18 @@ func pick(want func(spool.Group) bool) func([]spool.Group) []spool.Group {
 
 // sum adds up what several checks do at the same time.
 type sum struct {
-	mu   sync.Mutex
-	of   Rechecked
-	tell func(Rechecked) // nil: nobody wants to know
+	mu      sync.Mutex
+	of      Rechecked
+	changed chan struct{} // nil: nobody wants to know
 }
 
 func (s *sum) add(what func(*Rechecked)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	what(&s.of)
-	if s.tell != nil {
-		s.tell(s.of)
+	select {
+	case s.changed <- struct{}{}:
+	default:
 	}
 }
 
@@ -123,6 +126,26 @@ func (s *sum) get() Rechecked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.of
+}
+
+// report calls tell with the sum as it changes, until the function it returns is
+// called. No check waits for tell: it may write to somebody who doesn't read.
+func (s *sum) report(tell func(Rechecked)) (end func()) {
+	if tell == nil {
+		return func() {}
+	}
+	s.changed = make(chan struct{}, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range s.changed {
+			tell(s.get())
+		}
+	}()
+	return func() {
+		close(s.changed)
+		<-ended
+	}
 }
 
 // isEnd reports whether an error ends a re-check as a whole.

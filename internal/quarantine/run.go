@@ -44,6 +44,7 @@ func (q *Quarantine) keepHouse(ctx context.Context) {
 // what is held may pass now. Run re-checks everything soon.
 func (q *Quarantine) Reloaded() {
 	q.patience.forgetAll()
+	q.mailing.forget()
 	select {
 	case q.kick <- struct{}{}:
 	default:
@@ -119,10 +120,11 @@ func (q *Quarantine) checkTurn(ctx context.Context, id identity) {
 }
 
 // turnAfter says when an identity is due again.
-func (q *Quarantine) turnAfter(groups []spool.Group, afresh, crowded bool) after {
+func (q *Quarantine) turnAfter(groups []spool.Group, afresh bool, left map[spool.GroupKey]bool) after {
 	now, policy := q.o.Now(), q.o.Policy()
 	var a after
-	if crowded {
+	if len(left) > 0 {
+		a.left = left
 		a.room = now.Add(pause(policy.ReleaseRate))
 	}
 	if afresh {

@@ -31,9 +31,10 @@ type schedule struct {
 // turn is when an identity is checked next.
 type turn struct {
 	groups  []spool.Group
-	checked bool      // since the start
-	due     time.Time // DNS is asked afresh
-	room    time.Time // what passes goes on leaving; zero: nothing had to wait for room
+	checked bool                    // since the start
+	due     time.Time               // DNS is asked afresh
+	room    time.Time               // what passes goes on leaving; zero: nothing had to wait for room
+	left    map[spool.GroupKey]bool // that had to wait
 	running bool
 	again   bool // became due while it was running
 }
@@ -115,7 +116,15 @@ func (s *schedule) take(id identity, now time.Time) (groups []spool.Group, afres
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.of[id]
-	return t.groups, !t.due.After(now)
+	if !t.due.After(now) {
+		return t.groups, true
+	}
+	for _, g := range t.groups {
+		if t.left[g.GroupKey] {
+			groups = append(groups, g)
+		}
+	}
+	return groups, false
 }
 
 // end takes the mark off, whatever came of the check.
@@ -131,6 +140,7 @@ func (s *schedule) end(id identity) {
 type after struct {
 	due  time.Time // zero: as before
 	room time.Time
+	left map[spool.GroupKey]bool
 }
 
 // checked notes a check and when the next is due.
@@ -141,7 +151,7 @@ func (s *schedule) checked(id identity, a after) {
 	if t == nil {
 		return
 	}
-	t.room = a.room
+	t.room, t.left = a.room, a.left
 	if !a.due.IsZero() && !t.again {
 		t.due = a.due
 	}

@@ -39,7 +39,7 @@ func (w *walk) sendOne(ctx context.Context, id string) (deed, error) {
 	held := m.In(spool.Held)
 	fits := w.withRoom(held)
 	if len(fits) < len(held) {
-		w.crowded = true
+		w.crowd()
 	}
 	if len(fits) == 0 {
 		if len(held) == 0 {
@@ -92,7 +92,7 @@ func (w *walk) takeRoom(held []spool.Recipient, v gate.Verdict) []gate.Recipient
 		if taken[d] {
 			passing = append(passing, r)
 		} else {
-			w.crowded = true
+			w.crowd()
 		}
 	}
 	return passing

@@ -25,12 +25,21 @@ var errAway = errors.New("the next server gives no answer")
 type walk struct {
 	q       *Quarantine
 	sum     *sum
-	crowded bool // something passes for which there was no room yet
+	group   spool.GroupKey          // walked on now
+	crowded map[spool.GroupKey]bool // something passes for which there was no room yet
+}
+
+func (w *walk) crowd() {
+	if w.crowded == nil {
+		w.crowded = map[spool.GroupKey]bool{}
+	}
+	w.crowded[w.group] = true
 }
 
 // pages calls do with the messages of a group, a page at a time, until it says
 // that the next page isn't worth reading.
 func (w *walk) pages(ctx context.Context, g spool.GroupKey, do func(ids []string) (bool, error)) error {
+	w.group = g
 	after := ""
 	for {
 		ids, err := w.q.store.GroupIDs(ctx, g, after, groupPage)
@@ -56,7 +65,7 @@ func (w *walk) release(ctx context.Context, g spool.GroupKey) error {
 		sent, full := 0, 0
 		for _, id := range ids {
 			if isKnown(g.Provider) && w.noRoom(g.Provider) {
-				w.crowded = true
+				w.crowd()
 				return false, nil // nor is there for any other of the group
 			}
 			did, err := w.sendOne(ctx, id)
@@ -90,13 +99,13 @@ func (w *walk) judgeEachAgain(ctx context.Context, g spool.GroupKey) error {
 }
 
 func (w *walk) judgePages(ctx context.Context, g spool.GroupKey, count bool) error {
+	verdicts := map[mail.Domain]gate.Recipient{} // a verdict depends on no more than the domain
 	return w.pages(ctx, g, func(ids []string) (bool, error) {
 		messages, err := w.read(ctx, ids)
 		if err != nil || len(messages) == 0 {
 			return err == nil, err
 		}
-		verdicts := w.verdicts(ctx, messages)
-		if ctx.Err() != nil {
+		if w.judgeNew(ctx, messages, verdicts); ctx.Err() != nil {
 			return false, ctx.Err()
 		}
 		if count {
@@ -124,11 +133,10 @@ func (w *walk) read(ctx context.Context, ids []string) ([]*spool.Message, error)
 	return messages, nil
 }
 
-// verdicts judges a page of one identity at once, since DNS may be slow for many
-// of the recipients' domains. A verdict depends on no more than the domain.
-func (w *walk) verdicts(ctx context.Context, messages []*spool.Message) map[mail.Domain]gate.Recipient {
-	verdicts := map[mail.Domain]gate.Recipient{}
-	var one []mail.Address // of each domain
+// judgeNew adds the verdicts that a page needs and that aren't there yet, all at
+// once, since DNS may be slow for many of the recipients' domains.
+func (w *walk) judgeNew(ctx context.Context, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient) {
+	var one []mail.Address // of each new domain
 	for _, m := range messages {
 		for _, r := range m.In(spool.Held) {
 			if _, there := verdicts[r.Address.Domain]; !there {
@@ -138,12 +146,11 @@ func (w *walk) verdicts(ctx context.Context, messages []*spool.Message) map[mail
 		}
 	}
 	if len(one) == 0 {
-		return verdicts
+		return
 	}
 	for _, r := range w.q.judge(ctx, messages[0], one).Recipients {
 		verdicts[r.Address.Domain] = r
 	}
-	return verdicts
 }
 
 func (w *walk) count(g spool.GroupKey, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient) {
