@@ -77,6 +77,12 @@ func (d *Digest) text() string {
 	return l.String()
 }
 
+// Told returns the domains that the digest tells of, for which Records are wanted.
+func (d *Digest) Told() []mail.Domain {
+	all := d.domains()
+	return all[:min(len(all), maxDomains)]
+}
+
 // domains are those of From, in order.
 func (d *Digest) domains() []mail.Domain {
 	var list []mail.Domain

@@ -1,6 +1,107 @@
 package quarantine
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
 
-// digest tells the postmaster what is newly held.
-func (q *Quarantine) digest(ctx context.Context) {}
+	"mailgate/internal/mail"
+	"mailgate/internal/notice"
+	"mailgate/internal/spool"
+)
+
+// markDigest is up to when digests tell.
+const markDigest = "digest"
+
+// digest tells the postmaster what was newly held, each Policy.Digest.
+func (q *Quarantine) digest(ctx context.Context) {
+	p := q.o.Policy()
+	now := q.o.Now()
+	if p.Digest == 0 || p.Postmaster.IsNull() || q.mailing.tooEarly(wayOut, now) || q.mailing.tooEarly(markDigest, now) {
+		return
+	}
+	if err := q.digestIfDue(ctx, p, now); err != nil {
+		if errors.Is(err, errNoWay) {
+			q.mailing.failed(wayOut, now, 0)
+		}
+		q.mailing.failed(markDigest, now, 0)
+		q.complain(ctx, "send the digest", "", err)
+		return
+	}
+	q.mailing.done(markDigest)
+}
+
+func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) error {
+	since, err := q.store.Mark(ctx, markDigest)
+	if err != nil {
+		return fmt.Errorf("look when the last was: %w", err)
+	}
+	switch {
+	case since.IsZero() || since.After(now): // the first one, or the clock was wrong
+		return q.digestedUntil(ctx, now)
+	case now.Sub(since) < p.Digest:
+		return nil
+	}
+	holds, err := q.store.NewHolds(ctx, since, now)
+	if err != nil {
+		return fmt.Errorf("count what is newly held: %w", err)
+	}
+	if len(holds) > 0 {
+		if err := q.sendDigest(ctx, p, since, now, holds); err != nil {
+			return err
+		}
+	}
+	return q.digestedUntil(ctx, now)
+}
+
+func (q *Quarantine) digestedUntil(ctx context.Context, t time.Time) error {
+	if err := q.store.SetMark(context.WithoutCancel(ctx), markDigest, t); err != nil {
+		return fmt.Errorf("note when the last was: %w", err)
+	}
+	return nil
+}
+
+// sendDigest sends it. One that is refused for good isn't sent again.
+func (q *Quarantine) sendDigest(ctx context.Context, p Policy, since, now time.Time, holds []spool.HoldCount) error {
+	counts, err := q.store.Count(ctx)
+	if err != nil {
+		return fmt.Errorf("count what is held: %w", err)
+	}
+	d := &notice.Digest{
+		Hostname: p.Hostname, To: p.Postmaster, Since: since, At: now, New: holds,
+		Held: counts.States[spool.Held], Records: map[mail.Domain][]notice.Record{},
+	}
+	for _, domain := range d.Told() {
+		if d.Records[domain], err = q.mending(ctx, domain, holds); err != nil {
+			return err
+		}
+	}
+	_, err = q.mail(ctx, kindDigest, "", p.Postmaster, d.Compose())
+	if errors.Is(err, errRefused) {
+		return nil
+	}
+	return err
+}
+
+// mending is what to publish for a domain, by the verdict of now on one of its
+// messages.
+func (q *Quarantine) mending(ctx context.Context, domain mail.Domain, holds []spool.HoldCount) ([]notice.Record, error) {
+	for _, h := range holds {
+		if h.From != domain || h.Still == 0 {
+			continue
+		}
+		m, err := q.store.Get(ctx, h.Example)
+		if errors.Is(err, spool.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", h.Example, err)
+		}
+		v := q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, addresses(m.Recipients))
+		if v.Report != nil {
+			return q.o.Publish(ctx, v.Report), nil
+		}
+	}
+	return nil, nil
+}

@@ -37,6 +37,7 @@ type Options struct {
 	Policy   func() Policy                                            // the one in force; a reload changes it
 	Publish  func(context.Context, *preflight.Report) []notice.Record // what would mend the findings; nil: nothing is known
 	Count    func(result string, recipients int)                      // counts recipients: "delivered", "failed"; nil: not counted
+	Noticed  func(kind, result string)                                // counts notices: delayed, returned, digest; sent, refused, failed; nil: not counted
 	Logger   *slog.Logger
 	Now      func() time.Time
 
@@ -57,6 +58,7 @@ type Quarantine struct {
 	pace     pace
 	patience patience
 	releases drain
+	mailing  mailing
 }
 
 // New builds a Quarantine over store.
@@ -72,6 +74,9 @@ func New(store spool.Store, o Options) *Quarantine {
 	}
 	if o.Count == nil {
 		o.Count = func(string, int) {}
+	}
+	if o.Noticed == nil {
+		o.Noticed = func(string, string) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

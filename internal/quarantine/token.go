@@ -15,7 +15,8 @@ import (
 // through the MTA to our milter.
 const tokenLifetime = 15 * time.Minute
 
-// issueToken makes the one-time token of a release. The store keeps only its hash.
+// issueToken makes the one-time token of a release, or with an empty id that of a
+// notice. The store keeps only its hash.
 func (q *Quarantine) issueToken(ctx context.Context, id string) (string, error) {
 	token := rand.Text()
 	err := q.store.IssueToken(ctx, id, sha256.Sum256([]byte(token)), q.o.Now().Add(tokenLifetime))
@@ -25,8 +26,8 @@ func (q *Quarantine) issueToken(ctx context.Context, id string) (string, error) 
 	return token, nil
 }
 
-// Redeem takes a token and returns the id of the message it releases. A token
-// works once; false means that it is not, or no longer, one of ours.
+// Redeem takes a token and returns the id of the message it releases; that of a
+// notice is empty. A token works once; false means that it is not, or no longer, one of ours.
 func (q *Quarantine) Redeem(ctx context.Context, token string) (id string, ok bool, err error) {
 	id, err = q.store.RedeemToken(ctx, sha256.Sum256([]byte(token)))
 	if errors.Is(err, spool.ErrNotFound) {

@@ -1,0 +1,90 @@
+package quarantine
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"mailgate/internal/gate"
+	"mailgate/internal/mail"
+	"mailgate/internal/notice"
+	"mailgate/internal/preflight"
+)
+
+// reporting is a judge that has a report.
+type reporting struct{ *fakeJudge }
+
+func (j reporting) Judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict {
+	v := j.fakeJudge.Judge(ctx, from, sender, to)
+	v.Report = &preflight.Report{From: from, Findings: []preflight.Finding{{Code: "dkim-missing", Status: preflight.Fail}}}
+	return v
+}
+
+func newDigest(t *testing.T) (*world, *postman) {
+	w, p := newPost(t)
+	w.policy.Postmaster, w.policy.Digest = path(t, "postmaster@example.com"), 24*time.Hour
+	w.o.Judge = func() Judge { return reporting{w.judge} }
+	w.o.Publish = func(_ context.Context, r *preflight.Report) []notice.Record {
+		return []notice.Record{{At: "Cloudflare", Type: "TXT", Name: "mail._domainkey", Value: "v=DKIM1 for " + string(r.From)}}
+	}
+	w.digest(t.Context()) // the start: nothing is told of before
+	return w, p
+}
+
+func TestDigest(t *testing.T) {
+	w, p := newDigest(t)
+	w.holdBy(t, "ann@example.com", "b@gmail.com", "c@gmail.com")
+	w.later = 23 * time.Hour
+	w.digest(t.Context())
+	p.wantMail(t, "")
+	w.later = 25 * time.Hour
+	w.digest(t.Context())
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com", "mail for 2 recipients newly held", "dkim-missing", "v=DKIM1 for example.com", "Cloudflare",
+		"mailgate quarantine list --domain example.com", "mailgate explain dkim-missing", "Auto-Submitted: auto-generated")
+	w.later = 50 * time.Hour
+	w.digest(t.Context()) // nothing new: no digest
+	p.wantMail(t, "postmaster@example.com")
+}
+
+func TestDigestIsTriedAgain(t *testing.T) {
+	w, p := newDigest(t)
+	w.holdBy(t, "ann@example.com", "b@gmail.com")
+	w.later = 25 * time.Hour
+	p.notNow["postmaster@example.com"] = true
+	w.digest(t.Context())
+	w.digest(t.Context())
+	if p.tried != 1 {
+		t.Errorf("%d tries", p.tried)
+	}
+	p.notNow = nil
+	w.later += 2 * time.Minute
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held")
+}
+
+func TestDigestRefused(t *testing.T) {
+	w, p := newDigest(t)
+	w.holdBy(t, "ann@example.com", "b@gmail.com")
+	p.never["postmaster@example.com"] = true
+	for range 3 {
+		w.later += 25 * time.Hour
+		w.digest(t.Context())
+	}
+	if p.tried != 1 {
+		t.Errorf("%d tries, want one", p.tried)
+	}
+}
+
+// A clock that was ahead once doesn't silence digests for ever.
+func TestDigestAfterAWrongClock(t *testing.T) {
+	w, p := newDigest(t)
+	if err := w.store.SetMark(t.Context(), markDigest, time.Now().Add(1000*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w.digest(t.Context())
+	w.holdBy(t, "ann@example.com", "b@gmail.com")
+	w.later = 25 * time.Hour
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com")
+}

@@ -1,0 +1,56 @@
+package quarantine
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestRetention(t *testing.T) {
+	const day = 24 * time.Hour
+	w := newWorld(t)
+	id := w.hold(t, "one", "b@gmail.com")
+	if err := w.Discard(t.Context(), Request{ID: id, Actor: "ann", Reason: "spam"}); err != nil {
+		t.Fatal(err)
+	}
+	held := w.hold(t, "two", "b@gmail.com") // the log goes up to the first entry of what is held
+	w.later = 1000 * day
+	w.retain(t.Context())
+	if _, err := w.Raw(t.Context(), id); err != nil {
+		t.Fatalf("kept for ever: %v", err)
+	}
+	w.policy.KeepBodies, w.policy.KeepLog = 7*day, 30*day
+	w.later = 6 * day
+	w.retain(t.Context())
+	if _, err := w.Raw(t.Context(), id); err != nil {
+		t.Fatalf("gone too early: %v", err)
+	}
+	w.later = 8 * day
+	w.retain(t.Context())
+	if _, err := w.Raw(t.Context(), id); !errors.Is(err, ErrNotFound) {
+		t.Errorf("body still there: %v", err)
+	}
+	if got := w.actions(t, id); got != "hold discard" {
+		t.Errorf("log: %s", got)
+	}
+	w.later = 31 * day
+	w.retain(t.Context())
+	if got := w.actions(t, id); got != "" {
+		t.Errorf("log after its time: %s", got)
+	}
+	if _, err := w.Raw(t.Context(), held); err != nil || w.states(t, held) != "held" {
+		t.Errorf("what is held stays: %v", err)
+	}
+	if chain, err := w.store.VerifyLog(t.Context()); err != nil || chain.Trimmed == 0 {
+		t.Errorf("%+v, %v", chain, err)
+	}
+}
+
+// A body never outlives what is known of its message.
+func TestShorter(t *testing.T) {
+	for _, test := range []struct{ a, b, want time.Duration }{{0, 0, 0}, {1, 0, 1}, {0, 1, 1}, {1, 2, 1}, {2, 1, 1}} {
+		if got := shorter(test.a, test.b); got != test.want {
+			t.Errorf("shorter(%d, %d) = %d", test.a, test.b, got)
+		}
+	}
+}
