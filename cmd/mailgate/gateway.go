@@ -69,7 +69,7 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		return nil, err
 	}
 	g.live.Store(l)
-	if g.store, err = store.Open(ctx, "sqlite:"+cfg.Store.Path, store.Options{Logger: w.log}); err != nil {
+	if g.store, err = store.Open(ctx, "sqlite:"+cfg.Store.Path, g.storeOptions()); err != nil {
 		return nil, errors.Join(coded(exitSoftware, err), g.views.Close())
 	}
 	registerSpool(g.registry, g.store)
@@ -79,9 +79,15 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Policy:   func() quarantine.Policy { return holdPolicy(g.live.Load().cfg) },
 		Publish:  g.publish,
 		Count:    countReleases(g.registry),
+		Noticed:  countNotices(g.registry),
 		Logger:   w.log,
 	})
 	return g, nil
+}
+
+// storeOptions asks the configuration in force.
+func (g *gateway) storeOptions() store.Options {
+	return store.Options{Logger: g.log, MaxBytes: func() int64 { return g.live.Load().cfg.Hold.MaxBytes }}
 }
 
 // Close gives back what newGateway opened; the store is last.

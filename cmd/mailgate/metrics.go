@@ -36,6 +36,21 @@ func countReleases(r *prometheus.Registry) func(result string, recipients int) {
 	return func(result string, recipients int) { releases.WithLabelValues(result).Add(float64(recipients)) }
 }
 
+// countNotices counts the mail that mailgate writes by how its sending went.
+func countNotices(r *prometheus.Registry) func(kind, result string) {
+	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "mailgate_notices_total",
+		Help: "Tries to send a notice, by kind (delayed, returned, digest) and result (sent, refused, failed).",
+	}, []string{"kind", "result"})
+	r.MustRegister(notices)
+	for _, kind := range []string{"delayed", "returned", "digest"} {
+		for _, result := range []string{"sent", "refused", "failed"} {
+			notices.WithLabelValues(kind, result)
+		}
+	}
+	return func(kind, result string) { notices.WithLabelValues(kind, result).Inc() }
+}
+
 // registerSpool shows how many recipients are in each state.
 func registerSpool(r *prometheus.Registry, lister spool.Lister) {
 	r.MustRegister(&spoolCollector{

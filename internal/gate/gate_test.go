@@ -101,9 +101,12 @@ func checkReply(t *testing.T, r *Reply, want string) {
 	}
 }
 
+// Nor is it ever held, whatever the policy: so no notice goes to a made-up sender.
 func TestUntrustedIsUntouched(t *testing.T) {
 	checker := &fakeChecker{facts: unpublished()}
-	g := New(enforce, keyring(t, newKey(t)), checker, noTXT)
+	strict := enforce
+	strict.Refused, strict.Unknown, strict.Foreign = PolicyHold, PolicyHold, PolicyHold
+	g := New(strict, keyring(t, newKey(t)), checker, noTXT)
 	header, _ := parse(t, "From: a@example.com\n"+letter)
 	tx := g.Begin(t.Context(), envelope(t, "ann@example.com", "b@gmail.com"), header, false)
 	if tx.Refusal() != nil || tx.NeedsBody() || tx.MayHold() {

@@ -43,7 +43,8 @@ func (s *session) endOfHeader(m *message) milter.Response {
 	return milter.RespContinue
 }
 
-// redeem looks whether the message comes back from custody.
+// redeem looks whether mailgate itself let the message out: from custody, or as a
+// notice of its own.
 func (s *session) redeem(m *message) {
 	if m.tokenFields != 1 || m.token == "" || len(m.token) > maxToken {
 		return
@@ -55,14 +56,17 @@ func (s *session) redeem(m *message) {
 		s.log.Error("milter: redeem a release token", "qid", m.env.QueueID, "error", err)
 		m.fail(noStore())
 	case ok:
-		m.released, m.trusted, m.why = id, true, "released from custody"
+		m.ours, m.released, m.trusted, m.why = true, id, true, "released from custody"
+		if m.isNotice() {
+			m.why = "a notice of mailgate"
+		}
 	default:
 		s.log.Warn("milter: release token is unknown, used or expired", "qid", m.env.QueueID)
 	}
 }
 
 func (s *session) begin(m *message) {
-	if m.released != "" {
+	if m.ours {
 		m.tx = s.server.Gate.BeginReleased(m.ctx, m.env, m.header)
 		return
 	}
@@ -140,7 +144,7 @@ func (m *message) held(out *gate.Outcome) ([]gate.Recipient, error) {
 	if len(held) > 0 && m.copy == nil {
 		return nil, errors.New("to be held, but no copy was kept")
 	}
-	if len(held) > 0 && m.released != "" {
+	if len(held) > 0 && m.ours {
 		return nil, errors.New("to be held again after its release")
 	}
 	return held, nil

@@ -164,8 +164,9 @@ func (f *fakeSpool) count() int {
 
 // fakeTokens knows one token, good once.
 type fakeTokens struct {
-	mu   sync.Mutex
-	good string
+	mu     sync.Mutex
+	good   string
+	notice bool // of a notice, instead of a message in custody
 }
 
 func (f *fakeTokens) Redeem(_ context.Context, token string) (string, bool, error) {
@@ -178,6 +179,9 @@ func (f *fakeTokens) Redeem(_ context.Context, token string) (string, bool, erro
 		return "", false, nil
 	}
 	f.good = ""
+	if f.notice {
+		return "", true, nil
+	}
 	return "q7f3a", true, nil
 }
 

@@ -31,7 +31,8 @@ type message struct {
 
 	tokenFields int
 	token       string
-	released    string // id in custody, if the message comes back from there
+	ours        bool   // let out by mailgate: it comes back from custody, or is a notice
+	released    string // with ours: its id in custody; empty for a notice
 
 	bounce  bool        // from the null sender
 	fault   *gate.Reply // what is wrong with the message; concerns trusted clients only
@@ -57,6 +58,9 @@ func newMessage(s *Server, c client, user string) *message {
 	m.trusted, m.why = c.trust(user, s.Trusted)
 	return m
 }
+
+// isNotice reports whether mailgate itself wrote the message.
+func (m *message) isNotice() bool { return m.ours && m.released == "" }
 
 // fail notes a fault of ours; the first one counts.
 func (m *message) fail(r *gate.Reply) {

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"mailgate/internal/gate"
 )
 
 // Metrics counts what the door does. A nil *Metrics counts nothing.
@@ -27,7 +25,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailgate_milter_messages_total",
-			Help: "Messages by verdict (pass, hold, reject, defer) and whether the client is trusted.",
+			Help: "Messages by verdict (pass, hold, reject, defer; notice: one of mailgate's own passed) and whether the client is trusted.",
 		}, []string{"verdict", "trusted"}),
 		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailgate_milter_sessions",
@@ -50,7 +48,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-func (m *Metrics) message(verdict gate.Disposition, trusted bool, took time.Duration) {
+func (m *Metrics) message(verdict string, trusted bool, took time.Duration) {
 	if m == nil {
 		return
 	}
@@ -58,7 +56,7 @@ func (m *Metrics) message(verdict gate.Disposition, trusted bool, took time.Dura
 	if trusted {
 		yes = "yes"
 	}
-	m.messages.WithLabelValues(string(verdict), yes).Inc()
+	m.messages.WithLabelValues(verdict, yes).Inc()
 	m.duration.Observe(took.Seconds())
 }
 

@@ -40,7 +40,8 @@ type Transaction interface {
 }
 
 // Redeemer uses up release tokens. ok is false for a token that is unknown, used
-// or expired; an error means that it could not be found out.
+// or expired; an error means that it could not be found out. A token without a
+// message in custody is that of a notice: mail that mailgate itself wrote.
 type Redeemer interface {
 	Redeem(ctx context.Context, token string) (id string, ok bool, err error)
 }

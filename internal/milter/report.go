@@ -22,15 +22,22 @@ type verdictLine struct {
 	signed  string // who signed: "example.com/mail example.com/mail-e"
 }
 
+// verdictNotice is the verdict on a notice that passes, which is no one's mail.
+const verdictNotice = "notice"
+
 // report logs a message, in one line, and counts it.
 func (s *session) report(m *message, out *gate.Outcome, line verdictLine) {
-	s.server.Metrics.message(line.verdict, m.trusted, time.Since(m.began))
+	verdict := string(line.verdict)
+	if m.isNotice() && line.verdict == gate.Pass {
+		verdict = verdictNotice
+	}
+	s.server.Metrics.message(verdict, m.trusted, time.Since(m.began))
 	attrs := []slog.Attr{
 		slog.String("id", line.id),
 		slog.String("qid", m.env.QueueID),
 		slog.String("from", path(m.env.From)),
 		slog.String("to", recipients(m.env.To)),
-		slog.String("verdict", string(line.verdict)),
+		slog.String("verdict", verdict),
 		slog.String("signed", line.signed),
 		slog.String("rule", rule(out)),
 		slog.String("dkim", worst(out, "dkim")),

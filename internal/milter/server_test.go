@@ -173,6 +173,14 @@ func TestMetrics(t *testing.T) {
 	s.send(hello("hold@example.net"))
 	s.send(hello("hold@example.net"))
 	r.session(t, stranger).send(hello("bob@example.net"))
+	if got := r.messages(t); got["pass yes"] != 1 || got["hold yes"] != 2 || got["pass no"] != 1 {
+		t.Errorf("messages %v", got)
+	}
+}
+
+// messages is how many were counted, by verdict and whether the client is trusted.
+func (r *rig) messages(t *testing.T) map[string]float64 {
+	t.Helper()
 	families, err := r.metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -183,13 +191,11 @@ func TestMetrics(t *testing.T) {
 			continue
 		}
 		for _, m := range f.GetMetric() {
+			// Labels are in alphabetical order: trusted, verdict.
 			got[m.GetLabel()[1].GetValue()+" "+m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
 		}
 	}
-	// Labels are in alphabetical order: trusted, verdict.
-	if got["pass yes"] != 1 || got["hold yes"] != 2 || got["pass no"] != 1 {
-		t.Errorf("messages %v", got)
-	}
+	return got
 }
 
 // Faults are counted from 0, so that an alert sees the first.

@@ -480,6 +480,30 @@ func TestRelease(t *testing.T) {
 	r.session(t, stranger).send(withToken(hello("bob@example.net"), "store-down")).wantReply(t, "451 4.3.0")
 }
 
+// A notice of mailgate passes like a release, signed and never held, and is logged
+// and counted as what it is.
+func TestNotice(t *testing.T) {
+	r := start(t, nil)
+	r.tokens.notice = true
+	a := r.session(t, stranger).send(withToken(hello("hold@example.net"), "sesame")).want(t, mta.ActionAccept)
+	wantEdits(t, a, append([]string{`change 1 X-Mailgate-Release=""`}, signed...)...)
+	if tx := r.gate.last(t); !tx.released || r.spool.count() != 0 {
+		t.Errorf("released %v, %d in custody", tx.released, r.spool.count())
+	}
+	r.log.has(t, "verdict=notice")
+	r.log.has(t, `client="a notice of mailgate"`)
+	if got := r.messages(t); got["notice yes"] != 1 || got["pass yes"] != 0 {
+		t.Errorf("counted %v", got)
+	}
+
+	r.tokens.good = "sesame"
+	r.gate.atFinish = func(_ *fakeTx, o *gate.Outcome) { o.Recipients[0].Disposition = gate.Hold }
+	r.session(t, trustedClient).send(withToken(hello("bob@example.net"), "sesame")).wantReply(t, "451 4.7.1")
+	if r.spool.count() != 0 {
+		t.Error("a notice was held")
+	}
+}
+
 // A release that the gate would hold once more is deferred, never held twice.
 func TestReleaseNotHeldTwice(t *testing.T) {
 	r := start(t, nil)

@@ -181,7 +181,11 @@ func (r *Reinjector) trace(m *spool.Message, token string) io.Reader {
 	if m.Envelope.Client.IsValid() {
 		fmt.Fprintf(&b, " (%s)", addressLiteral(m))
 	}
-	fmt.Fprintf(&b, "\r\n\tby %s (mailgate) id %s;\r\n\t%s\r\n", r.Hostname, m.ID, m.Received.Format(time.RFC1123Z))
+	fmt.Fprintf(&b, "\r\n\tby %s (mailgate)", r.Hostname)
+	if m.ID != "" { // a notice is in no custody
+		fmt.Fprintf(&b, " id %s", m.ID)
+	}
+	fmt.Fprintf(&b, ";\r\n\t%s\r\n", m.Received.Format(time.RFC1123Z))
 	return &b
 }
 

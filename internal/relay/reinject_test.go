@@ -114,6 +114,20 @@ func TestInject(t *testing.T) {
 	}
 }
 
+// A notice is in no custody, and came from no client.
+func TestInjectNotice(t *testing.T) {
+	m := &mta{}
+	notice := &spool.Message{Received: message().Received, Envelope: mail.Envelope{To: []mail.Address{bob}}}
+	if _, err := start(t, m).Inject(t.Context(), notice, notice.Envelope.To, "TOKEN", strings.NewReader(original)); err != nil {
+		t.Fatal(err)
+	}
+	want := "X-Mailgate-Release: TOKEN\r\n" +
+		"Received: from localhost\r\n\tby mx1.example.com (mailgate);\r\n\tSat, 21 Nov 2026 12:00:00 +0000\r\n" + original
+	if m.from != "" || m.content != want {
+		t.Errorf("from %q, content %q,\nwant %q", m.from, m.content, want)
+	}
+}
+
 func TestInjectToSome(t *testing.T) {
 	m := &mta{refuseRcpt: bob.String()}
 	results, err := start(t, m).Inject(t.Context(), message(bob, carol), []mail.Address{bob, carol}, "TOKEN", strings.NewReader(original))
