@@ -14,8 +14,8 @@ import (
 type selection struct {
 	n      int64 // how many there are; math.MaxInt64 when nobody has counted
 	lanes  []lane
-	states []any       // none: any
-	causes []any       // none: any
+	states []string    // none: any
+	causes []int64     // none: any
 	domain mail.Domain // empty: any
 }
 
@@ -48,12 +48,12 @@ func choice(ctx context.Context, tx *sql.Tx, f *spool.Filter, count bool) (w sel
 }
 
 // causes returns those a filter asks for.
-func causes(ctx context.Context, tx *sql.Tx, f *spool.Filter) ([]any, error) {
+func causes(ctx context.Context, tx *sql.Tx, f *spool.Filter) ([]int64, error) {
 	q := query{}
 	q.equal("reason", string(f.Reason))
 	q.equal("provider", f.Provider)
 	q.code(f.Code)
-	return column[any](tx.QueryContext(ctx, "SELECT id FROM causes"+q.text(), q.args...))
+	return column[int64](tx.QueryContext(ctx, "SELECT id FROM causes"+q.text(), q.args...))
 }
 
 // tallies are the terms for the tallies t of the selection.
@@ -62,8 +62,8 @@ func (w *selection) tallies() query {
 	if w.domain != "" {
 		q.where("t.identity IN (SELECT id FROM identities WHERE from_domain = ?)", string(w.domain))
 	}
-	q.in("t.state", w.states...)
-	q.in("t.cause", w.causes...)
+	in(&q, "t.state", w.states)
+	in(&q, "t.cause", w.causes)
 	return q
 }
 
@@ -93,8 +93,8 @@ func (w *selection) chosen(q *query, lines bool) string {
 	if w.domain != "" {
 		term.where("m.from_domain = ?", string(w.domain))
 	}
-	term.in("r.state", w.states...)
-	term.in("r.cause", w.causes...)
+	in(&term, "r.state", w.states)
+	in(&term, "r.cause", w.causes)
 	if len(term.terms) == 0 && !lines {
 		return "''"
 	}

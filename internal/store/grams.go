@@ -20,7 +20,7 @@ const (
 	inFrom     field = 'f'
 	inMailFrom field = 'm' // if it isn't From
 	inTo       field = 't'
-	inProvider field = 'p' // one gram for the whole name
+	inCause    field = 'c' // one gram for the whole number
 )
 
 // gramSet collects the grams of a message.
@@ -46,8 +46,8 @@ func (g *gramSet) add(in field, text string) {
 	}
 }
 
-// addName adds a name that is only asked for as a whole.
-func (g *gramSet) addName(in field, name string) { g.put(in, nameLetters(name)) }
+// addNumber adds a number that is only asked for as a whole.
+func (g *gramSet) addNumber(in field, n int64) { g.put(in, digits(n)) }
 
 func (g *gramSet) put(in field, letters []rune) {
 	var gram [1 + 2*gramLetters]byte
@@ -62,14 +62,8 @@ func (g *gramSet) put(in field, letters []rune) {
 	g.text = append(append(g.text, gram[:]...), ' ')
 }
 
-// nameLetters makes three letters of a name.
-func nameLetters(name string) []rune {
-	sum := uint32(2166136261) // FNV-1a
-	for i := range len(name) {
-		sum = (sum ^ uint32(name[i])) * 16777619
-	}
-	return []rune{rune(sum & 127), rune(sum >> 7 & 127), rune(sum >> 14 & 127)}
-}
+// digits makes three letters of a number.
+func digits(n int64) []rune { return []rune{rune(n >> 14 & 127), rune(n >> 7 & 127), rune(n & 127)} }
 
 // spell appends the gram's name: two symbols for every letter.
 func spell(name []byte, in field, letters []rune) []byte {
@@ -95,8 +89,14 @@ func having(part string, in ...field) string {
 	return "(" + strings.Join(any, " OR ") + ")"
 }
 
-// named is the query for a name.
-func named(name string, in field) string { return string(spell(nil, in, nameLetters(name))) }
+// numbered is the query for one of several numbers.
+func numbered(in field, numbers []int64) string {
+	var any []string
+	for _, n := range numbers {
+		any = append(any, string(spell(nil, in, digits(n))))
+	}
+	return "(" + strings.Join(any, " OR ") + ")"
+}
 
 func allOf(part string, in field) string {
 	letters := []rune(part)

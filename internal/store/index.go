@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -15,11 +16,12 @@ const indexEvery = 512
 // selectIndexed is what the index is made of.
 const selectIndexed = `SELECT m.seq, m.subject, ` + fromAddress + `, ` + mailFromAddress + `,
 	` + everyone + `,
-	(SELECT group_concat(c.provider, char(10)) FROM recipients r CROSS JOIN causes c ON c.id = r.cause WHERE r.message = m.seq)
-	FROM messages m`
+	(SELECT ` + causeLines + ` FROM recipients r WHERE r.message = m.seq) FROM messages m`
+
+const causeLines = "group_concat(r.cause, char(10))"
 
 // lastIndexed is the seq of the last message in the index: those before it are in
-// it, those after it are not.
+// it, those after it are not. What has changed since is in stale.
 const lastIndexed = "(SELECT coalesce(max(id), 0) FROM search_docsize)"
 
 // indexer keeps the index of words up to date, a number of messages behind.
@@ -27,6 +29,7 @@ type indexer struct {
 	s     *Store
 	every int64
 	last  atomic.Int64 // seq of the last message in the index, at least
+	stale atomic.Int64 // changes noticed
 	wake  chan struct{}
 	ctx   context.Context // until close
 	quit  context.CancelFunc
@@ -44,10 +47,21 @@ func newIndexer(s *Store, every int64) *indexer {
 // noticeTaken tells the indexer of a message; it never waits.
 func (x *indexer) noticeTaken(seq int64) {
 	if seq-x.last.Load() >= x.every {
-		select {
-		case x.wake <- struct{}{}:
-		default:
-		}
+		x.call()
+	}
+}
+
+// noticeStale tells it of a change.
+func (x *indexer) noticeStale() {
+	if x.stale.Add(1)%x.every == 0 {
+		x.call()
+	}
+}
+
+func (x *indexer) call() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -89,33 +103,44 @@ func (x *indexer) step() (more bool, err error) {
 
 // indexed is a message and its grams.
 type indexed struct {
-	seq   int64
-	grams string
+	seq           int64
+	causes, grams string
 }
 
-// missing returns the messages to be added next; none if there are only a few.
+// missing returns the messages to be added next, or else those to be added anew;
+// none if there are only a few.
 func (x *indexer) missing(tx *sql.Tx) ([]indexed, error) {
-	var first, last int64
-	err := tx.QueryRowContext(x.ctx, "SELECT "+lastIndexed+", (SELECT coalesce(max(seq), 0) FROM messages)").Scan(&first, &last)
-	if err != nil {
+	var first, last, stale int64
+	err := tx.QueryRowContext(x.ctx, "SELECT "+lastIndexed+`, (SELECT coalesce(max(seq), 0) FROM messages),
+		(SELECT count(*) FROM (SELECT 1 FROM stale WHERE message <= `+lastIndexed+` LIMIT ?))`, x.every).Scan(&first, &last, &stale)
+	x.last.Store(first)
+	switch {
+	case err != nil:
 		return nil, err
+	case last-first >= x.every:
+		return x.read(tx, " WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
+	case stale >= x.every:
+		return x.read(tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ? ORDER BY message LIMIT ?)", first, x.every)
 	}
-	if x.last.Store(first); last-first < x.every {
-		return nil, nil
-	}
-	var missing []indexed
-	rows, err := tx.QueryContext(x.ctx, selectIndexed+" WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
-	return missing, each(rows, err, func(rows *sql.Rows) error {
+	return nil, nil
+}
+
+// read returns messages and makes their grams.
+func (x *indexer) read(tx *sql.Tx, which string, args ...any) ([]indexed, error) {
+	var all []indexed
+	rows, err := tx.QueryContext(x.ctx, selectIndexed+which, args...)
+	err = each(rows, err, func(rows *sql.Rows) error {
 		var r row
-		var providers sql.NullString
-		err := rows.Scan(&r.seq, &r.subject, &r.from, &r.mailFrom, &r.chosen, &providers)
-		missing = append(missing, indexed{r.seq, r.grams(providers.String)})
+		var causes sql.NullString
+		err := rows.Scan(&r.seq, &r.subject, &r.from, &r.mailFrom, &r.chosen, &causes)
+		all = append(all, indexed{r.seq, causes.String, r.grams(causes.String)})
 		return err
 	})
+	return all, err
 }
 
 // grams returns what goes into the index. r.chosen are all recipients.
-func (r *row) grams(providers string) string {
+func (r *row) grams(causes string) string {
 	var g gramSet
 	g.add(inSubject, fold(r.subject))
 	g.add(inFrom, fold(r.from))
@@ -125,16 +150,23 @@ func (r *row) grams(providers string) string {
 	for line := range strings.SplitSeq(r.chosen.String, "\n") {
 		g.add(inTo, fold(line))
 	}
-	for name := range strings.SplitSeq(providers, "\n") {
-		g.addName(inProvider, name)
+	for cause := range strings.SplitSeq(causes, "\n") {
+		n, _ := strconv.ParseInt(cause, 10, 64)
+		g.addNumber(inCause, n)
 	}
 	return string(g.text)
 }
 
-// index adds messages that are still there.
-func (b *batch) index(missing []indexed) error {
-	for _, m := range missing {
-		err := b.exec("INSERT INTO search (rowid, grams) SELECT seq, ? FROM messages WHERE seq = ?", m.grams, m.seq)
+// index adds messages that are still there. One that was moved on to another cause
+// since it was read stays stale.
+func (b *batch) index(all []indexed) error {
+	for _, m := range all {
+		err := b.exec("INSERT OR REPLACE INTO search (rowid, grams) SELECT seq, ? FROM messages WHERE seq = ?", m.grams, m.seq)
+		if err != nil {
+			return err
+		}
+		err = b.exec("DELETE FROM stale WHERE message = ?1 AND ?2 IS (SELECT "+causeLines+" FROM recipients r WHERE r.message = ?1)",
+			m.seq, m.causes)
 		if err != nil {
 			return err
 		}

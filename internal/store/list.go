@@ -54,8 +54,9 @@ type lister struct {
 const (
 	// mostLanes is how many lanes are walked one by one.
 	mostLanes = 200
-	// mostSorted is how many recipients are gathered to be put in order.
-	mostSorted = 50_000
+	// mostSorted is how many recipients are gathered to be put in order, and
+	// mostSized how many by size, for which each message is read.
+	mostSorted, mostSized = 50_000, 10_000
 	// mostMatched is how many messages are looked at one by one, and mostTried
 	// how many before the index of words is asked.
 	mostMatched = 4_000
@@ -82,7 +83,7 @@ func (l *lister) keys() ([]key, error) {
 		return l.gather()
 	case l.order != bySize && len(l.want.lanes) <= mostLanes:
 		return l.walkLanes()
-	case n <= mostSorted:
+	case n <= mostSized || n <= mostSorted && l.order != bySize:
 		return l.gather()
 	}
 	return l.walk()
@@ -132,7 +133,8 @@ func (l *lister) search() ([]key, error) {
 	}
 	for _, from := range [...]source{
 		{text: "messages m NOT INDEXED", where: "m.seq > ?", args: []any{indexed}},
-		{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: "search MATCH ?", args: []any{l.parts.query(l.f.Provider)}},
+		{text: "stale CROSS JOIN messages m ON m.seq = stale.message"},
+		{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: "search MATCH ?", args: []any{l.parts.query(l.want.causes)}},
 	} {
 		more, _, err := l.read(from, *last, math.MaxInt64)
 		if err != nil {

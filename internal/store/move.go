@@ -107,6 +107,7 @@ func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, acti
 	if err != nil {
 		return err
 	}
+	b.w.s.x.noticeStale()
 	return b.exec("UPDATE recipients SET state = ?, cause = ?, reply = ?, changed = ? WHERE message = ? AND n = ?",
 		string(m.Into), cause, reply, nanos(m.At), seq, n)
 }

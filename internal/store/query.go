@@ -35,9 +35,13 @@ func (q *query) code(code string) {
 }
 
 // in asks for one of several values, unless there are none.
-func (q *query) in(column string, values ...any) {
-	if len(values) > 0 {
-		q.where(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
+func in[T any](q *query, column string, values []T) {
+	if len(values) == 0 {
+		return
+	}
+	q.where(column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")")
+	for _, v := range values {
+		q.args = append(q.args, v)
 	}
 }
 

@@ -27,6 +27,10 @@ const (
 // parts is what a filter asks to be contained in a message, folded.
 type parts struct{ sender, recipient, text string }
 
+// mostCauses is how many causes the index of words is asked for; with more, they
+// rule little out.
+const mostCauses = 64
+
 func partsOf(f *spool.Filter) parts {
 	return parts{sender: fold(f.Sender), recipient: fold(f.Recipient), text: fold(f.Text)}
 }
@@ -54,8 +58,8 @@ func inLine(lines, part string) bool {
 }
 
 // query returns what to ask the index of words: everything that has the parts has
-// these grams.
-func (p *parts) query(provider string) string {
+// these grams, and what is held for one of the causes theirs.
+func (p *parts) query(causes []int64) string {
 	var all []string
 	if p.sender != "" {
 		all = append(all, having(p.sender, inFrom, inMailFrom))
@@ -66,8 +70,8 @@ func (p *parts) query(provider string) string {
 	if p.text != "" {
 		all = append(all, having(p.text, inSubject, inFrom, inTo))
 	}
-	if provider != "" {
-		all = append(all, named(provider, inProvider))
+	if len(causes) > 0 && len(causes) <= mostCauses {
+		all = append(all, numbered(inCause, causes))
 	}
 	return strings.Join(all, " AND ")
 }

@@ -102,8 +102,20 @@ CREATE VIRTUAL TABLE search USING fts5 (
 	grams, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
 );
 
+-- Messages held for another cause since they were indexed.
+CREATE TABLE stale (
+	message INTEGER PRIMARY KEY
+) STRICT;
+
+-- +goose StatementBegin
+CREATE TRIGGER recipients_reassessed AFTER UPDATE OF cause ON recipients WHEN OLD.cause <> NEW.cause BEGIN
+	INSERT OR IGNORE INTO stale (message) VALUES (NEW.message);
+END;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE TRIGGER messages_removed AFTER DELETE ON messages BEGIN
 	DELETE FROM search WHERE rowid = OLD.seq;
+	DELETE FROM stale WHERE message = OLD.seq;
 END;
 -- +goose StatementEnd
