@@ -77,6 +77,33 @@ func (c *client) stream(ctx context.Context, path string, out io.Writer) error {
 	return nil
 }
 
+// lines posts body and calls each for every JSON line of the answer.
+func lines[T any](ctx context.Context, c *client, path string, body any, each func(T) error) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	response, err := c.do(ctx, http.MethodPost, path, data)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	for d := json.NewDecoder(response.Body); ; {
+		var line T
+		switch err := d.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return c.unreachable(ctx, err)
+		case err != nil:
+			return coded(exitSoftware, fmt.Errorf("read the gateway's answer: %w", err))
+		}
+		if err := each(line); err != nil {
+			return err
+		}
+	}
+}
+
 func (c *client) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://mailgate"+path, bytes.NewReader(body))
 	if err != nil {

@@ -192,9 +192,9 @@ func evidenceLines(f *preflight.Finding, detailed bool, missing string, n int) [
 		if o.Error == "" && f.Check != preflight.SOA && (o.Type == "SOA" || o.Type == "NS") {
 			continue // how the zone and its servers were found: in the JSON
 		}
-		add("    ", answerLine(o))
+		add("  ", answerLine(f, o))
 		for _, r := range o.Records {
-			add("      ", r)
+			add("    ", r)
 		}
 	}
 	return lines
@@ -209,13 +209,16 @@ func aboutOf(f *preflight.Finding) string {
 	return ""
 }
 
-// answerLine is one server's answer: server, name, rcode, aa, TTL and time.
-func answerLine(o dnsview.Observation) string {
+// answerLine is one server's answer to a question about f: server, rcode, aa, TTL
+// and time; the question, too, where it isn't about the finding's own name.
+func answerLine(f *preflight.Finding, o dnsview.Observation) string {
 	words := []string{o.Server}
 	if o.View != dnsview.Authoritative {
 		words = append(words, "("+string(o.View)+")")
 	}
-	words = append(words, o.Name, o.Type)
+	if o.Name != f.Name {
+		words = append(words, o.Name, o.Type)
+	}
 	if o.Rcode != "" {
 		words = append(words, o.Rcode)
 	}
@@ -225,8 +228,9 @@ func answerLine(o dnsview.Observation) string {
 	if o.AA {
 		words = append(words, "aa")
 	}
+	line := strings.Join(words, " ")
 	if o.Rcode != "" {
-		words = append(words, fmt.Sprintf("TTL %d", o.TTL))
+		line += fmt.Sprintf(" TTL %d", o.TTL)
 	}
-	return strings.Join(append(words, fmt.Sprintf("%d ms", o.RTT.Round(time.Millisecond).Milliseconds())), " ")
+	return line + fmt.Sprintf(", %d ms", o.RTT.Round(time.Millisecond).Milliseconds())
 }

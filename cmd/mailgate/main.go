@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -82,7 +83,7 @@ Run it:      mailgate serve --config ` + defaultConfig,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Args:              usageArgs(cobra.NoArgs),
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -97,11 +98,17 @@ Run it:      mailgate serve --config ` + defaultConfig,
 	return root
 }
 
-func (a *app) checkFlags() error {
-	if a.format != "text" && a.format != "json" {
-		return usageError(fmt.Errorf("--format %s: it is text or json", a.format))
+// moreFormats is the annotation of a command that knows formats beyond text and
+// json; they are separated by a space.
+const moreFormats = "formats"
+
+func (a *app) checkFlags(cmd *cobra.Command) error {
+	formats := append([]string{"text", "json"}, strings.Fields(cmd.Annotations[moreFormats])...)
+	if slices.Contains(formats, a.format) {
+		return nil
 	}
-	return nil
+	last := len(formats) - 1
+	return usageError(fmt.Errorf("--format %s: it is %s or %s", a.format, strings.Join(formats[:last], ", "), formats[last]))
 }
 
 func (a *app) json() bool { return a.format == "json" }

@@ -3,80 +3,87 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"mailgate/internal/quarantine"
-	"mailgate/internal/web"
 )
 
+const bulkHelp = `
+Name messages by their ids, or write ALL, with or without filters, to mean everything
+the filters select. ALL works message by message, the oldest first, on what is held
+when it begins; --dry-run says what would happen to each and changes nothing.
+Ctrl-C finishes the message in hand, then stops and says how far it got (exit code
+130); what was done stays done, and the same command goes on with the rest.
+
+Exit code: 0 all done, 1 some stay held or failed, 2 some stay held only because DNS
+gives no answer. Messages that someone else moved meanwhile are counted apart; they
+make it 1 only where they were named by id.`
+
 func (a *app) releaseCommand() *cobra.Command {
-	var review web.Review
 	cmd := &cobra.Command{
-		Use:   "release ID",
-		Short: "Check a held message again, sign it afresh and send it",
-		Long: `Check a held message again, sign it afresh and send it by the way it came.
-What would still be refused stays held (exit code 1); --anyway sends it all the same.`,
-		Example: `  mailgate quarantine release q7f3a --reason "record published"`,
-		Args:    usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var released quarantine.Released
-			if err := a.review(cmd, args[0], "release", review, &released); err != nil {
-				return err
-			}
-			if a.json() {
-				return printJSON(cmd, released)
-			}
-			for _, r := range released.Recipients {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s released to <%s>: %s\n", released.ID, plain(r.Address, 0), plain(r.Answer, 0))
-			}
-			return nil
-		},
+		Use:   "release ID…|ALL --reason TEXT",
+		Short: "Check held messages again, sign them afresh and send them",
+		Long: `Check held messages again, sign them afresh and send them by the way they came.
+What would still be refused stays held; --anyway sends it all the same, and the
+review log says so. Several messages go no faster than hold.release_rate allows.
+` + bulkHelp,
+		Example: `  mailgate quarantine release q7f3a --reason "record published"
+  mailgate quarantine release q7f3a m2bcd --reason "record published"
+  mailgate quarantine release ALL --domain example.com --reason "record published" --dry-run
+  mailgate quarantine release q7f3a --to bob@gmail.com --anyway --reason "he waits for it"`,
 	}
-	reviewFlags(cmd, &review)
-	cmd.Flags().BoolVar(&review.Anyway, "anyway", false, "send it although it would be refused")
-	return cmd
+	b := &bulk{verb: "release", done: resultReleased}
+	cmd.Flags().BoolVar(&b.order.Anyway, "anyway", false, "send it although it would be refused")
+	return a.reviewCommand(cmd, b)
 }
 
 func (a *app) discardCommand() *cobra.Command {
-	var review web.Review
 	cmd := &cobra.Command{
-		Use:     "discard ID",
-		Short:   "Throw a held message away; nobody is told",
-		Example: `  mailgate quarantine discard q7f3a --reason "compromised account"`,
-		Args:    usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var done struct {
-				ID string `json:"id"`
-			}
-			if err := a.review(cmd, args[0], "discard", review, &done); err != nil {
-				return err
-			}
-			if a.json() {
-				return printJSON(cmd, done)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s discarded\n", done.ID)
-			return nil
-		},
+		Use:   "discard ID…|ALL --reason TEXT",
+		Short: "Throw held messages away; nobody is told",
+		Long: `Throw held messages away. Nobody is told: neither the sender nor the recipients. It
+can't be undone; the review log keeps who did it, and why.
+` + bulkHelp,
+		Example: `  mailgate quarantine discard q7f3a --reason "compromised account"
+  mailgate quarantine discard ALL --domain spam.example --reason "compromised account" --dry-run
+  mailgate quarantine discard ALL --sender newsletter@ --since 24h --reason "sent twice"`,
 	}
-	reviewFlags(cmd, &review)
+	return a.reviewCommand(cmd, &bulk{verb: "discard", done: resultDiscarded})
+}
+
+// reviewCommand gives a verb the flags that both have.
+func (a *app) reviewCommand(cmd *cobra.Command, b *bulk) *cobra.Command {
+	var f filters
+	f.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&b.order.Reason, "reason", "", "why, for the review log (required)")
+	flags.StringSliceVar(&b.order.Recipients, "to", nil, "only these recipients, by their whole `ADDRESS` (default: all that are held)")
+	flags.BoolVar(&b.dryRun, "dry-run", false, "say what would happen to each message, and change nothing")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.review(cmd, args, b, &f) }
 	return cmd
 }
 
-func reviewFlags(cmd *cobra.Command, review *web.Review) {
-	cmd.Flags().StringVar(&review.Reason, "reason", "", "why, for the review log (required)")
-	cmd.Flags().StringSliceVar(&review.Recipients, "to", nil, "only these recipients (default: all that are held)")
-}
-
-func (a *app) review(cmd *cobra.Command, id, verb string, review web.Review, into any) error {
-	if strings.TrimSpace(review.Reason) == "" {
+func (a *app) review(cmd *cobra.Command, args []string, b *bulk, f *filters) (err error) {
+	if b.all, err = checkTargets(args, f); err != nil {
+		return err
+	}
+	if strings.TrimSpace(b.order.Reason) == "" && !b.dryRun {
 		return usageError(errors.New(`--reason is required: say why, it goes into the review log`))
 	}
-	c, err := a.connect()
+	if b.client, err = a.connect(); err != nil {
+		return err
+	}
+	b.json, b.out, b.err = a.json(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	b.several = b.all || len(args) > 1
+	b.order.Paced = b.several && b.done == resultReleased
+	b.progress = newProgress(b.err, b.json)
+	targets, err := b.targets(cmd.Context(), args, b.all, f)
+	b.progress.clear()
 	if err != nil {
 		return err
 	}
-	return c.post(cmd.Context(), "/v1/quarantine/"+url.PathEscape(id)+"/"+verb, review, into)
+	if b.all && len(f.given()) == 0 && !b.dryRun && !b.json {
+		fmt.Fprintf(b.err, "%s without a filter: %s\n", guardWord, count(len(targets), "held message", "held messages"))
+	}
+	return b.run(cmd.Context(), targets)
 }

@@ -55,10 +55,21 @@ func (a *API) release(w http.ResponseWriter, r *http.Request) {
 	}
 	released, err := a.o.Quarantine.Release(r.Context(), request)
 	if err != nil {
-		a.fail(w, err)
+		a.failRelease(w, released, err)
 		return
 	}
 	reply(w, released)
+}
+
+// failRelease is fail, and tells a next server that says no from one that says
+// nothing.
+func (a *API) failRelease(w http.ResponseWriter, released *quarantine.Released, err error) {
+	if status, problem := problemOf(err); problem.Kind == KindNotTaken && released == nil {
+		problem.Kind = KindNoAnswer
+		replyError(w, status, problem)
+		return
+	}
+	a.fail(w, err)
 }
 
 func (a *API) discard(w http.ResponseWriter, r *http.Request) {

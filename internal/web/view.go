@@ -25,6 +25,7 @@ const (
 	KindForeign  Kind = "foreign"   // not released: no key signs for its author
 	KindWaiting  Kind = "waiting"   // not released: DNS gives no answer
 	KindNotTaken Kind = "not_taken" // the next server did not take it; it is held again
+	KindNoAnswer Kind = "no_answer" // the next server can't be reached or broke off; it is held again
 	KindStopped  Kind = "stopped"   // the gateway or its store stops
 )
 

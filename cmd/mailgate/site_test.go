@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mailgate/internal/dnstest"
+	"mailgate/internal/mail"
+	"mailgate/internal/mtatest"
+	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
+	"mailgate/internal/sign"
+)
+
+// scriptSite is a gateway with its own DNS and a mail server, for scripts. Its
+// domains have a key that nobody published and an SPF record without us, so that
+// Gmail would refuse their mail.
+type scriptSite struct {
+	*demoGateway
+	mta     *mtatest.MTA
+	ns      *dnstest.Server
+	records map[string]string // key records by domain
+	close   []func() error
+
+	mu        sync.Mutex
+	delivered []mtatest.Mail
+	arrived   chan struct{}
+}
+
+var siteDomains = []string{"one.example", "two.example", "three.example"}
+
+// runSite is the script command "site":
+//
+//	site start                    starts it; the configuration is mailgate.toml
+//	site send FROM TO SUBJECT [N] sends a message (N bytes of body) that must be held
+//	site id SUBJECT VARIABLE      sets a variable to the id of the held message
+//	site publish DOMAIN           publishes the domain's key
+//	site silence DOMAIN           its name server answers no more
+//	site delivered N              waits until so many messages were delivered
+func runSite(ts *testscript.TestScript, _ bool, args []string) {
+	if args[0] == "start" {
+		s, err := startSite(ts.Getenv("WORK"))
+		ts.Check(err)
+		ts.Defer(func() { ts.Check(s.stop()) })
+		sites.Store(ts.Getenv("WORK"), s)
+		return
+	}
+	found, _ := sites.Load(ts.Getenv("WORK"))
+	s := found.(*scriptSite)
+	switch args[0] {
+	case "send":
+		ts.Check(s.send(args[1], args[2], args[3], args[4:]...))
+	case "id":
+		id, err := s.id(args[1])
+		ts.Check(err)
+		ts.Setenv(args[2], id)
+	case "publish":
+		ts.Check(s.ns.AddTXT("mail._domainkey."+args[1], s.records[args[1]]))
+	case "silence":
+		s.ns.Fault(args[1], dnstest.Timeout)
+		s.ns.Fault("mail._domainkey."+args[1], dnstest.Timeout)
+	case "delivered":
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		ts.Check(s.waitDelivered(n))
+	default:
+		ts.Fatalf("site %s: no such command", args[0])
+	}
+}
+
+// sites are the sites under way by the script's directory.
+var sites sync.Map
+
+func startSite(dir string) (*scriptSite, error) {
+	s := &scriptSite{records: map[string]string{}, arrived: make(chan struct{}, 1)}
+	servers, err := dnstest.StartAll("127.0.0.1", "127.0.0.2")
+	if err != nil {
+		return nil, err
+	}
+	recursive := servers[0]
+	s.ns = servers[1]
+	s.close = append(s.close, recursive.Close, s.ns.Close)
+	err = errors.Join(
+		recursive.Recursive(s.ns),
+		recursive.SetZone("ns.cloudflare.com", "ada A 127.0.0.2\n"),
+		recursive.SetZone("gmail.test", "@ MX 10 mx.gmail.test.\nmx A 127.0.0.1\n"),
+		recursive.SetZone("other.test", "@ MX 10 mx.other.test.\nmx A 127.0.0.1\n"),
+		recursive.SetZone("site.test", "mx1 A 127.0.0.1\n"),
+		recursive.SetZone("127.in-addr.arpa", "1.0.0 PTR mx1.site.test.\n"),
+	)
+	for _, d := range siteDomains {
+		err = errors.Join(err, s.addDomain(dir, d))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, s.startGateway(dir, recursive)
+}
+
+func (s *scriptSite) addDomain(dir, domain string) error {
+	signer, err := sign.Generate("rsa2048")
+	if err != nil {
+		return err
+	}
+	s.records[domain] = sign.Key{Domain: mail.Domain(domain), Selector: "mail", Signer: signer}.Record()
+	return errors.Join(
+		sign.WriteKey(filepath.Join(dir, "keys", domain+".pem"), signer),
+		s.ns.SetZone(domain, "@ NS ada.ns.cloudflare.com.\n@ TXT \"v=spf1 ip4:198.51.100.7 ~all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n"),
+	)
+}
+
+func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server) (err error) {
+	milterSocket := filepath.Join(dir, "milter.sock")
+	s.mta, err = mtatest.Start(mtatest.Options{
+		Hostname: "mx1.site.test",
+		Milter:   func() string { return "unix:" + milterSocket },
+		Deliver: func(_ context.Context, m mtatest.Mail) (string, error) {
+			s.mu.Lock()
+			s.delivered = append(s.delivered, m)
+			s.mu.Unlock()
+			select {
+			case s.arrived <- struct{}{}:
+			default:
+			}
+			return "250 2.0.0 taken", nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, s.mta.Close)
+	var b strings.Builder
+	fmt.Fprintf(&b, `hostname = "mx1.site.test"
+egress = ["127.0.0.1"]
+[milter]
+listen = "unix:%s"
+[control]
+socket = "control.sock"
+[store]
+url = "sqlite:mailgate.db"
+[dns]
+resolvers = [%q]
+[release]
+via = %q
+[hold]
+auto_release = false
+`, milterSocket, recursive.Addr(), s.mta.Addr())
+	for _, d := range siteDomains {
+		fmt.Fprintf(&b, "[[domain]]\nname = %q\nkeys = [{ selector = \"mail\", file = \"keys/%s.pem\" }]\n", d, d)
+	}
+	file := filepath.Join(dir, "mailgate.toml")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		return err
+	}
+	g, err := startForDemo(context.Background(), file, wiring{
+		log: slog.New(slog.DiscardHandler), authorityPort: recursive.Port(),
+		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
+	})
+	if err != nil {
+		return err
+	}
+	s.demoGateway = g.(*demoGateway)
+	return nil
+}
+
+func (s *scriptSite) stop() error {
+	err := s.Stop()
+	for _, close := range s.close {
+		err = errors.Join(err, close())
+	}
+	return err
+}
+
+func (s *scriptSite) send(from, to, subject string, size ...string) error {
+	body := "How are you?\r\n"
+	if len(size) > 0 {
+		n, err := strconv.Atoi(size[0])
+		if err != nil {
+			return err
+		}
+		body = strings.Repeat("0123456789abcdef\r\n", n/18)
+	}
+	content := fmt.Appendf(nil, "From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%d@one.example>\r\n\r\n%s",
+		from, to, subject, time.Now().Format(time.RFC1123Z), time.Now().UnixNano(), body)
+	done, err := s.mta.Submit(context.Background(), from, strings.Split(to, ","), content)
+	if err != nil {
+		return err
+	}
+	if !done[0].Held {
+		return fmt.Errorf("mail from %s to %s was not held: %+v", from, to, done[0])
+	}
+	return nil
+}
+
+func (s *scriptSite) id(subject string) (string, error) {
+	var page quarantine.Page
+	if err := s.get(context.Background(), "/v1/quarantine", map[string][]string{"text": {subject}, "state": {"all"}}, &page); err != nil {
+		return "", err
+	}
+	if len(page.Messages) != 1 {
+		return "", fmt.Errorf("%d messages have %q", len(page.Messages), subject)
+	}
+	return page.Messages[0].ID, nil
+}
+
+func (s *scriptSite) waitDelivered(n int) error {
+	deadline := time.After(20 * time.Second)
+	for {
+		s.mu.Lock()
+		have := len(s.delivered)
+		s.mu.Unlock()
+		if have >= n {
+			return nil
+		}
+		select {
+		case <-s.arrived:
+		case <-deadline:
+			return fmt.Errorf("%d of %d messages were delivered", have, n)
+		}
+	}
+}

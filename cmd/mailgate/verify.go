@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"mailgate/internal/quarantine"
+)
+
+// verifyLog proves that the review log is as it was written.
+func (a *app) verifyLog(cmd *cobra.Command, f logFlags) error {
+	for _, name := range []string{"id", "recipient", "action", "actor", "since", "until", "limit"} {
+		if cmd.Flags().Changed(name) {
+			return usageError(fmt.Errorf("--verify looks at the whole log: leave out --%s", name))
+		}
+	}
+	if a.format != "text" && a.format != "json" {
+		return usageError(errors.New("--verify answers in text or json"))
+	}
+	query := url.Values{}
+	if cmd.Flags().Changed("against") {
+		if f.against == "" {
+			return usageError(errors.New("--against is empty: give what --verify printed earlier"))
+		}
+		query.Set("against", f.against)
+	}
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	var v quarantine.Verified
+	if err := c.get(cmd.Context(), "/v1/log/verify", query, &v); err != nil {
+		return err
+	}
+	if a.json() {
+		if err := printJSON(cmd, v); err != nil {
+			return err
+		}
+	} else {
+		printVerified(cmd.OutOrStdout(), v, f.against != "")
+	}
+	if !v.Right {
+		return coded(exitFail, nil)
+	}
+	return nil
+}
+
+func printVerified(out io.Writer, v quarantine.Verified, compared bool) {
+	p := painter(out)
+	if !v.Right {
+		fmt.Fprintf(out, "%s the review log is wrong: %s\n", p.red("✗"), plain(v.Problem, 0))
+		if v.Last > 0 {
+			fmt.Fprintf(out, "  right up to entry %s (%s)\n", thousands(v.Last), v.Head)
+		}
+		fmt.Fprintln(out, "  Keep a copy of the store as it is, and compare with a backup: mailgate store check")
+		return
+	}
+	if v.Entries == 0 {
+		fmt.Fprintf(out, "%s the review log is empty\n", p.green("✓"))
+		return
+	}
+	fmt.Fprintf(out, "%s %s, %s to %s, each as it was written and in its place\n", p.green("✓"),
+		count(int(v.Entries), "entry", "entries"), thousands(v.First), thousands(v.Last))
+	if v.Trimmed > 0 {
+		fmt.Fprintf(out, "  %s before them removed when their time was over; the log says so itself\n", count(int(v.Trimmed), "entry", "entries"))
+	}
+	if compared {
+		fmt.Fprintln(out, "  the entry noted earlier is among them, unchanged")
+	}
+	fmt.Fprintf(out, "  the last is %s\n  Note this line elsewhere and give it next time: --verify --against N:HASH\n", v.Head)
+}
