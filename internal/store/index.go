@@ -89,15 +89,20 @@ func (x *indexer) close() {
 
 // step adds some messages, if there are enough.
 func (x *indexer) step() (more bool, err error) {
-	var missing []indexed
+	var missing, stale []indexed
 	err = x.s.view(x.ctx, func(tx *sql.Tx) (err error) {
-		missing, err = x.missing(tx)
+		missing, stale, err = x.read(tx)
 		return err
 	})
-	if err != nil || len(missing) == 0 {
+	if err != nil || len(missing)+len(stale) == 0 {
 		return false, err
 	}
-	err = x.s.update(x.ctx, "index", 0, func(b *batch) error { return b.index(missing) })
+	err = x.s.update(x.ctx, "index", 0, func(b *batch) error {
+		if err := b.index(missing); err != nil {
+			return err
+		}
+		return b.indexAnew(stale)
+	})
 	return true, err
 }
 
@@ -107,36 +112,36 @@ type indexed struct {
 	causes, grams string
 }
 
-// missing returns the messages to be added next, or else those to be added anew;
-// none if there are only a few.
-func (x *indexer) missing(tx *sql.Tx) ([]indexed, error) {
-	var first, last, stale int64
-	err := tx.QueryRowContext(x.ctx, "SELECT "+lastIndexed+`, (SELECT coalesce(max(seq), 0) FROM messages),
-		(SELECT count(*) FROM (SELECT 1 FROM stale WHERE message <= `+lastIndexed+` LIMIT ?))`, x.every).Scan(&first, &last, &stale)
+// read returns the messages to be added next, or else those to be added anew; none
+// if there are only a few.
+func (x *indexer) read(tx *sql.Tx) (missing, stale []indexed, err error) {
+	var first, last, changed int64
+	err = tx.QueryRowContext(x.ctx, "SELECT "+lastIndexed+`, (SELECT coalesce(max(seq), 0) FROM messages),
+		(SELECT count(*) FROM (SELECT 1 FROM stale WHERE message <= `+lastIndexed+` LIMIT ?))`, x.every).
+		Scan(&first, &last, &changed)
 	x.last.Store(first)
 	switch {
 	case err != nil:
-		return nil, err
 	case last-first >= x.every:
-		return x.read(tx, " WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
-	case stale >= x.every:
-		return x.read(tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ? ORDER BY message LIMIT ?)", first, x.every)
+		missing, err = x.readSome(tx, " WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
+	case changed >= x.every:
+		stale, err = x.readSome(tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ? ORDER BY message LIMIT ?)", first, x.every)
 	}
-	return nil, nil
+	return missing, stale, err
 }
 
-// read returns messages and makes their grams.
-func (x *indexer) read(tx *sql.Tx, which string, args ...any) ([]indexed, error) {
-	var all []indexed
+// readSome returns messages and makes their grams.
+func (x *indexer) readSome(tx *sql.Tx, which string, args ...any) ([]indexed, error) {
+	var some []indexed
 	rows, err := tx.QueryContext(x.ctx, selectIndexed+which, args...)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var r row
 		var causes sql.NullString
 		err := rows.Scan(&r.seq, &r.subject, &r.from, &r.mailFrom, &r.chosen, &causes)
-		all = append(all, indexed{r.seq, causes.String, r.grams(causes.String)})
+		some = append(some, indexed{r.seq, causes.String, r.grams(causes.String)})
 		return err
 	})
-	return all, err
+	return some, err
 }
 
 // grams returns what goes into the index. r.chosen are all recipients.
@@ -157,17 +162,39 @@ func (r *row) grams(causes string) string {
 	return string(g.text)
 }
 
-// index adds messages that are still there. One that was moved on to another cause
-// since it was read stays stale.
-func (b *batch) index(all []indexed) error {
-	for _, m := range all {
-		err := b.exec("INSERT OR REPLACE INTO search (rowid, grams) SELECT seq, ? FROM messages WHERE seq = ?", m.grams, m.seq)
+// index adds messages that follow one another, if all are still there. The INSERT
+// is a plain one on purpose: with a SELECT in it, FTS5 would write to the disk after
+// each row.
+func (b *batch) index(missing []indexed) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	var there int
+	err := b.row("SELECT count(*) FROM messages WHERE seq BETWEEN ? AND ?", []any{missing[0].seq, missing[len(missing)-1].seq}, &there)
+	if err != nil || there != len(missing) {
+		return err // the next step reads them again
+	}
+	for _, m := range missing {
+		if err := b.exec("INSERT INTO search (rowid, grams) VALUES (?, ?)", m.seq, m.grams); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexAnew replaces messages in the index, those that are still what they were
+// when they were read.
+func (b *batch) indexAnew(stale []indexed) error {
+	for _, m := range stale {
+		n, err := b.change("DELETE FROM stale WHERE message = ?1 AND ?2 = (SELECT "+causeLines+" FROM recipients r WHERE r.message = ?1)",
+			m.seq, m.causes)
 		if err != nil {
 			return err
 		}
-		err = b.exec("DELETE FROM stale WHERE message = ?1 AND ?2 IS (SELECT "+causeLines+" FROM recipients r WHERE r.message = ?1)",
-			m.seq, m.causes)
-		if err != nil {
+		if n == 0 {
+			continue
+		}
+		if err := b.exec("INSERT OR REPLACE INTO search (rowid, grams) VALUES (?, ?)", m.seq, m.grams); err != nil {
 			return err
 		}
 	}
