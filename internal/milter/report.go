@@ -27,9 +27,9 @@ const verdictNotice = "notice"
 
 // report logs a message, in one line, and counts it.
 func (s *session) report(m *message, out *gate.Outcome, line verdictLine) {
-	verdict := string(line.verdict)
+	verdict, why := string(line.verdict), out.Why
 	if m.isNotice() && line.verdict == gate.Pass {
-		verdict = verdictNotice
+		verdict, why = verdictNotice, ""
 	}
 	s.server.Metrics.message(verdict, m.trusted, time.Since(m.began))
 	attrs := []slog.Attr{
@@ -46,7 +46,7 @@ func (s *session) report(m *message, out *gate.Outcome, line verdictLine) {
 		slog.String("domain", string(out.From.Domain)),
 		slog.String("client", m.why),
 		slog.String("reply", strings.ReplaceAll(line.reply, "%%", "%")),
-		slog.String("why", out.Why),
+		slog.String("why", why),
 	}
 	said := attrs[:0]
 	for _, a := range attrs {

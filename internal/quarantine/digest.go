@@ -37,10 +37,10 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 	if err != nil {
 		return fmt.Errorf("look when the last was: %w", err)
 	}
-	switch {
-	case since.IsZero() || since.After(now): // the first one, or the clock was wrong
-		return q.digestedUntil(ctx, now)
-	case now.Sub(since) < p.Digest:
+	if since.IsZero() || since.After(now) { // the first one, or the clock was wrong
+		since = now.Add(-p.Digest)
+	}
+	if now.Sub(since) < p.Digest {
 		return nil
 	}
 	holds, err := q.store.NewHolds(ctx, since, now)

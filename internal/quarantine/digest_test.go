@@ -27,7 +27,7 @@ func newDigest(t *testing.T) (*world, *postman) {
 	w.o.Publish = func(_ context.Context, r *preflight.Report) []notice.Record {
 		return []notice.Record{{At: "Cloudflare", Type: "TXT", Name: "mail._domainkey", Value: "v=DKIM1 for " + string(r.From)}}
 	}
-	w.digest(t.Context()) // the start: nothing is told of before
+	w.digest(t.Context()) // the start: there is nothing to tell
 	return w, p
 }
 
@@ -74,6 +74,18 @@ func TestDigestRefused(t *testing.T) {
 	if p.tried != 1 {
 		t.Errorf("%d tries, want one", p.tried)
 	}
+}
+
+// The first digest tells of the time just before it.
+func TestFirstDigest(t *testing.T) {
+	w, p := newDigest(t)
+	if err := w.store.SetMark(t.Context(), markDigest, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	w.holdBy(t, "ann@example.com", "b@gmail.com")
+	w.later = time.Hour
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held")
 }
 
 // A clock that was ahead once doesn't silence digests for ever.
