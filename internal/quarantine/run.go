@@ -61,7 +61,7 @@ func (q *Quarantine) recheckDue(ctx context.Context, started func()) {
 	defer checks.Wait()
 	ended := make(chan struct{}, identitiesAside)
 	free := identitiesAside
-	var read time.Time // when what is held was read last
+	var read, round time.Time // when what is held was read last, and the round began
 	start := true
 	for ctx.Err() == nil {
 		least := q.o.Policy().recheck()
@@ -69,10 +69,16 @@ func (q *Quarantine) recheckDue(ctx context.Context, started func()) {
 			start = !q.readGroups(ctx, now, least, start) && start
 			read = now
 		}
+		// Shorter than the time between two checks of one identity, each of which
+		// finds what is published by then.
+		if now := q.o.Now(); now.Sub(round) >= least/2 {
+			round = now
+		}
+		turn := preflight.Round(ctx, round)
 		for _, id := range q.schedule.ready(q.o.Now(), free) {
 			free--
 			checks.Go(func() {
-				q.checkTurn(ctx, id)
+				q.checkTurn(turn, id)
 				ended <- struct{}{}
 			})
 		}
@@ -89,6 +95,7 @@ func (q *Quarantine) recheckDue(ctx context.Context, started func()) {
 		case <-ended:
 			free++
 		case <-q.kick:
+			round = time.Time{}
 			q.schedule.allDue(q.o.Now())
 		}
 	}
@@ -109,11 +116,11 @@ func (q *Quarantine) readGroups(ctx context.Context, now time.Time, least time.D
 	return true
 }
 
-// checkTurn checks an identity whose turn has come.
+// checkTurn checks an identity whose turn has come; ctx is that of the round.
 func (q *Quarantine) checkTurn(ctx context.Context, id identity) {
 	groups, afresh := q.schedule.take(id, q.o.Now())
 	defer q.schedule.end(id)
-	err := q.check(preflight.Round(ctx, q.o.Now()), id, groups, afresh, &sum{})
+	err := q.check(ctx, id, groups, afresh, &sum{})
 	if err != nil && ctx.Err() == nil && !isEnd(err) {
 		q.o.Logger.Error("re-check", "domain", string(id.from), "error", err)
 	}
