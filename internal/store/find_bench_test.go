@@ -181,7 +181,7 @@ func cpu(b *testing.B) time.Duration {
 
 // waitIndexed waits until the index of words is as far as it will go.
 func waitIndexed(b *testing.B, s *Store) {
-	for count(b, s, "SELECT (SELECT max(seq) FROM messages) - "+lastIndexed) >= indexEvery {
+	for count(b, s, "SELECT (SELECT max(seq) FROM messages) - "+lastIndexed) >= int(measured().indexed) {
 		time.Sleep(100 * time.Millisecond)
 	}
 }

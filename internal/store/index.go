@@ -8,11 +8,6 @@ import (
 	"sync/atomic"
 )
 
-// indexEvery is how many messages are added to the index of words at once. Those
-// that are not yet in it are looked at one by one by every search, which is quick
-// for so few; one by one, adding them would cost more than taking them.
-const indexEvery = 512
-
 // selectIndexed is what the index is made of.
 const selectIndexed = `SELECT m.seq, m.subject, ` + fromAddress + `, ` + mailFromAddress + `,
 	` + everyone + `,
@@ -24,7 +19,9 @@ const causeLines = "group_concat(r.cause, char(10))"
 // it, those after it are not. What has changed since is in stale.
 const lastIndexed = "(SELECT coalesce(max(id), 0) FROM search_docsize)"
 
-// indexer keeps the index of words up to date, a number of messages behind.
+// indexer keeps the index of words up to date, a number of messages behind. Those
+// that are not yet in it are looked at one by one by every search, which is quick
+// for so few; one by one, adding them would cost more than taking them.
 type indexer struct {
 	s     *Store
 	every int64

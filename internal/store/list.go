@@ -18,7 +18,7 @@ func (s *Store) List(ctx context.Context, f spool.Filter) ([]*spool.Message, err
 	f.Limit = limit(f.Limit, defaultLimit)
 	var page []*spool.Message
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		keys, err := (&lister{ctx: ctx, tx: tx, f: &f}).keys()
+		keys, err := (&lister{ctx: ctx, tx: tx, f: &f, most: s.o.limits}).keys()
 		if err != nil {
 			return err
 		}
@@ -44,6 +44,7 @@ type lister struct {
 	ctx   context.Context
 	tx    *sql.Tx
 	f     *spool.Filter
+	most  limits
 	parts parts
 	order order
 	first int64 // seq of the first message that is not too old
@@ -51,17 +52,20 @@ type lister struct {
 	want  selection
 }
 
-const (
-	// mostLanes is how many lanes are walked one by one.
-	mostLanes = 200
-	// mostSorted is how many recipients are gathered to be put in order, and
-	// mostSized how many by size, for which each message is read.
-	mostSorted, mostSized = 50_000, 10_000
-	// mostMatched is how many messages are looked at one by one, and mostTried
-	// how many before the index of words is asked.
-	mostMatched = 4_000
-	mostTried   = 4_000
-)
+// limits are where one way becomes longer than another.
+type limits struct {
+	lanes   int   // walked one by one, at most
+	sorted  int64 // recipients gathered to be put in order, at most
+	sized   int64 // the same by size, for which each message is read
+	matched int64 // messages looked at one by one, at most
+	tried   int64 // messages looked at before the index of words is asked
+	indexed int64 // messages added to the index of words at once
+}
+
+// measured is what they are on the machine this was written on.
+func measured() limits {
+	return limits{lanes: 200, sorted: 50_000, sized: 10_000, matched: 4_000, tried: 4_000, indexed: 512}
+}
 
 // keys returns the page in order.
 func (l *lister) keys() ([]key, error) {
@@ -77,13 +81,13 @@ func (l *lister) keys() ([]key, error) {
 	switch n := l.want.n; {
 	case n == 0:
 		return nil, nil
-	case searched && n > mostMatched:
+	case searched && n > l.most.matched:
 		return l.search()
 	case searched:
 		return l.gather()
-	case l.order != bySize && len(l.want.lanes) <= mostLanes:
+	case l.order != bySize && len(l.want.lanes) <= l.most.lanes:
 		return l.walkLanes()
-	case n <= mostSized || n <= mostSorted && l.order != bySize:
+	case n <= l.most.sized || n <= l.most.sorted && l.order != bySize:
 		return l.gather()
 	}
 	return l.walk()
@@ -123,7 +127,7 @@ func (l *lister) gather() ([]key, error) {
 
 // search tries some messages, and then asks the index of words for the others.
 func (l *lister) search() ([]key, error) {
-	found, last, err := l.read(l.order.messages(), l.after, mostTried)
+	found, last, err := l.read(l.order.messages(), l.after, l.most.tried)
 	if err != nil || last == nil || len(found) == l.f.Limit {
 		return found, err
 	}

@@ -32,7 +32,7 @@ func populate(t testing.TB, s *Store, c *clock, n int) []*spool.Message {
 				Provider: pick("google", "yahoo", "other"), Codes: strings.Fields(pick("", "spf-none", "dkim-missing spf-none", "spf-none-at-all", "dkim")),
 			})
 		}
-		ids = append(ids, take(t, s, m, "x"))
+		ids = append(ids, take(t, s, m, strings.Repeat("x", rnd.IntN(9))))
 		c.add(time.Minute)
 	}
 	moves := []spool.Move{{From: spool.Held, Into: spool.Queued}, {From: spool.Held, Into: spool.Discarded}, {From: spool.Queued, Into: spool.Delivered}}

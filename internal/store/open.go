@@ -38,6 +38,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.NewID == nil {
 		o.NewID = spool.NewID
 	}
+	o.limits = cmp.Or(o.limits, measured())
 	if o.CrashPoint == nil {
 		o.CrashPoint = func(string) {}
 	}
@@ -98,7 +99,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		s.w.close()
 		return fmt.Errorf("delete what a crash left half taken: %w", err)
 	}
-	s.x = newIndexer(s, cmp.Or(s.o.indexEvery, indexEvery))
+	s.x = newIndexer(s, s.o.limits.indexed)
 	return nil
 }
 

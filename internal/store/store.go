@@ -44,7 +44,7 @@ type Options struct {
 	// fsync, "before-checkpoint" and "after-checkpoint".
 	CrashPoint func(name string)
 
-	indexEvery int64 // 0: the constant
+	limits limits // zero: as measured
 }
 
 // Store is a spool.Store.
