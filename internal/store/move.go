@@ -94,7 +94,10 @@ func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, acti
 	if err := b.log(logMove(m, &r, action)); err != nil {
 		return err
 	}
-	if m.Now == nil || m.Into != spool.Held {
+	switch {
+	case m.Notice && m.Now == nil:
+		return nil
+	case m.Now == nil || m.Into != spool.Held:
 		return b.exec("UPDATE recipients SET state = ?, changed = ? WHERE message = ? AND n = ?",
 			string(m.Into), nanos(m.At), seq, n)
 	}
