@@ -13,7 +13,7 @@ import (
 // on further lines: nothing of it is cut.
 func printEntry(out io.Writer, e quarantine.Entry, screen int) {
 	head := fmt.Sprintf("%s  %s  %s", e.Time.Local().Format(time.DateTime), pad(e.ID, 5), pad(string(e.Action), 7))
-	rest := plain(strings.Join(entryWords(e), "  "), 0)
+	rest := plain(entryWords(e), 0)
 	if screen == 0 || cells(head)+2+cells(rest) <= screen {
 		fmt.Fprintln(out, strings.TrimRight(head+"  "+rest, " "))
 		return
@@ -25,9 +25,10 @@ func printEntry(out io.Writer, e quarantine.Entry, screen int) {
 	}
 }
 
-func entryWords(e quarantine.Entry) []string {
+// entryWords is whom it was about, who did it, why and with what result.
+func entryWords(e quarantine.Entry) string {
 	var words []string
-	for _, w := range []string{e.Recipient, "by " + e.Actor, e.Reason, strings.Join(e.Codes, " ")} {
+	for _, w := range []string{e.Reason, strings.Join(e.Codes, " ")} {
 		if w != "" {
 			words = append(words, w)
 		}
@@ -38,5 +39,9 @@ func entryWords(e quarantine.Entry) []string {
 	if e.Where != "" {
 		words = append(words, "-> "+e.Where)
 	}
-	return words
+	line := strings.TrimSpace(e.Recipient + "  by " + e.Actor)
+	if len(words) > 0 {
+		line += ": " + strings.Join(words, "; ")
+	}
+	return line
 }

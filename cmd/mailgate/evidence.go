@@ -30,8 +30,8 @@ func printThenAndNow(out io.Writer, p paint, d quarantine.Detail, f showFlags, s
 	}
 	pairs := pairFindings(then, now)
 	fmt.Fprintln(out)
-	heads := [2]string{"THEN, " + checkedAt(then), "NOW, " + checkedAt(now)}
-	if f.wide || !f.narrow && screen >= sideBySide {
+	heads := [2]string{headOf("THEN", then), headOf("NOW", now)}
+	if then != nil && now != nil && (f.wide || !f.narrow && screen >= sideBySide) {
 		printColumns(out, p, pairs, heads, max(screen, sideBySide))
 	} else {
 		printBelow(out, p, pairs, heads, screen)
@@ -39,15 +39,16 @@ func printThenAndNow(out io.Writer, p paint, d quarantine.Detail, f showFlags, s
 	return pairCodes(pairs)
 }
 
-func checkedAt(r *preflight.Report) string {
+// headOf is the heading of one report, empty without one.
+func headOf(word string, r *preflight.Report) string {
 	if r == nil {
-		return "not checked"
+		return ""
 	}
-	at := r.Checked.Local().Format(time.DateTime)
+	head := word + ", " + r.Checked.Local().Format(time.DateTime)
 	if r.Stale {
-		at += " (DNS gives no answer: older evidence)"
+		head += " (DNS gives no answer: older evidence)"
 	}
-	return at
+	return head
 }
 
 // pairFindings puts together what is about the same thing: first those with the same
@@ -135,7 +136,10 @@ func at(lines []evidenceLine, i int) evidenceLine {
 
 func printBelow(out io.Writer, p paint, pairs []findingPair, heads [2]string, screen int) {
 	for side, head := range heads {
-		if side > 0 {
+		if head == "" {
+			continue
+		}
+		if side > 0 && heads[0] != "" {
 			fmt.Fprintln(out)
 		}
 		fmt.Fprintln(out, head)

@@ -92,27 +92,28 @@ func nextPage(cmd *cobra.Command, f *filters, after string) string {
 }
 
 // printPage prints a table of messages. Where the screen is too narrow for whole
-// addresses, the recipient's domain has to do.
+// addresses, the recipient's domain and shorter words have to do.
 func printPage(out io.Writer, page quarantine.Page, sizes bool, at time.Time) {
 	if len(page.Messages) == 0 {
 		return
 	}
 	screen := screenWidth(out)
-	g := pageGrid(page, sizes, at, summaryTo)
+	g := pageGrid(page, sizes, at, summaryTo, nowWord)
 	if screen > 0 && total(g.widths()) > screen {
-		g = pageGrid(page, sizes, at, summaryToDomain)
+		g = pageGrid(page, sizes, at, summaryToDomain, shortNowWord)
 	}
 	g.write(out, screen)
 }
 
-func pageGrid(page quarantine.Page, sizes bool, at time.Time, summary func([]quarantine.Recipient) string) *grid {
+func pageGrid(page quarantine.Page, sizes bool, at time.Time,
+	summary func([]quarantine.Recipient) string, now func(quarantine.Message) string) *grid {
 	const from, to, finding = 2, 3, 4
 	g := &grid{cut: []int{from, to, finding}}
 	g.add(row(sizes, "ID", "HELD", "FROM", "TO", "FINDING", "NOW", "SIZE")...)
 	for _, m := range page.Messages {
 		shown := heldFirst(m.Recipients)
 		g.add(row(sizes, m.ID, age(at.Sub(m.Received)), plain(m.From, 60), plain(summary(shown), 60),
-			summaryFinding(shown), nowWord(m), bytesWord(m.Size))...)
+			summaryFinding(shown), now(m), bytesWord(m.Size))...)
 	}
 	return g
 }
@@ -203,4 +204,18 @@ func nowWord(m quarantine.Message) string {
 		return string(m.Recipients[0].State)
 	}
 	return ""
+}
+
+func shortNowWord(m quarantine.Message) string {
+	switch m.Now {
+	case "pass":
+		return "pass ✓"
+	case "refuse":
+		return "refused ✗"
+	case "unknown":
+		return "no DNS …"
+	case "foreign":
+		return "no key"
+	}
+	return nowWord(m)
 }

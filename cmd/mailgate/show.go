@@ -84,13 +84,13 @@ func (a *app) show(cmd *cobra.Command, id string, f showFlags) error {
 func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) {
 	p := painter(out)
 	screen := screenWidth(out)
-	printVerdict(out, p, d, at)
+	printVerdict(out, p, d, at, screen)
 	printAbout(out, d)
 	for _, r := range d.Recipients {
-		printRecipient(out, r)
+		printRecipient(out, r, screen)
 	}
 	codes := printThenAndNow(out, p, d, f, screen)
-	printPublishAll(out, d.Publish)
+	printPublishAll(out, d)
 	for i, code := range codes {
 		fmt.Fprintf(out, "%s mailgate explain %s\n", pad(first(i, "\nWhat it means:"), 14), code)
 	}
@@ -107,7 +107,7 @@ func first(i int, s string) string {
 	return s
 }
 
-func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time) {
+func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time, screen int) {
 	held := "held for " + age(at.Sub(d.Received))
 	var said string
 	switch d.Now {
@@ -120,12 +120,29 @@ func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time) {
 	case "foreign":
 		said = p.yellow("!") + " " + held + " by the policy for foreign mail: no key here signs for its author"
 	default:
-		said = "nothing of it is held any more"
+		said = "nothing of it is held any more: " + statesLine(d.Recipients)
 	}
 	fmt.Fprintf(out, "%s  %s\n", d.ID, said)
 	if d.Why != "" {
-		fmt.Fprintf(out, "       %s\n", plain(d.Why, 0))
+		printWrapped(out, "       ", plain(d.Why, 0), screen)
 	}
+}
+
+// statesLine counts recipients by state.
+func statesLine(recipients []quarantine.Recipient) string {
+	var parts []string
+	for _, s := range []spool.State{spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded} {
+		n := 0
+		for _, r := range recipients {
+			if r.State == s {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, thousands(n)+" "+string(s))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func printAbout(out io.Writer, d quarantine.Detail) {
@@ -140,22 +157,33 @@ func printAbout(out io.Writer, d quarantine.Detail) {
 	fmt.Fprintf(out, "Taken    %s\n", strings.Join(parts, ", "))
 }
 
-func printRecipient(out io.Writer, r quarantine.Recipient) {
+func printRecipient(out io.Writer, r quarantine.Recipient, screen int) {
 	fmt.Fprintf(out, "To       %s   %s", plain(r.Address, 0), r.State)
 	if r.Reason != "" && r.State == spool.Held {
 		fmt.Fprintf(out, " (%s)", reasonWord(r.Reason))
 	}
 	fmt.Fprintln(out)
 	if r.Reply != "" {
-		fmt.Fprintf(out, "         prediction for %s, rule %s:\n         %s\n",
-			plain(preflight.Provider(r.Provider).Title(), 40), r.Rule, plain(r.Reply, 0))
+		fmt.Fprintf(out, "         prediction for %s, rule %s:\n", plain(preflight.Provider(r.Provider).Title(), 40), r.Rule)
+		printWrapped(out, "         ", plain(r.Reply, 0), screen)
+	}
+}
+
+// printWrapped prints text below an indent, in lines that fit on the screen.
+func printWrapped(out io.Writer, indent, text string, screen int) {
+	lines := []string{text}
+	if screen > 0 {
+		lines = wrap(text, max(screen-len(indent), 20))
+	}
+	for _, l := range lines {
+		fmt.Fprintln(out, indent+l)
 	}
 }
 
 func reasonWord(r spool.Reason) string {
 	switch r {
 	case spool.Refused:
-		return "would be refused"
+		return "a refusal was predicted"
 	case spool.Waiting:
 		return "waiting for DNS"
 	case spool.Foreign:
@@ -173,12 +201,16 @@ func thenReport(d quarantine.Detail) *preflight.Report {
 	return &then
 }
 
-func printPublishAll(out io.Writer, records []notice.Record) {
+func printPublishAll(out io.Writer, d quarantine.Detail) {
+	word := "Publish"
+	if d.Now == "pass" {
+		word = "Still worth publishing"
+	}
 	at := ""
-	for _, x := range records {
+	for _, x := range d.Publish {
 		if x.At != at {
 			at = x.At
-			fmt.Fprintf(out, "\nPublish at %s:\n", plain(at, 80))
+			fmt.Fprintf(out, "\n%s at %s:\n", word, plain(at, 80))
 		}
 		printPublish(out, x)
 	}
@@ -230,7 +262,7 @@ func printShortLog(out io.Writer, d quarantine.Detail, screen int) {
 func nextStep(d quarantine.Detail) string {
 	switch d.Now {
 	case "pass":
-		return fmt.Sprintf(`it leaves by itself; at once: mailgate quarantine release %s --reason "record published"`, d.ID)
+		return fmt.Sprintf(`mailgate quarantine release %s --reason "record published" (it leaves by itself where hold.auto_release is on)`, d.ID)
 	case "refuse":
 		if len(d.Publish) > 0 {
 			return "publish the record above, then: mailgate quarantine recheck " + d.ID

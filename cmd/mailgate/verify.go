@@ -71,5 +71,5 @@ func printVerified(out io.Writer, v quarantine.Verified, compared bool) {
 	if compared {
 		fmt.Fprintln(out, "  the entry noted earlier is among them, unchanged")
 	}
-	fmt.Fprintf(out, "  the last is %s\n  Note this line elsewhere and give it next time: --verify --against N:HASH\n", v.Head)
+	fmt.Fprintf(out, "  the last is %[1]s\n  Note that elsewhere; next time: mailgate quarantine log --verify --against %[1]s\n", v.Head)
 }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"mailgate/internal/dnsview"
+	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
+)
+
+func TestPairFindings(t *testing.T) {
+	report := func(codes ...string) *preflight.Report {
+		r := &preflight.Report{}
+		for _, code := range codes {
+			check, about, _ := strings.Cut(code, "-")
+			f := preflight.Finding{Check: preflight.Check(check), Code: code, Status: preflight.Fail}
+			if check == "spf" {
+				f.Address, f.Code, _ = strings.Cut(about, "/")
+			}
+			r.Findings = append(r.Findings, f)
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		name      string
+		then, now *preflight.Report
+		want      string
+	}{
+		{"mended", report("dkim-missing"), report("dkim-ok"), "dkim-missing|dkim-ok"},
+		{"the same code goes together", report("dkim-a", "dkim-b"), report("dkim-b"), "dkim-a| dkim-b|dkim-b"},
+		{"one more now", report("dkim-a"), report("dkim-a", "dkim-b"), "dkim-a|dkim-a |dkim-b"},
+		{"by address", report("spf-192.0.2.1/fail", "spf-192.0.2.2/fail"), report("spf-192.0.2.2/ok", "spf-192.0.2.1/soft"), "fail|soft fail|ok"},
+		{"nothing then", nil, report("dkim-a"), "|dkim-a"},
+		{"nothing now", report("dkim-a"), nil, "dkim-a|"},
+	} {
+		var got []string
+		for _, pair := range pairFindings(tt.then, tt.now) {
+			var codes [2]string
+			for i, f := range []*preflight.Finding{pair.then, pair.now} {
+				if f != nil {
+					codes[i] = f.Code
+				}
+			}
+			got = append(got, codes[0]+"|"+codes[1])
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, strings.Join(got, " "), tt.want)
+		}
+	}
+}
+
+// hostile is what a sender or a name server might want a terminal to do.
+const hostile = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\r\nNext: rm -rf /"
+
+// TestHostileTextStaysText: nothing from outside reaches the terminal as a control
+// character or begins a line of its own.
+func TestHostileTextStaysText(t *testing.T) {
+	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	report := &preflight.Report{Checked: at, Findings: []preflight.Finding{{
+		Check: preflight.DKIM, Code: "dkim-missing", Status: preflight.Fail, Name: "a.example", Selector: hostile, Text: hostile,
+		Evidence: []dnsview.Observation{{Server: hostile, Name: hostile, Type: "TXT", Rcode: "NOERROR", Records: []string{hostile}, Error: hostile}},
+	}}}
+	then, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := quarantine.Detail{
+		Message: quarantine.Message{
+			ID: "q7f3a", From: hostile, Sender: hostile, Subject: hostile, MessageID: hostile, User: hostile, Now: "refuse", Why: hostile,
+			Recipients: []quarantine.Recipient{{Address: hostile, State: spool.Held, Reason: spool.Refused, Reply: hostile}},
+		},
+		Header: "Subject: x\x1b[2J\r\nX-\x1b: " + "y\r\n", Then: then, Report: report,
+		Log: []quarantine.Entry{{ID: "q7f3a", Recipient: hostile, Actor: hostile, Reason: hostile, Where: hostile}},
+	}
+	for _, columns := range []string{"40", "80", "120"} {
+		t.Setenv("COLUMNS", columns)
+		var b strings.Builder
+		printDetail(&b, d, showFlags{}, at)
+		printPage(&b, quarantine.Page{Messages: []quarantine.Message{d.Message}}, true, at)
+		for _, line := range strings.Split(b.String(), "\n") {
+			if strings.ContainsAny(line, "\x1b\x07\r\u202e") || strings.HasPrefix(line, "Next: rm") {
+				t.Errorf("%s columns: %q", columns, line)
+			}
+		}
+		if n := strings.Count(b.String(), "\nNext: "); n != 1 {
+			t.Errorf("%s columns: %d next steps", columns, n)
+		}
+	}
+}
+
+// TestNextStepIsLast: whatever the message, its last line says what to do.
+func TestNextStepIsLast(t *testing.T) {
+	for now, want := range map[string]string{
+		"pass": "release q7f3a", "refuse": "recheck q7f3a", "unknown": "recheck q7f3a", "foreign": "--anyway", "": "nothing to do",
+	} {
+		var b strings.Builder
+		printDetail(&b, quarantine.Detail{Message: quarantine.Message{ID: "q7f3a", Now: now}}, showFlags{}, time.Now())
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "Next: ") || !strings.Contains(last, want) {
+			t.Errorf("now %q: the last line is %q, want %q in it", now, last, want)
+		}
+	}
+}
