@@ -27,7 +27,7 @@ func (q *Quarantine) expire(ctx context.Context) {
 	}
 	before := q.o.Now().Add(-p.MaxAge)
 	list := func(after string) ([]string, error) { return q.store.HeldBefore(ctx, before, after, noticePage) }
-	q.mailing.round(q, ctx, "return held mail", &q.mailing.old, list, q.expireOne)
+	q.round(ctx, errand{"return held mail", &q.mailing.old, list, q.expireOne})
 }
 
 // expireOne returns what is to be returned of one message. Whoever moves the

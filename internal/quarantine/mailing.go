@@ -98,58 +98,73 @@ func (m *mailing) warnAgain(now time.Time) bool {
 	return true
 }
 
+// errand is what a round does with the messages of a list.
+type errand struct {
+	what  string  // for the log
+	after *string // the message that the last round ended with; empty: begin at the start
+	list  func(after string) ([]string, error)
+	do    func(ctx context.Context, id string) (sent bool, err error)
+}
+
+// budget is what is left for a round.
+type budget struct {
+	looks, sends int
+	until        time.Time
+}
+
 // round goes on with a list from where the last round ended, and begins again at
-// its end. Errors about one message are logged and don't keep the others.
-func (m *mailing) round(q *Quarantine, ctx context.Context, what string, after *string,
-	list func(after string) ([]string, error), do func(context.Context, string) (sent bool, err error)) {
-	sends := 0
-	for looks := 0; looks < noticeLooks; {
-		if m.tooEarly(wayOut, q.o.Now()) {
-			return
-		}
-		ids, err := list(*after)
-		if errors.Is(err, spool.ErrNotFound) { // the message it ended with is forgotten
-			*after = ""
-			return
-		}
-		if err != nil {
-			q.complain(ctx, what, "", err)
-			return
-		}
-		if len(ids) == 0 {
-			*after = ""
+// its end. It is bounded, so that one kind of work doesn't keep the others.
+func (q *Quarantine) round(ctx context.Context, e errand) {
+	left := budget{noticeLooks, noticeSends, q.o.Now().Add(noticeTime)}
+	for !q.mailing.tooEarly(wayOut, q.o.Now()) {
+		ids, err := e.list(*e.after)
+		if len(ids) == 0 || err != nil {
+			*e.after = ""
+			if err != nil && !errors.Is(err, spool.ErrNotFound) { // that one: it is forgotten
+				q.complain(ctx, e.what, "", err)
+			}
 			return
 		}
 		for _, id := range ids {
-			if looks++; ctx.Err() != nil || sends == noticeSends {
+			if ctx.Err() != nil || left.looks == 0 || left.sends == 0 || q.o.Now().After(left.until) {
 				return
 			}
-			*after = id
-			if m.tooEarly(id, q.o.Now()) {
+			left.looks--
+			*e.after = id
+			if q.mailing.tooEarly(id, q.o.Now()) {
 				continue
 			}
-			sent, err := do(ctx, id)
+			sent, err := e.do(ctx, id)
 			if sent {
-				sends++
+				left.sends--
 			}
-			switch {
-			case err == nil:
-				m.done(id)
-				continue
-			case errors.Is(err, spool.ErrConflict), errors.Is(err, spool.ErrNotFound):
-				continue // a reviewer, or a release, was first
-			case errors.Is(err, ErrStopping), errors.Is(err, spool.ErrStopped):
-				q.complain(ctx, what, id, err)
-				return
-			}
-			m.failed(id, q.o.Now(), 0)
-			q.complain(ctx, what, id, err)
-			if errors.Is(err, errNoWay) {
-				m.failed(wayOut, q.o.Now(), 0)
+			if !q.goOn(ctx, e.what, id, err) {
 				return
 			}
 		}
 	}
+}
+
+// goOn notes how it went with one message, and reports whether the next is worth
+// trying.
+func (q *Quarantine) goOn(ctx context.Context, what, id string, err error) bool {
+	switch {
+	case err == nil:
+		q.mailing.done(id)
+		return true
+	case errors.Is(err, spool.ErrConflict), errors.Is(err, spool.ErrNotFound):
+		return true // a reviewer, or a release, was first
+	}
+	q.complain(ctx, what, id, err)
+	if errors.Is(err, ErrStopping) || errors.Is(err, spool.ErrStopped) {
+		return false
+	}
+	q.mailing.failed(id, q.o.Now(), 0)
+	if errors.Is(err, errNoWay) {
+		q.mailing.failed(wayOut, q.o.Now(), 0)
+		return false
+	}
+	return true
 }
 
 func (q *Quarantine) complain(ctx context.Context, what, id string, err error) {

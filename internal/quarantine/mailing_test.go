@@ -417,10 +417,10 @@ func TestRoundsSeeAll(t *testing.T) {
 	var after string
 	seen := map[string]int{}
 	round := func(send bool) {
-		w.mailing.round(w.Quarantine, t.Context(), "test", &after, list, func(_ context.Context, id string) (bool, error) {
+		w.round(t.Context(), errand{"test", &after, list, func(_ context.Context, id string) (bool, error) {
 			seen[id]++
 			return send, nil
-		})
+		}})
 	}
 	round(false)
 	if len(seen) != noticeLooks {
@@ -434,6 +434,24 @@ func TestRoundsSeeAll(t *testing.T) {
 	round(true)
 	if seen["00001"] != 2 || seen[fmt.Sprintf("%05d", noticeSends)] != 2 || seen[fmt.Sprintf("%05d", noticeSends+1)] != 1 {
 		t.Error("the last round didn't begin again, or wrote to too many")
+	}
+}
+
+// Where DNS is slow, a round ends after a while, and the next goes on.
+func TestSlowRound(t *testing.T) {
+	w := newWorld(t)
+	var after string
+	var seen []string
+	e := errand{"test", &after, func(after string) ([]string, error) {
+		return []string{after + "a", after + "ab", after + "abc"}, nil
+	}, func(_ context.Context, id string) (bool, error) {
+		w.later += noticeTime * 2 / 5
+		seen = append(seen, id)
+		return false, nil
+	}}
+	w.round(t.Context(), e)
+	if len(seen) != 3 || after != seen[2] {
+		t.Errorf("%d seen, goes on after %q", len(seen), after)
 	}
 }
 

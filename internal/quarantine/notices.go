@@ -18,6 +18,7 @@ const (
 	noticePage  = 100
 	noticeLooks = 1000 // messages a round looks at; the next goes on from there
 	noticeSends = 100  // messages a round writes about
+	noticeTime  = time.Minute
 )
 
 // notices tells senders whose mail is held for longer than Policy.NotifyAfter:
@@ -30,7 +31,7 @@ func (q *Quarantine) notices(ctx context.Context) {
 	}
 	before := q.o.Now().Add(-p.NotifyAfter)
 	list := func(after string) ([]string, error) { return q.store.Unnoticed(ctx, before, after, noticePage) }
-	q.mailing.round(q, ctx, "tell senders of held mail", &q.mailing.late, list, q.notifyOne)
+	q.round(ctx, errand{"tell senders of held mail", &q.mailing.late, list, q.notifyOne})
 }
 
 // notifyOne tells the sender of one message.
