@@ -48,22 +48,51 @@ func newWorld(t *testing.T) *world {
 
 // fakeJudge judges by recipient domain; what it doesn't know passes.
 type fakeJudge struct {
+	mu       sync.Mutex
 	verdicts map[mail.Domain]gate.Recipient
-	afresh   int
+	slow     map[mail.Domain]time.Duration // by From domain: how long DNS takes
+	afresh   int                           // how often DNS was asked
+	memory   int                           // how often it was not
+	now      int                           // judgements under way
+	most     int                           // at the same time
+	during   func()                        // called while DNS is asked
 }
 
-func (j *fakeJudge) refuse(d mail.Domain) {
-	j.verdicts[d] = gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseRefused,
-		Prediction: preflight.Prediction{Verdict: preflight.Refuse, Why: "no key is published", Codes: []string{"dkim-missing"}}}
+func (j *fakeJudge) refuse(d mail.Domain) { j.refuseAs(d, "dkim-missing", "no key is published") }
+
+func (j *fakeJudge) refuseAs(d mail.Domain, code, why string) {
+	j.set(d, gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseRefused,
+		Prediction: preflight.Prediction{Verdict: preflight.Refuse, Why: why, Codes: []string{code}}})
 }
 
 func (j *fakeJudge) keepWaiting(d mail.Domain) {
-	j.verdicts[d] = gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseWaiting,
-		Prediction: preflight.Prediction{Verdict: preflight.UnknownVerdict, Why: "DNS is silent", Codes: []string{"dns-unreachable"}}}
+	j.set(d, gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseWaiting,
+		Prediction: preflight.Prediction{Verdict: preflight.UnknownVerdict, Why: "DNS is silent", Codes: []string{"dns-unreachable"}}})
+}
+
+func (j *fakeJudge) pass(d mail.Domain) { j.set(d, gate.Recipient{Disposition: gate.Pass}) }
+
+func (j *fakeJudge) set(d mail.Domain, r gate.Recipient) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.verdicts[d] = r
+}
+
+// asked is how often DNS was asked.
+func (j *fakeJudge) asked() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.afresh
 }
 
 func (j *fakeJudge) Judge(_ context.Context, _ mail.Domain, _ mail.Address, to []mail.Address) gate.Verdict {
-	var v gate.Verdict
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.memory++
+	return j.judge(to)
+}
+
+func (j *fakeJudge) judge(to []mail.Address) (v gate.Verdict) {
 	for _, a := range to {
 		r, ok := j.verdicts[a.Domain]
 		if !ok {
@@ -75,9 +104,27 @@ func (j *fakeJudge) Judge(_ context.Context, _ mail.Domain, _ mail.Address, to [
 	return v
 }
 
-func (j *fakeJudge) JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict {
+func (j *fakeJudge) JudgeAfresh(ctx context.Context, from mail.Domain, _ mail.Address, to []mail.Address) gate.Verdict {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.afresh++
-	return j.Judge(ctx, from, sender, to)
+	j.now++
+	j.most = max(j.most, j.now)
+	if wait := j.slow[from]; wait > 0 {
+		j.mu.Unlock()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		j.mu.Lock()
+	}
+	if during := j.during; during != nil {
+		j.mu.Unlock()
+		during()
+		j.mu.Lock()
+	}
+	j.now--
+	return j.judge(to)
 }
 
 // fakeMTA takes everything, unless told otherwise, and redeems tokens as the
@@ -126,6 +173,13 @@ func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Addr
 	return results, nil
 }
 
+// took is how many copies it got.
+func (m *fakeMTA) took() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.got)
+}
+
 func path(t *testing.T, s string) mail.Address {
 	t.Helper()
 	a, err := mail.ParsePath(s)
@@ -138,7 +192,17 @@ func path(t *testing.T, s string) mail.Address {
 // hold takes a message into custody.
 func (w *world) hold(t *testing.T, content string, to ...string) string {
 	t.Helper()
-	m := &spool.Message{Source: "milter", From: path(t, "ann@example.com"), Envelope: mail.Envelope{From: path(t, "ann@example.com")}}
+	return w.take(t, "ann@example.com", content, to...)
+}
+
+func (w *world) holdFrom(t *testing.T, from string, to ...string) string {
+	t.Helper()
+	return w.take(t, from, "one", to...)
+}
+
+func (w *world) take(t *testing.T, from, content string, to ...string) string {
+	t.Helper()
+	m := &spool.Message{Source: "milter", From: path(t, from), Envelope: mail.Envelope{From: path(t, from)}}
 	for _, s := range to {
 		a := path(t, s)
 		m.Envelope.To = append(m.Envelope.To, a)
