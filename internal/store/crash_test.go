@@ -32,7 +32,7 @@ const (
 
 // points are the named crash points of the store.
 var points = [...]string{
-	"take", "chunk", "move", "token", "redeem", "purge", "drop",
+	"take", "chunk", "move", "token", "redeem", "purge", "drop", "shrink",
 	"before-commit", "after-commit", "before-checkpoint", "after-checkpoint",
 }
 
@@ -65,6 +65,7 @@ func TestCrash(t *testing.T) {
 // ledger is what the children have acknowledged, over all their lives.
 type ledger struct {
 	path     string
+	test     string                 // that is the child
 	taken    map[string]string      // id: hash of the content
 	state    map[string]spool.State // id: state acknowledged
 	checked  string                 // id of the last message looked at in full
@@ -73,13 +74,13 @@ type ledger struct {
 }
 
 func newLedger(path string) *ledger {
-	return &ledger{path: path, taken: map[string]string{}, state: map[string]spool.State{}, issued: map[string]string{}, redeemed: map[string]bool{}}
+	return &ledger{path: path, test: "TestCrash", taken: map[string]string{}, state: map[string]spool.State{}, issued: map[string]string{}, redeemed: map[string]bool{}}
 }
 
 // run has a child work until it is killed, and keeps its books.
 func (l *ledger) run(t *testing.T, env string) {
 	t.Helper()
-	cmd := child(t, "TestCrash", l.path, env)
+	cmd := child(t, l.test, l.path, env)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
@@ -116,6 +117,8 @@ func (l *ledger) note(f []string) {
 	switch {
 	case len(f) == 3 && f[0] == "taken":
 		l.taken[f[1]] = f[2]
+	case len(f) == 2 && f[0] == "closing":
+		delete(l.taken, f[1])
 	case len(f) == 3 && f[0] == "moved":
 		l.state[f[1]] = spool.State(f[2])
 	case len(f) == 3 && f[0] == "issued":
