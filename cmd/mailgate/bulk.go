@@ -47,8 +47,10 @@ var errNextServer = fmt.Errorf("the next server gave no answer for the last %d m
 // run acts on the targets. When ctx ends it finishes what is in hand and says how
 // far it got; a second Ctrl-C ends the program at once.
 func (b *bulk) run(ctx context.Context, targets []target) error {
-	again := context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
-	defer again()
+	defer context.AfterFunc(ctx, func() {
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		b.progress.insist(func() string { return "finishing what is in hand; Ctrl-C again ends at once" })
+	})()
 	b.sum = tally{Messages: len(targets), Left: len(targets), DryRun: b.dryRun}
 	group := errgroup.Group{}
 	group.SetLimit(b.atOnce())

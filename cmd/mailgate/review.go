@@ -11,7 +11,8 @@ import (
 const bulkHelp = `
 Name messages by their ids, or write ALL, with or without filters, to mean everything
 the filters select. ALL works message by message, the oldest first, on what is held
-when it begins; --dry-run says what would happen to each and changes nothing.
+when it begins; --dry-run says what would happen to each and changes nothing (by the
+verdicts last found: mailgate quarantine recheck brings them up to date).
 Ctrl-C finishes the message in hand, then stops and says how far it got (exit code
 130); what was done stays done, and the same command goes on with the rest.
 

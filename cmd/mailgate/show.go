@@ -42,14 +42,15 @@ below each other otherwise; --wide and --narrow say which.`,
 	flags.BoolVar(&f.log, "log", false, "show its review log only, all of it")
 	flags.BoolVar(&f.wide, "wide", false, "then and now beside each other")
 	flags.BoolVar(&f.narrow, "narrow", false, "then and now below each other")
-	cmd.MarkFlagsMutuallyExclusive("raw", "log")
-	cmd.MarkFlagsMutuallyExclusive("wide", "narrow")
 	return cmd
 }
 
 func (a *app) show(cmd *cobra.Command, id string, f showFlags) error {
-	if f.raw && a.json() {
+	switch {
+	case f.raw && a.json():
 		return usageError(errors.New("--raw is the message itself: it has no other format"))
+	case f.raw && f.log, f.wide && f.narrow:
+		return usageError(errors.New("--raw and --log, --wide and --narrow: give one of the two"))
 	}
 	c, err := a.connect()
 	if err != nil {
