@@ -33,6 +33,11 @@ type wiring struct {
 	log           *slog.Logger
 	authorityPort int                           // of authoritative name servers; 0: 53
 	providers     map[string]preflight.Provider // further MX suffixes of big providers
+
+	// For tests that end the process at a named step of custody: what is called
+	// there, and how many bytes are written between two checkpoints of the store.
+	crashPoint func(name string)
+	checkpoint int
 }
 
 // gateway is everything that runs under `mailgate serve`.
@@ -73,6 +78,7 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		return nil, errors.Join(coded(exitSoftware, err), g.views.Close())
 	}
 	registerSpool(g.registry, g.store)
+	registerStore(g.registry, g.store.Usage)
 	g.quarantine = quarantine.New(g.store, quarantine.Options{
 		Judge:    func() quarantine.Judge { return g.live.Load().gate },
 		Injector: g,
@@ -81,13 +87,21 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Count:    countReleases(g.registry),
 		Noticed:  countNotices(g.registry),
 		Logger:   w.log,
+
+		CrashPoint: w.crashPoint,
 	})
 	return g, nil
 }
 
 // storeOptions asks the configuration in force.
 func (g *gateway) storeOptions() store.Options {
-	return store.Options{Logger: g.log, MaxBytes: func() int64 { return g.live.Load().cfg.Hold.MaxBytes }}
+	return store.Options{
+		Logger:   g.log,
+		MaxBytes: func() int64 { return g.live.Load().cfg.Hold.MaxBytes },
+
+		CrashPoint:      g.crashPoint,
+		CheckpointBytes: g.checkpoint,
+	}
 }
 
 // Close gives back what newGateway opened; the store is last.

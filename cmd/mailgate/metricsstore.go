@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mailgate/internal/store"
+)
+
+// registerStore shows the room the store takes.
+func registerStore(r *prometheus.Registry, usage func(context.Context) (store.Usage, error)) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("mailgate_store_"+name, help, labels, nil)
+	}
+	r.MustRegister(&storeCollector{
+		usage:   usage,
+		bytes:   desc("bytes", "Size of the store: used is what hold.max_bytes bounds, file what is taken on disk.", "kind"),
+		most:    desc("max_bytes", "hold.max_bytes; 0: no bound."),
+		full:    desc("full", "1 while the store is full and messages to hold are answered 452."),
+		refused: desc("refused_total", "Messages not taken into custody for want of room, answered 452."),
+	})
+}
+
+type storeCollector struct {
+	usage                      func(context.Context) (store.Usage, error)
+	bytes, most, full, refused *prometheus.Desc
+}
+
+func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.bytes
+	ch <- c.most
+	ch <- c.full
+	ch <- c.refused
+}
+
+func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	u, err := c.usage(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(c.bytes, err)
+		return
+	}
+	full := 0.0
+	if u.Full {
+		full = 1
+	}
+	ch <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, float64(u.Used), "used")
+	ch <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, float64(u.File), "file")
+	ch <- prometheus.MustNewConstMetric(c.most, prometheus.GaugeValue, float64(u.Max))
+	ch <- prometheus.MustNewConstMetric(c.full, prometheus.GaugeValue, full)
+	ch <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(u.Refused))
+}
