@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,9 +33,12 @@ const (
 
 // points are the named crash points of the store.
 var points = [...]string{
-	"take", "chunk", "move", "token", "redeem", "purge", "drop", "shrink",
+	"take", "chunk", "move", "token", "redeem", "purge", "drop", "shrink", "index",
 	"before-commit", "after-commit", "before-checkpoint", "after-checkpoint",
 }
+
+// crashLimits have the index of words written often, and asked for everything.
+var crashLimits = limits{tried: 1, indexed: 5}
 
 // TestCrash kills a process that takes, moves, redeems and purges, at random
 // moments and at every named point, again and again on the same database. What
@@ -133,7 +137,7 @@ func (l *ledger) note(f []string) {
 // check opens the database and compares it with the books and with itself.
 func (l *ledger) check(t *testing.T) {
 	t.Helper()
-	s := open(t, l.path, Options{})
+	s := open(t, l.path, Options{limits: crashLimits})
 	defer s.Close()
 	ids, err := column[string](s.read.Query("SELECT id FROM messages"))
 	if err != nil {
@@ -185,6 +189,9 @@ func (l *ledger) checkMessage(t *testing.T, s *Store, id string) {
 		t.Errorf("%s is %s and had been acknowledged as %s", id, state, l.state[id])
 	}
 	l.checkBody(t, s, m, state)
+	if found := pages(t, s, spool.Filter{Text: m.Subject}); !slices.Equal(found, []string{id}) {
+		t.Errorf("searching the subject of %s finds %v", id, found)
+	}
 	l.checkLog(t, s, m)
 }
 
@@ -251,7 +258,7 @@ func (l *ledger) checkTokens(t *testing.T, s *Store) {
 
 // crashChild works until it is killed: by its parent, or by itself at a point.
 func crashChild(t *testing.T, path string) {
-	s := open(t, path, Options{CrashPoint: crashPoint()})
+	s := open(t, path, Options{CrashPoint: crashPoint(), limits: crashLimits})
 	if err := s.update(t.Context(), "test", 0, func(b *batch) error { b.w.every = 1 << 20; return nil }); err != nil {
 		t.Fatal(err)
 	}
