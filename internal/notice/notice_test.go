@@ -230,6 +230,20 @@ func TestHeaderIsBounded(t *testing.T) {
 	}
 }
 
+func TestOneLine(t *testing.T) {
+	for s, want := range map[string]string{
+		"a\r\nBcc: x": "a Bcc: x", "a\x00\x1b[2Jb": "a[2Jb", "\u202ea\u2066b": "ab", "a\u2028b\tc": "a b c", "\xff": "\ufffd",
+		"  ": "", "12345678ü": "12345678…", "123456789": "123456789",
+	} {
+		if got := oneLine(s, 9); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+	if got := ascii("ü\x7f~\r\nx"); got != "?~ x" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestMessageIDs(t *testing.T) {
 	for id, want := range map[string]bool{
 		"<a@b>": true, "<a.b$c@[192.0.2.1]>": true,

@@ -114,9 +114,12 @@ func TestNotice(t *testing.T) {
 	w, p := newPost(t)
 	w.policy.NotifyAfter, w.policy.MaxAge = 4*time.Hour, 5*24*time.Hour
 	id := w.holdBy(t, "ann@example.com", "b@gmail.com", "c@gmail.com")
-	w.holdBy(t, "", "b@gmail.com")
+	null := w.holdBy(t, "", "b@gmail.com")
 	w.notices(t.Context())
 	p.wantMail(t, "")
+	if sent, err := w.notifyOne(t.Context(), null); sent || err != nil || p.tried != 0 {
+		t.Errorf("to the null sender: %v, %v", sent, err)
+	}
 	w.later = 5 * time.Hour
 	for range 3 {
 		w.notices(t.Context())
