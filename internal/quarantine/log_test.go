@@ -97,7 +97,7 @@ func TestVerifyLog(t *testing.T) {
 	hash := strings.TrimPrefix(noted.Head, "1:")
 	for _, c := range []struct{ against, problem string }{
 		{"1:" + strings.Repeat("0", 64), "written anew"},
-		{"3:" + hash, "missing"},
+		{"3:" + hash, "the log ends with entry 2"},
 	} {
 		if v, err := w.VerifyLog(t.Context(), c.against); err != nil || v.Right || !strings.Contains(v.Problem, c.problem) {
 			t.Errorf("against %s: %+v, %v", c.against, v, err)

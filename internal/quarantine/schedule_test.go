@@ -109,7 +109,8 @@ func TestReloadDuringACheck(t *testing.T) {
 	})
 }
 
-// A thousand identities whose name servers are dead take turns by eight.
+// A thousand identities whose name servers are dead take turns by eight, whoever
+// wants them checked.
 func TestDeadNameServersAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -123,11 +124,17 @@ func TestDeadNameServersAside(t *testing.T) {
 		w.judge.keepWaiting("gmail.com")
 		w.Quarantine = New(&listed{Store: w.store, groups: groups}, w.o)
 		began := time.Now()
-		sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
-		if err != nil || sum.Done != 1000 || sum.Waiting != 1000 {
-			t.Fatalf("%+v, %v", sum, err)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
+				if err != nil || sum.Done != 1000 || sum.Waiting != 1000 {
+					t.Errorf("%+v, %v", sum, err)
+				}
+			})
 		}
-		if took := time.Since(began); took != 1000/8*5*time.Second {
+		both.Wait()
+		if took := time.Since(began); took != 2*1000/8*5*time.Second {
 			t.Errorf("took %v", took)
 		}
 		if w.judge.most != 8 {
