@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
@@ -150,3 +151,28 @@ func set(l *rate.Limiter, perMinute int, now time.Time) {
 }
 
 func limit(perMinute int) rate.Limit { return rate.Limit(perMinute) / 60 }
+
+// hasRoom says whether the destinations of a paced release have room.
+func (q *Quarantine) hasRoom(m *spool.Message, to []mail.Address) error {
+	if wait := q.pace.wait(q.o.Policy().ReleaseRate, destinations(recipientsOf(m, to)), q.o.Now()); wait > 0 {
+		return &PaceError{wait}
+	}
+	return nil
+}
+
+// takeRoom counts a release. Only a paced one waits for room.
+func (q *Quarantine) takeRoom(m *spool.Message, to []mail.Address, paced bool) error {
+	perMinute, list, now := q.o.Policy().ReleaseRate, destinations(recipientsOf(m, to)), q.o.Now()
+	if !paced {
+		q.pace.count(perMinute, list, now)
+		return nil
+	}
+	if wait := q.pace.take(perMinute, list, now); wait > 0 {
+		return &PaceError{wait}
+	}
+	return nil
+}
+
+func recipientsOf(m *spool.Message, to []mail.Address) []spool.Recipient {
+	return slices.DeleteFunc(slices.Clone(m.Recipients), func(r spool.Recipient) bool { return !slices.Contains(to, r.Address) })
+}

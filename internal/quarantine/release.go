@@ -66,31 +66,6 @@ func (q *Quarantine) Release(ctx context.Context, r Request) (*Released, error) 
 	return released, err
 }
 
-// hasRoom says whether the destinations of a paced release have room.
-func (q *Quarantine) hasRoom(m *spool.Message, to []mail.Address) error {
-	if wait := q.pace.wait(q.o.Policy().ReleaseRate, destinations(recipientsOf(m, to)), q.o.Now()); wait > 0 {
-		return &PaceError{wait}
-	}
-	return nil
-}
-
-// takeRoom counts a release. Only a paced one waits for room.
-func (q *Quarantine) takeRoom(m *spool.Message, to []mail.Address, paced bool) error {
-	perMinute, list, now := q.o.Policy().ReleaseRate, destinations(recipientsOf(m, to)), q.o.Now()
-	if !paced {
-		q.pace.count(perMinute, list, now)
-		return nil
-	}
-	if wait := q.pace.take(perMinute, list, now); wait > 0 {
-		return &PaceError{wait}
-	}
-	return nil
-}
-
-func recipientsOf(m *spool.Message, to []mail.Address) []spool.Recipient {
-	return slices.DeleteFunc(slices.Clone(m.Recipients), func(r spool.Recipient) bool { return !slices.Contains(to, r.Address) })
-}
-
 func wouldPass(v gate.Verdict) error {
 	for _, r := range v.Recipients {
 		switch {
