@@ -122,8 +122,15 @@ func TestFindAfterAssess(t *testing.T) {
 		ids = append(ids, take(t, s, message(t, "a@gmail.com"), "x"))
 	}
 	settle(t, s)
-	find := func(code string) []string {
-		return pages(t, s, spool.Filter{Code: code, Text: "hello", Order: spool.Oldest})
+	find := func(code string) (ids []string) {
+		page, err := s.List(t.Context(), spool.Filter{Code: code, Text: "hello", Order: spool.Oldest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page {
+			ids = append(ids, m.ID)
+		}
+		return ids
 	}
 	for i, id := range ids[:3] {
 		now := spool.Hold{Reason: spool.Refused, Codes: []string{"ptr-missing"}}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"math"
@@ -138,7 +139,7 @@ func (l *lister) search() ([]key, error) {
 	for _, from := range [...]source{
 		{text: "messages m NOT INDEXED", where: "m.seq > ?", args: []any{indexed}},
 		{text: "stale CROSS JOIN messages m ON m.seq = stale.message"},
-		{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: "search MATCH ?", args: []any{l.parts.query(l.want.causes)}},
+		{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: "search MATCH ?", args: []any{l.parts.query(l.want.causes)}, seq: "search.rowid"},
 	} {
 		more, _, err := l.read(from, *last, math.MaxInt64)
 		if err != nil {
@@ -160,6 +161,7 @@ func (l *lister) page(keys []key) []key {
 type source struct {
 	text, where string
 	args        []any
+	seq         string // the key of messages as the source has it in order; empty: m.seq
 }
 
 // read returns the first of the messages beyond a place that answer to the filter:
@@ -172,11 +174,12 @@ func (l *lister) read(from source, after key, most int64) (found []key, last *ke
 	if from.where != "" {
 		q.where(from.where)
 	}
-	l.order.beyond(&q, after)
+	seq := cmp.Or(from.seq, "m.seq")
+	l.order.beyond(&q, seq, after)
 	if l.first > 0 {
-		q.where("m.seq >= ?", l.first)
+		q.where(seq+" >= ?", l.first)
 	}
-	rows, err := l.tx.QueryContext(l.ctx, "SELECT "+columns+" FROM "+from.text+q.text()+" ORDER BY "+l.order.by()+" LIMIT ?",
+	rows, err := l.tx.QueryContext(l.ctx, "SELECT "+columns+" FROM "+from.text+q.text()+" ORDER BY "+l.order.by(seq)+" LIMIT ?",
 		append(q.args, most)...)
 	if err != nil {
 		return nil, nil, err

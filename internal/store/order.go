@@ -49,26 +49,26 @@ func (o order) messages() source {
 	return source{text: "messages m NOT INDEXED"}
 }
 
-// by is the ORDER BY of messages m.
-func (o order) by() string {
+// by is the ORDER BY of messages m, whose key is named seq.
+func (o order) by(seq string) string {
 	switch o {
 	case oldest:
-		return "m.seq"
+		return seq
 	case bySize:
-		return "m.size DESC, m.seq DESC"
+		return "m.size DESC, " + seq + " DESC"
 	}
-	return "m.seq DESC"
+	return seq + " DESC"
 }
 
 // beyond asks for the messages m that come after a place.
-func (o order) beyond(q *query, k key) {
+func (o order) beyond(q *query, seq string, k key) {
 	switch o {
 	case oldest:
-		q.where("m.seq > ?", k.seq)
+		q.where(seq+" > ?", k.seq)
 	case bySize:
-		q.where("m.size <= ? AND (m.size < ? OR m.seq < ?)", k.size, k.size, k.seq)
+		q.where("m.size <= ? AND (m.size < ? OR "+seq+" < ?)", k.size, k.size, k.seq)
 	default:
-		q.where("m.seq < ?", k.seq)
+		q.where(seq+" < ?", k.seq)
 	}
 }
 
