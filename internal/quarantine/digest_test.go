@@ -21,13 +21,19 @@ func (j reporting) Judge(ctx context.Context, from mail.Domain, sender mail.Addr
 }
 
 func newDigest(t *testing.T) (*world, *postman) {
+	w, p := newDigestNever(t)
+	w.digest(t.Context()) // the start: there is nothing to tell
+	return w, p
+}
+
+// newDigestNever is a world that never had a digest.
+func newDigestNever(t *testing.T) (*world, *postman) {
 	w, p := newPost(t)
 	w.policy.Postmaster, w.policy.Digest = path(t, "postmaster@example.com"), 24*time.Hour
 	w.o.Judge = func() Judge { return reporting{w.judge} }
 	w.o.Publish = func(_ context.Context, r *preflight.Report) []notice.Record {
 		return []notice.Record{{At: "Cloudflare", Type: "TXT", Name: "mail._domainkey", Value: "v=DKIM1 for " + string(r.From)}}
 	}
-	w.digest(t.Context()) // the start: there is nothing to tell
 	return w, p
 }
 
@@ -78,14 +84,12 @@ func TestDigestRefused(t *testing.T) {
 
 // The first digest tells of the time just before it.
 func TestFirstDigest(t *testing.T) {
-	w, p := newDigest(t)
-	if err := w.store.SetMark(t.Context(), markDigest, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	w, p := newDigestNever(t)
 	w.holdBy(t, "ann@example.com", "b@gmail.com")
-	w.later = time.Hour
+	now := time.Now().Add(time.Hour)
+	w.o.Now = func() time.Time { return now }
 	w.digest(t.Context())
-	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held")
+	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held", "Since "+now.Add(-24*time.Hour).UTC().Format(time.RFC1123Z))
 }
 
 // A clock that was ahead once doesn't silence digests for ever.
