@@ -10,7 +10,8 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"mailgate": main,
+		"mailgate":     main,
+		crashChildName: crashChild,
 	})
 }
 

@@ -32,6 +32,9 @@ type Options struct {
 	Logger *slog.Logger            // nil: slog.Default
 	NewID  func(length int) string // nil: spool.NewID
 
+	// CheckpointBytes is about how much is written between two checkpoints; 0: 32 MiB.
+	CheckpointBytes int
+
 	// MaxBytes is asked how much the database may use (hold.max_bytes). Beyond it
 	// nothing is taken into custody; moves, the log, tokens and purges go on. nil,
 	// or 0: as much as there is. It is asked often, by several goroutines.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -71,7 +72,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	}
 	w := &writer{
 		s: s, conn: conn, stmts: map[string]*sql.Stmt{},
-		every: checkpointBytes, ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
+		every: cmp.Or(s.o.CheckpointBytes, checkpointBytes), ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := w.look(ctx); err != nil {
 		conn.Close()

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"mailgate/internal/preflight"
+	"mailgate/internal/spool"
+	"mailgate/internal/store"
+)
+
+// crashChildName is the name by which the test program is a gateway that ends
+// itself; see TestMain.
+const crashChildName = "mailgate-crash-child"
+
+// crashChild is `mailgate serve` with a crash point. It tells its parent what it
+// finds in the store at its start, and when its doors are open; it stops in order
+// at the end of its standard input.
+func crashChild() {
+	point := flag.String("point", "", "crash point")
+	passes := flag.Int("passes", 0, "how often it is passed before")
+	port := flag.Int("port", 0, "of the authoritative name servers")
+	checkpoint := flag.Int("checkpoint", 0, "bytes between two checkpoints")
+	flag.Parse()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	err := serveUntilKilled(ctx, flag.Arg(0), wiring{
+		log:           slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		authorityPort: *port,
+		providers:     map[string]preflight.Provider{crashProvider: preflight.Google},
+		crashPoint:    killAt(*point, *passes),
+		checkpoint:    *checkpoint,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// killAt returns a hook that ends the process at the point named, once it was
+// passed so often. Nothing is written or closed any more.
+func killAt(point string, passes int) func(string) {
+	var passed atomic.Int64
+	return func(name string) {
+		if name == point && passed.Add(1) > int64(passes) {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+}
+
+func serveUntilKilled(ctx context.Context, config string, w wiring) (err error) {
+	cfg, err := loadConfig(config)
+	if err != nil {
+		return err
+	}
+	g, err := newGateway(ctx, cfg, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	defer g.reloadOnHangup(ctx)()
+	left, err := leftQueued(ctx, g.store)
+	if err != nil {
+		return err
+	}
+	say := bufio.NewWriter(os.Stdout)
+	for _, r := range left {
+		fmt.Fprintln(say, "queued", r.id, r.to)
+	}
+	fmt.Fprintln(say, "started")
+	if err := say.Flush(); err != nil {
+		return err
+	}
+	return g.Run(ctx, func() {
+		for _, r := range left {
+			if err := r.wasResumed(ctx, g.store); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		}
+		fmt.Println("ready")
+	})
+}
+
+// queuedOne is a recipient that a crash left queued.
+type queuedOne struct {
+	id, to string
+	entry  int64 // of the review log, the last one then
+}
+
+func leftQueued(ctx context.Context, s *store.Store) ([]queuedOne, error) {
+	ids, err := s.Stuck(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var left []queuedOne
+	for _, id := range ids {
+		m, err := s.Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		log, err := s.Log(ctx, spool.LogFilter{Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range m.In(spool.Queued) {
+			left = append(left, queuedOne{id, r.Address.String(), log[0].N})
+		}
+	}
+	return left, nil
+}
+
+// wasResumed fails unless the recipient has left the state it was found in.
+func (r queuedOne) wasResumed(ctx context.Context, s *store.Store) error {
+	log, err := s.Log(ctx, spool.LogFilter{ID: r.id, Recipient: r.to, After: r.entry, OldestFirst: true})
+	if err != nil {
+		return err
+	}
+	if len(log) == 0 || log[0].From != spool.Queued {
+		return fmt.Errorf("%s to %s was left queued by a crash, and is so after the start", r.id, r.to)
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailgate/internal/quarantine"
+)
+
+var (
+	crashKills  = flag.Int("crash.kills", 1, "how often TestCrash kills a gateway at each crash point")
+	crashRandom = flag.Int("crash.random", 16, "how often at random moments")
+)
+
+const (
+	crashLanes  = 6  // stores that are worked on side by side, each with its crash points
+	crashRounds = 25 // rounds through them for one store, at most
+)
+
+// crashStep is one life of a gateway, and how it ends.
+type crashStep struct {
+	point   string  // where it is killed; empty: at a random moment
+	passes  int     // at most so many passes of the point before
+	atStart string  // another point, where it is killed first; then point comes while it starts, or not at all
+	large   float64 // share of letters of several pieces
+	hold    string  // further lines of [hold]
+	sick    bool    // no sender's domain is mended
+}
+
+const shortLife = "max_age = \"400ms\"\n"
+
+// crashSteps has every crash point there is.
+func crashSteps() []crashStep {
+	return []crashStep{
+		{point: "take", passes: 10},
+		{point: "chunk", passes: 4, large: 0.3},
+		{point: "move", passes: 10},
+		{point: "token", passes: 5},
+		{point: "redeem", passes: 5},
+		{point: "purge", passes: 1, hold: "keep_bodies = \"1ms\"\n"},
+		{point: "drop", passes: 4, large: 0.3, atStart: "chunk"},
+		{point: "before-commit", passes: 20},
+		{point: "after-commit", passes: 20},
+		{point: "before-checkpoint", passes: 3},
+		{point: "after-checkpoint", passes: 3},
+		{point: "release-claimed", passes: 5},
+		{point: "release-sent", passes: 5},
+		{point: "release-settled", passes: 5},
+		{point: "expire-claimed", passes: 3, hold: shortLife, sick: true},
+		{point: "expire-sent", passes: 3, hold: shortLife, sick: true},
+		{point: "expire-settled", passes: 3, hold: shortLife, sick: true},
+	}
+}
+
+// atRandom is a life with a bit of everything.
+func atRandom() crashStep {
+	return crashStep{large: 0.02, hold: shortLife + "notify_after = \"200ms\"\nkeep_bodies = \"500ms\"\n"}
+}
+
+// crashLives deals the lives out to stores.
+func crashLives() [][]crashStep {
+	var stores [][]crashStep
+	for round := range *crashKills {
+		if round%crashRounds == 0 {
+			stores = append(stores, make([][]crashStep, crashLanes)...)
+		}
+		newest := stores[len(stores)-crashLanes:]
+		for i, step := range crashSteps() {
+			newest[i%crashLanes] = append(newest[i%crashLanes], step)
+		}
+	}
+	for i := range *crashRandom {
+		stores[i%len(stores)] = append(stores[i%len(stores)], atRandom())
+	}
+	return stores
+}
+
+// TestCrash runs the whole gateway in a process that is killed again and again
+// while mail comes in, is held, leaves and goes back, and balances what clients
+// were promised against what arrived.
+func TestCrash(t *testing.T) {
+	var mu sync.Mutex
+	var total sums
+	t.Run("stores", func(t *testing.T) {
+		for i, lives := range crashLives() {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				rand.Shuffle(len(lives), func(i, j int) { lives[i], lives[j] = lives[j], lives[i] })
+				s := crashStore(t, lives)
+				mu.Lock()
+				defer mu.Unlock()
+				total.add(s)
+			})
+		}
+	})
+	t.Log(total)
+}
+
+// crashStore kills the gateways of one store, lets the last one work in peace, and
+// balances the books.
+func crashStore(t *testing.T, lives []crashStep) sums {
+	w := newCrashWorld(t)
+	load := w.startLoad()
+	defer load.abort()
+	for _, step := range lives {
+		for !w.kill(step) {
+		}
+	}
+	w.lastLife(load)
+	w.audit()
+	return w.ledger.sums(w.kills)
+}
+
+// kill is one life, after one that ends at step.atStart if that is set. It reports
+// false when the point that was to come while the gateway starts did not.
+func (w *crashWorld) kill(step crashStep) (reached bool) {
+	w.t.Helper()
+	if step.atStart == "" {
+		return w.killAt(step, step.point, step.passes, false)
+	}
+	w.killAt(step, step.atStart, step.passes, false)
+	return w.killAt(step, step.point, 0, true)
+}
+
+func (w *crashWorld) killAt(step crashStep, point string, passes int, starting bool) (reached bool) {
+	w.t.Helper()
+	w.step.Store(&step)
+	w.stir()
+	args := []string{}
+	if point != "" {
+		args = append(args, "-point", point, "-passes", strconv.Itoa(rand.IntN(passes+1)))
+	}
+	child, lines, _, log := w.start(args...)
+	tooLong := time.AfterFunc(crashPatience, func() {
+		w.t.Errorf("crash point %q was not reached", point)
+		child.Process.Kill()
+	})
+	defer tooLong.Stop()
+	if point == "" {
+		defer w.killSomeTime(child)()
+	}
+	stir := time.NewTicker(150 * time.Millisecond)
+	defer stir.Stop()
+	reached = true
+	ended := w.follow(child, lines, stir.C, func() {
+		if starting {
+			reached = false
+			child.Process.Kill()
+		}
+	})
+	w.closed()
+	if status, ok := ended.(*exec.ExitError); !ok || status.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		w.t.Fatalf("%q: the gateway ended by itself: %v\n%s", point, ended, log)
+	}
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+	w.kills++
+	return reached
+}
+
+// killSomeTime kills the child at a random moment: while it starts, or after some
+// events.
+func (w *crashWorld) killSomeTime(child *exec.Cmd) (cancel func()) {
+	if n := rand.IntN(50); n >= 10 {
+		return w.ledger.after(n-10, func() { child.Process.Kill() })
+	}
+	timer := time.AfterFunc(time.Duration(rand.IntN(int(100*time.Millisecond))), func() { child.Process.Kill() })
+	return func() { timer.Stop() }
+}
+
+// follow notes what the child says, stirs the world at every tick, and returns how
+// the child ended.
+func (w *crashWorld) follow(child *exec.Cmd, lines <-chan string, tick <-chan time.Time, started func()) error {
+	var left []claim
+	for {
+		select {
+		case <-tick:
+			w.stir()
+		case line, ok := <-lines:
+			if !ok {
+				return child.Wait()
+			}
+			switch f := strings.Fields(line); f[0] {
+			case "queued":
+				left = append(left, claim{f[1], f[2]})
+			case "started":
+				w.ledger.foundQueued(left, int(w.life.Load()))
+				started()
+			case "ready":
+				w.opened(child)
+			}
+		}
+	}
+}
+
+// lastLife mends everything, and waits until nothing is held or under way.
+func (w *crashWorld) lastLife(load *load) {
+	w.t.Helper()
+	w.step.Store(&crashStep{})
+	if err := w.dns.mendAll(); err != nil {
+		w.t.Fatal(err)
+	}
+	child, lines, stop, log := w.start()
+	ended := make(chan error, 1)
+	go func() { ended <- w.follow(child, lines, nil, func() {}) }()
+	tooLong := time.AfterFunc(crashPatience, func() {
+		w.t.Errorf("after %s not everything has arrived", crashPatience)
+		load.abort()
+		child.Process.Kill()
+	})
+	defer tooLong.Stop()
+	load.end()
+	select {
+	case <-w.answers():
+	case <-load.over:
+	}
+	for !w.t.Failed() && !w.empty() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		w.t.Fatalf("the gateway's last life: %v\n%s", err, log)
+	}
+}
+
+// empty reports whether all that was acknowledged has arrived, and the gateway has
+// nothing more in hand.
+func (w *crashWorld) empty() bool {
+	if w.ledger.underway() > 0 {
+		return false
+	}
+	c, err := (&app{config: w.configFile()}).connect()
+	if err != nil {
+		w.t.Error(err)
+		return false
+	}
+	var page quarantine.Page
+	if err := c.get(w.t.Context(), "/v1/quarantine", nil, &page); err != nil {
+		w.t.Error(fmt.Errorf("ask the gateway what it holds: %w", err))
+	}
+	return page.Counts.Held+page.Counts.Queued == 0
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailgate/internal/mtatest"
+	"mailgate/internal/sign"
+)
+
+const (
+	crashProvider = "mx.gmail.test" // answers as Gmail does
+	crashHost     = "mx1.gate.test"
+	crashPatience = 2 * time.Minute // for what must happen some time
+)
+
+// crashWorld is everything around a gateway that is killed again and again.
+type crashWorld struct {
+	t      *testing.T
+	step   atomic.Pointer[crashStep]
+	dir    string
+	dns    *crashDNS
+	key    sign.Key
+	mta    *mtatest.MTA
+	ledger *ledger
+	life   atomic.Int64 // of the gateway, 1, 2, 3 …
+	kills  int
+
+	mu    sync.Mutex
+	child *exec.Cmd // while its doors are open
+	up    chan struct{}
+}
+
+// crashKey is the key of all domains: to make one takes long.
+var crashKey = sync.OnceValues(func() (sign.Key, error) {
+	signer, err := sign.Generate("rsa2048")
+	return sign.Key{Domain: "test", Selector: "mail", Signer: signer}, err
+})
+
+func newCrashWorld(t *testing.T) *crashWorld {
+	t.Helper()
+	w := &crashWorld{t: t, up: make(chan struct{})}
+	w.step.Store(&crashStep{})
+	var err error
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	w.dir, err = os.MkdirTemp("", "mailgate-crash-") // short, for the sockets' sake
+	must(err)
+	t.Cleanup(func() { os.RemoveAll(w.dir) })
+	w.key, err = crashKey()
+	must(err)
+	must(sign.WriteKey(filepath.Join(w.dir, "key.pem"), w.key.Signer))
+	w.dns, err = startCrashDNS()
+	must(err)
+	t.Cleanup(func() { w.dns.Close() })
+	w.ledger = newLedger(func(string) ([]string, error) { return []string{w.key.Record()}, nil })
+	w.mta, err = mtatest.Start(mtatest.Options{
+		Hostname: "mta.test",
+		Milter:   func() string { return w.milter(w.life.Load()) },
+		Deliver: func(_ context.Context, m mtatest.Mail) (string, error) {
+			w.ledger.receive(m, w.lifeOf(m.Milter))
+			return "taken", nil
+		},
+	})
+	must(err)
+	t.Cleanup(func() { w.mta.Close() })
+	return w
+}
+
+// milter is where a gateway listens. Each has a place of its own, which tells them
+// apart.
+func (w *crashWorld) milter(life int64) string {
+	return fmt.Sprintf("unix:%s/milter.%d", w.dir, life)
+}
+
+func (w *crashWorld) lifeOf(milter string) int {
+	n, _ := strconv.Atoi(milter[strings.LastIndexByte(milter, '.')+1:])
+	return n
+}
+
+// stir changes what DNS says, and has the gateway look again. It mends only senders
+// that something is held of, so that on a slow machine mail is held, too.
+func (w *crashWorld) stir() {
+	mend := func(domain string) bool {
+		return !w.step.Load().sick && w.ledger.waits("ann@"+domain) && rand.IntN(3) == 0
+	}
+	if err := w.dns.stir(mend); err != nil {
+		w.t.Error(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.child != nil {
+		_ = w.child.Process.Signal(syscall.SIGHUP)
+	}
+}
+
+func (w *crashWorld) configFile() string { return filepath.Join(w.dir, "mailgate.toml") }
+
+// writeConfig writes the configuration of the gateway's next life.
+func (w *crashWorld) writeConfig() error {
+	var b strings.Builder
+	fmt.Fprintf(&b, `hostname = %q
+egress   = ["127.0.0.1"]
+engine   = "go"
+
+[milter]
+listen = %q
+
+[control]
+socket = "control.sock"
+
+[store]
+url = "sqlite:mailgate.db"
+
+[dns]
+resolvers = [%q]
+
+[release]
+via = %q
+
+[hold]
+recheck      = "1s"
+release_rate = 0
+%s
+`, crashHost, w.milter(w.life.Load()), w.dns.Addr(), w.mta.Addr(), w.step.Load().hold)
+	for _, d := range []string{crashHost, "*." + crashSite} {
+		fmt.Fprintf(&b, "\n[[domain]]\nname = %q\nkeys = [{ selector = \"mail\", file = \"key.pem\" }]\n", d)
+	}
+	return os.WriteFile(w.configFile(), []byte(b.String()), 0o600)
+}
+
+// start begins the gateway's next life. lines is closed at its end.
+func (w *crashWorld) start(args ...string) (child *exec.Cmd, lines <-chan string, stop func(), log *bytes.Buffer) {
+	w.t.Helper()
+	w.life.Add(1)
+	program, err := os.Executable()
+	if err == nil {
+		err = w.writeConfig()
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	args = append(args, "-port", strconv.Itoa(w.dns.Port()), "-checkpoint", strconv.Itoa(64<<10), w.configFile())
+	cmd := exec.Command(program, args...)
+	cmd.Args[0] = crashChildName
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	log = &bytes.Buffer{}
+	cmd.Stderr = log
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	said := make(chan string)
+	go func() {
+		defer close(said)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			said <- s.Text()
+		}
+	}()
+	return cmd, said, func() { in.Close() }, log
+}
+
+// opened tells the clients that the gateway answers.
+func (w *crashWorld) opened(child *exec.Cmd) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.child = child
+	close(w.up)
+}
+
+// closed tells them that it doesn't.
+func (w *crashWorld) closed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.child != nil {
+		w.child, w.up = nil, make(chan struct{})
+	}
+}
+
+// answers is closed while the gateway answers.
+func (w *crashWorld) answers() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.up
+}
