@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 PACKAGES := ./cmd/... ./internal/... ./test/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test install unit integration check imports bench fuzz
+.PHONY: help build run demo test install unit integration check imports bench fuzz crash
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ install: ## what the integration tests need, with apt (root only)
 
 unit: ## unit tests with the race detector
 	$(GO) test -race $(PACKAGES)
+
+crash: ## kill the gateway at every crash point, 100 times each, and 1,000 times at random
+	test/crash.sh
 
 integration: ## with real servers: Postfix, Knot DNS, Unbound (root only)
 	test/integration.sh
