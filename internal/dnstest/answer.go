@@ -19,6 +19,7 @@ func (s *Server) Recursive(peers ...*Server) error {
 	_, rooted := s.zones["."]
 	s.recursive = true
 	s.peers = peers
+	s.world = nil
 	s.mu.Unlock()
 	if rooted {
 		return nil
@@ -70,9 +71,19 @@ func (s *Server) visible() map[string]*zone {
 	if !s.recursive {
 		return s.zones
 	}
+	changes := s.changes.Load()
+	for _, p := range s.peers {
+		changes += p.changes.Load()
+	}
+	if s.world != nil && changes == s.worldAt {
+		return s.world
+	}
 	all, peers := s.snapshot(), s.peers
 	s.mu.Unlock()
-	defer s.mu.Lock()
+	defer func() {
+		s.mu.Lock()
+		s.world, s.worldAt = all, changes
+	}()
 	for _, p := range peers {
 		p.mu.Lock()
 		for apex, z := range p.snapshot() {

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,10 @@ type Server struct {
 	faults    map[string]Fault
 	delays    map[string]time.Duration
 	queries   []Query
+
+	changes atomic.Int64     // of zones, so far
+	world   map[string]*zone // what visible returned last; never changed
+	worldAt int64            // changes of all servers then
 }
 
 // Query is one question a server received.

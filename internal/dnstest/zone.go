@@ -39,6 +39,7 @@ func (s *Server) SetZone(origin, text string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.zones[z.apex] = z
+	s.changes.Add(1)
 	return nil
 }
 
@@ -47,6 +48,7 @@ func (s *Server) RemoveZone(origin string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.zones, canonical(origin))
+	s.changes.Add(1)
 }
 
 // Add adds records, each a line of a zone file with absolute name, to the
@@ -91,6 +93,7 @@ func (s *Server) insert(rr dns.RR) error {
 		return fmt.Errorf("add record %s: no zone holds it", rr.Header().Name)
 	}
 	z.add(rr)
+	s.changes.Add(1)
 	return nil
 }
 
@@ -101,6 +104,7 @@ func (s *Server) Remove(name, rrtype string) {
 	name = canonical(name)
 	if z := longest(s.zones, name); z != nil {
 		z.remove(name, dns.StringToType[strings.ToUpper(rrtype)])
+		s.changes.Add(1)
 	}
 }
 
