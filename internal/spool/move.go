@@ -18,6 +18,7 @@ type Move struct {
 	Where      string // Postfix queue id or the receiver's answer
 	Codes      []string
 	Verdict    string    // what pre-flight says at this moment: "accept", "refuse", "unknown"; empty if it was not asked
+	Next       time.Time // with Into Queued: our relay delivers it, first at that time; zero: it leaves by another way
 	Now        *Hold     // with Into Held: replaces what the recipients are held for
 	Notice     bool      // from Held into Held: the sender was told; the message is no longer Unnoticed
 	At         time.Time // zero: the store's clock

@@ -25,6 +25,10 @@ type Message struct {
 	MessageID  string        // with its angle brackets, as in the header
 	Size       int64         // header and body, bytes; set by Take
 	Evidence   []byte        // JSON of the preflight.Report at the time of holding; not filled by List
+	Prefix     []byte        // trace fields and signatures that go before the original bytes on the way out; empty for what the milter holds; not filled by List
+	Signed     time.Time     // when the signatures in Prefix were made; zero: there is none
+	EnvelopeID string        // ENVID (RFC 3461 section 4.4)
+	Return     string        // RET (RFC 3461 section 4.3): "", "FULL" or "HDRS"
 	Recipients []Recipient   // in the envelope's order
 }
 
@@ -38,6 +42,7 @@ type Recipient struct {
 	Rule     string   // rule that predicts the refusal: "gmail-unauthenticated"
 	Reply    string   // predicted reply
 	Changed  time.Time
+	Delivery Delivery // what our relay has to do with it
 }
 
 // In returns the recipients of m that are in state s, in order.
