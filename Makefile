@@ -39,8 +39,8 @@ check: imports ## gofmt, vet, staticcheck, govulncheck, the import table
 imports: ## which package may import which
 	$(GO) test -count=1 ./test/imports
 
-bench: build ## Go benchmarks, then milter speed beside OpenDKIM and rspamd
-	test/bench.sh $(PACKAGES)
+bench: build ## figures, beside peers; ONLY=go,milter,custody,release,lists chooses parts
+	ONLY=$(ONLY) test/bench.sh $(PACKAGES)
 
 fuzz: ## every fuzz target for FUZZTIME
 	test/fuzz.sh $(FUZZTIME) $(PACKAGES)

@@ -1,7 +1,21 @@
 #!/bin/bash
-# Go benchmarks, then the milter comparison. Arguments: package patterns.
+# Measures: Go benchmarks (part "go"), then the built program beside its peers (parts
+# of test/bench). ONLY=custody,lists chooses parts. Arguments: package patterns.
 set -eu
 cd "$(dirname "$0")/.."
-test/install.sh opendkim rspamd || echo "rspamd or opendkim could not be installed: compared with what is there"
-go test -run '^$' -bench . -benchmem "$@"
-go run ./test/bench --mailgate bin/mailgate
+only=${ONLY:-}
+wants() { [ -z "$only" ] || [[ ",$only," == *",$1,"* ]]; }
+
+peers=()
+if wants milter; then peers+=(opendkim rspamd); fi
+if wants custody || wants release; then peers+=(postfix); fi
+if [ ${#peers[@]} -gt 0 ]; then
+	test/install.sh "${peers[@]}" || echo "not all of ${peers[*]} could be installed: compared with what is there"
+fi
+if wants go; then
+	go test -run '^$' -bench . -benchmem "$@"
+fi
+rest=$(tr , '\n' <<<"$only" | grep -vx go | paste -sd, || true)
+if [ -z "$only" ] || [ -n "$rest" ]; then
+	go run ./test/bench --mailgate bin/mailgate --only "$rest"
+fi

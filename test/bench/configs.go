@@ -10,18 +10,15 @@ import (
 	"mailgate/internal/dnstest"
 )
 
-// startDNS serves what a good sender publishes, and its receiver.
-func startDNS(key *rsa.PrivateKey) (*dnstest.Server, error) {
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return nil, err
-	}
+// startDNS serves a small Internet: a sender who publishes neither key nor SPF, a
+// receiver, and the gateway's address.
+func startDNS() (*dnstest.Server, error) {
 	dns, err := dnstest.Start("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	zones := map[string]string{
-		domain:                   "@ MX 10 mx1\nmx1 A 203.0.113.9\n@ TXT \"v=spf1 ip4:203.0.113.9 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n",
+		domain:                   "@ MX 10 mx1\nmx1 A 203.0.113.9\n_dmarc TXT \"v=DMARC1; p=none\"\n",
 		receiver:                 "@ MX 5 gmail-smtp-in.l.google.com.\n",
 		"google.com":             "gmail-smtp-in.l A 192.0.2.1\n",
 		"113.0.203.in-addr.arpa": "9 PTR mx1." + domain + ".\n",
@@ -31,20 +28,30 @@ func startDNS(key *rsa.PrivateKey) (*dnstest.Server, error) {
 			return dns, err
 		}
 	}
-	record := "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)
-	if err := dns.AddTXT(selector+"._domainkey."+domain, record); err != nil {
-		return dns, err
-	}
 	return dns, dns.Recursive()
 }
 
-// mailgateConfig is for a gateway of that name, with that engine.
-func mailgateConfig(dir, dns, name, engine string) string {
+// publishAll adds what a good sender publishes: the key and SPF.
+func publishAll(dns *dnstest.Server, key *rsa.PrivateKey) error {
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return err
+	}
+	if err := dns.AddTXT(domain, "v=spf1 ip4:203.0.113.9 -all"); err != nil {
+		return err
+	}
+	record := "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)
+	return dns.AddTXT(selector+"._domainkey."+domain, record)
+}
+
+// mailgateConfig is for a gateway of that name, with that engine; more is appended.
+func mailgateConfig(dir, dns, name, engine, more string) string {
 	return fmt.Sprintf(`hostname = "mx1.%[2]s"
 engine = %[6]q
 egress = ["203.0.113.9"]
 [milter]
 listen = "unix:%[1]s/%[5]s.sock"
+socket_mode = "666"
 trusted = ["127.0.0.0/8"]
 [control]
 socket = "%[1]s/%[5]s-control.sock"
@@ -56,7 +63,7 @@ authoritative = false
 [[domain]]
 name = %[2]q
 keys = [{ selector = %[4]q, file = %[7]q }]
-`, dir, domain, dns, selector, name, engine, keyFile(dir))
+`, dir, domain, dns, selector, name, engine, keyFile(dir)) + more
 }
 
 func opendkimConfig(dir string) string {

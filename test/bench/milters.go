@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -12,8 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	"mailgate/internal/dnstest"
 )
@@ -24,11 +23,8 @@ const domain, selector, receiver = "example.com", "mail", "gmail.com"
 
 // milter is one running program.
 type milter struct {
-	name   string
+	*process
 	socket string
-	log    string
-	cmd    *exec.Cmd
-	gone   chan struct{}
 }
 
 func keyFile(dir string) string { return filepath.Join(dir, "key.pem") }
@@ -43,19 +39,41 @@ func makeKey(dir string) (*rsa.PrivateKey, error) {
 	return key, os.WriteFile(keyFile(dir), pem.EncodeToMemory(block), 0o600)
 }
 
+// compareMilters measures signing: speed, then memory.
+func compareMilters(ctx context.Context, b *bench) error {
+	milters, dns, err := startAll(b.dir, b.mailgate, b.key)
+	for _, m := range milters {
+		defer m.stop()
+	}
+	if dns != nil {
+		defer dns.Close()
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d messages of 10 KiB a measurement, median of %d\n\n", b.messages, b.rounds)
+	if err := compareSpeed(ctx, b.options, b.load, b.key, milters, dns); err != nil {
+		return err
+	}
+	return compareMemory(ctx, b.options, b.load, milters)
+}
+
 // startAll starts mailgate with a DNS server of its own, and the other milters that
 // are installed. What was started is returned also with an error.
 func startAll(dir, mailgate string, key *rsa.PrivateKey) ([]*milter, *dnstest.Server, error) {
-	dns, err := startDNS(key)
+	dns, err := startDNS()
+	if err == nil {
+		err = publishAll(dns, key)
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, dns, err
 	}
 	plans := []struct {
 		name, config, text string
 		args               []string
 	}{
-		{"mailgate", "mailgate.toml", mailgateConfig(dir, dns.Addr(), "mailgate", "auto"), []string{mailgate, "serve", "--config"}},
-		{"mailgate/go", "mailgate-go.toml", mailgateConfig(dir, dns.Addr(), "mailgate-go", "go"), []string{mailgate, "serve", "--config"}},
+		{"mailgate", "mailgate.toml", mailgateConfig(dir, dns.Addr(), "mailgate", "auto", ""), []string{mailgate, "serve", "--config"}},
+		{"mailgate/go", "mailgate-go.toml", mailgateConfig(dir, dns.Addr(), "mailgate-go", "go", ""), []string{mailgate, "serve", "--config"}},
 		{"OpenDKIM", "opendkim.conf", opendkimConfig(dir), []string{"opendkim", "-f", "-x"}},
 		{"rspamd", "rspamd.conf", rspamdConfig(dir), []string{"rspamd", "-f", "-i", "-u", "root", "-g", "root", "-c"}},
 	}
@@ -83,54 +101,24 @@ func startAll(dir, mailgate string, key *rsa.PrivateKey) ([]*milter, *dnstest.Se
 
 // startMilter starts a program and waits for its socket.
 func startMilter(name, dir string, args ...string) (*milter, error) {
-	file := filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
-	m := &milter{name: name, socket: file + ".sock", log: file + ".log", gone: make(chan struct{})}
-	log, err := os.Create(m.log)
+	p, err := launch(name, dir, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	m.cmd = exec.Command(args[0], args[1:]...)
-	m.cmd.Stdout, m.cmd.Stderr = log, log
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := m.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+	m := &milter{process: p, socket: filepath.Join(dir, strings.ReplaceAll(name, "/", "-")+".sock")}
+	if err := p.ready(func() bool { return listening("unix", m.socket) }); err != nil {
+		p.stop()
+		return nil, err
 	}
-	go func() {
-		_ = m.cmd.Wait()
-		close(m.gone)
-	}()
-	for range 600 {
-		if c, err := net.Dial("unix", m.socket); err == nil {
-			c.Close()
-			return m, nil
-		}
-		select {
-		case <-m.gone:
-			return nil, fmt.Errorf("%s ended\n%s", name, m.tail())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	m.stop()
-	return nil, fmt.Errorf("%s opened no socket\n%s", name, m.tail())
+	return m, nil
 }
 
-func (m *milter) stop() {
-	_ = m.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-m.gone:
-	case <-time.After(10 * time.Second):
-		_ = m.cmd.Process.Kill()
-		<-m.gone
-	}
-}
-
-// tail returns the end of what the program printed.
-func (m *milter) tail() string {
-	text, err := os.ReadFile(m.log)
+// listening reports whether something accepts connections there.
+func listening(network, address string) bool {
+	c, err := net.Dial(network, address)
 	if err != nil {
-		return err.Error()
+		return false
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+	c.Close()
+	return true
 }

@@ -24,11 +24,12 @@ import (
 
 // outcome is what milterload reports, and what the milter used meanwhile.
 type outcome struct {
-	PerSecond float64 `json:"per_second"`
-	P50       float64 `json:"p50_ms"`
-	P95       float64 `json:"p95_ms"`
-	P99       float64 `json:"p99_ms"`
-	Messages  int     `json:"messages"`
+	PerSecond float64        `json:"per_second"`
+	P50       float64        `json:"p50_ms"`
+	P95       float64        `json:"p95_ms"`
+	P99       float64        `json:"p99_ms"`
+	Messages  int            `json:"messages"`
+	Replies   map[string]int `json:"replies"`
 
 	cpu     float64 // milliseconds of CPU a message
 	queries float64 // questions to the DNS server a message
@@ -113,12 +114,18 @@ func printRows(sessions int, milters []*milter, results [][]outcome, alone signi
 
 // measure loads one milter. A message that comes back unsigned is an error.
 func measure(ctx context.Context, load string, m *milter, sessions, messages, size int) (outcome, error) {
+	return measureWith(ctx, load, m, sessions, messages, size)
+}
+
+// measureWith gives the load client more arguments.
+func measureWith(ctx context.Context, load string, m *milter, sessions, messages, size int, more ...string) (outcome, error) {
 	before, err := m.cpu()
 	if err != nil {
 		return outcome{}, err
 	}
-	cmd := exec.CommandContext(ctx, load, "--to", "unix:"+m.socket, "--sessions", strconv.Itoa(sessions), "--messages", strconv.Itoa(messages),
-		"--size", strconv.Itoa(size), "--from", "ann@"+domain, "--rcpt", "bob@"+receiver, "--format", "json")
+	args := append([]string{"--to", "unix:" + m.socket, "--sessions", strconv.Itoa(sessions), "--messages", strconv.Itoa(messages),
+		"--size", strconv.Itoa(size), "--from", "ann@" + domain, "--rcpt", "bob@" + receiver, "--format", "json"}, more...)
+	cmd := exec.CommandContext(ctx, load, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1") // leaves more of the machine to the milter
 	out, err := cmd.Output()
 	if err != nil {
