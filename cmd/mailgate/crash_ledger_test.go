@@ -70,14 +70,8 @@ func (l *ledger) after(n int, f func()) (cancel func()) {
 	return func() { l.do(func() { l.alarm = nil }) }
 }
 
-// underway is how many recipients were acknowledged and have not arrived.
-func (l *ledger) underway() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.missing
-}
-
-// waits reports whether some of them are of that sender.
+// waits reports whether some of the sender's mail was acknowledged and has not
+// arrived.
 func (l *ledger) waits(from string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
