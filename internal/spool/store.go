@@ -25,8 +25,8 @@ var (
 
 // Taker takes messages into custody.
 type Taker interface {
-	// Take stores m, which has at least one recipient, each Held or Queued, and
-	// logs it. content, the original bytes, is read to its end. When Take returns
+	// Take stores m, which has at least one recipient, each Held or Queued, and a
+	// Prefix of at most MaxPrefix, and logs it. content, the original bytes, is read to its end. When Take returns
 	// nil, message and log are on disk (fsynced) and m.ID, m.Size and m.Received
 	// are set; when it returns an error nothing is kept, save that after
 	// ErrStopped what was in flight may be found at the next start.
@@ -57,8 +57,9 @@ type Groups interface {
 	// GroupIDs returns up to limit ids of messages with held recipients in the
 	// group, oldest first, after the message named after (empty: from the start).
 	GroupIDs(ctx context.Context, g GroupKey, after string, limit int) ([]string, error)
-	// Stuck returns the messages with queued recipients, oldest first. At start
-	// those are the ones a crash left between release and delivery.
+	// Stuck returns the messages with queued recipients that aren't in the relay's
+	// queue (their Delivery.Next is zero), oldest first. At start those are the ones
+	// a crash left between release and delivery.
 	Stuck(ctx context.Context) ([]string, error)
 }
 
@@ -88,7 +89,8 @@ type Marks interface {
 type Mover interface {
 	// Move applies m to all the recipients it names, or to none. ErrConflict when
 	// one of them is not in m.From, ErrNotFound for an unknown message or
-	// recipient, ErrTransition when ActionOf knows no such move. Durable on return.
+	// recipient, ErrTransition when ActionOf knows no such move. ErrDelivering, which
+	// is an ErrConflict, when one is under a lease of the Queue. Durable on return.
 	Move(ctx context.Context, m Move) error
 }
 
