@@ -222,7 +222,8 @@ func (q *Quarantine) Resume(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read interrupted release %s: %w", id, err)
 		}
-		if err := q.putBack(id, addresses(m.In(spool.Queued)), "start", "interrupted by a stop of mailgate"); err != nil {
+		stuck := slices.DeleteFunc(m.In(spool.Queued), func(r spool.Recipient) bool { return !r.Delivery.Next.IsZero() })
+		if err := q.putBack(id, addresses(stuck), "start", "interrupted by a stop of mailgate"); err != nil {
 			return err
 		}
 		q.o.Logger.Warn("interrupted release is held again", "id", id)

@@ -26,10 +26,11 @@ var (
 // Taker takes messages into custody.
 type Taker interface {
 	// Take stores m, which has at least one recipient, each Held or Queued, and a
-	// Prefix of at most MaxPrefix, and logs it. content, the original bytes, is read to its end. When Take returns
-	// nil, message and log are on disk (fsynced) and m.ID, m.Size and m.Received
-	// are set; when it returns an error nothing is kept, save that after
-	// ErrStopped what was in flight may be found at the next start.
+	// Prefix of at most MaxPrefix, and logs it. content, the original bytes, is
+	// read to its end. When Take returns nil, message and log are on disk (fsynced)
+	// and m.ID, m.Size and m.Received are set; when it returns an error nothing is
+	// kept, save that after ErrStopped what was in flight may be found at the next
+	// start.
 	Take(ctx context.Context, m *Message, content io.Reader) error
 }
 
@@ -142,6 +143,7 @@ type Store interface {
 	Ages
 	Mover
 	Reviewer
+	Queue
 	Tokens
 	Purger
 	Trimmer

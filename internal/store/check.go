@@ -144,7 +144,7 @@ func (c *checker) tallies() error {
 	rows, err := c.db.QueryContext(c.ctx, `SELECT identity, state, coalesce(t.n, 0), coalesce(r.n, 0) FROM tallies t
 		FULL JOIN (SELECT identity, state, cause, count(*) AS n FROM recipients GROUP BY identity, state, cause) r
 		USING (identity, state, cause) WHERE coalesce(t.n, 0) <> coalesce(r.n, 0)`)
-	return each(rows, err, func(rows *sql.Rows) error {
+	err = each(rows, err, func(rows *sql.Rows) error {
 		var identity, counted, there int64
 		var state string
 		if err := rows.Scan(&identity, &state, &counted, &there); err != nil {
@@ -152,6 +152,10 @@ func (c *checker) tallies() error {
 		}
 		return c.fault("%d %s recipients of identity %d are counted, and %d are there", counted, state, identity, there)
 	})
+	if err != nil {
+		return err
+	}
+	return c.destinations()
 }
 
 // log follows the chain of the review log.

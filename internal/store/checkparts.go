@@ -126,6 +126,9 @@ func (c *checker) states() error {
 			if err := c.recipientStates(tx, from); err != nil {
 				return err
 			}
+			if err := c.deliveries(tx, from); err != nil {
+				return err
+			}
 			return c.finished(tx, from)
 		})
 		if err != nil {

@@ -11,34 +11,54 @@ import (
 )
 
 const selectMessage = `SELECT m.seq, m.id, m.source, m.received, m.mail_local, m.mail_domain, m.helo, m.client, m.host,
-	m.user, m.queue_id, m.smtputf8, m.from_local, m.from_domain, m.subject, m.message_id, m.size FROM messages m`
+	m.user, m.queue_id, m.smtputf8, m.from_local, m.from_domain, m.subject, m.message_id, m.size,
+	coalesce(x.signed, 0), coalesce(x.envelope_id, ''), coalesce(x.ret, '')
+	FROM messages m LEFT JOIN relayed x ON x.message = m.seq`
 
 // scanMessage reads what selectMessage selects, and its recipients.
 func scanMessage(ctx context.Context, tx *sql.Tx, row *sql.Row) (*spool.Message, error) {
-	var m spool.Message
-	var seq, received int64
-	var client string
-	e := &m.Envelope
-	err := row.Scan(&seq, &m.ID, &m.Source, &received, &e.From.Local, &e.From.Domain, &e.Helo, &client, &e.Host,
-		&e.User, &e.QueueID, &e.SMTPUTF8, &m.From.Local, &m.From.Domain, &m.Subject, &m.MessageID, &m.Size)
+	m, seq, err := scanEnvelope(row)
 	if err != nil {
 		return nil, err
 	}
-	m.Received = moment(received)
-	if client != "" {
-		if e.Client, err = netip.ParseAddr(client); err != nil {
-			return nil, fmt.Errorf("message %s: %w", m.ID, err)
-		}
-	}
 	m.Recipients, err = recipients(tx.QueryContext(ctx, selectRecipients, seq))
 	for _, r := range m.Recipients {
-		e.To = append(e.To, r.Address)
+		m.Envelope.To = append(m.Envelope.To, r.Address)
 	}
-	return &m, err
+	return m, err
 }
 
-const selectRecipients = `SELECT r.local, r.domain, r.state, c.reason, c.provider, c.codes, c.rule, p.text, r.changed
+// scanEnvelope reads what selectMessage selects.
+func scanEnvelope(row *sql.Row) (m *spool.Message, seq int64, err error) {
+	m = &spool.Message{}
+	var received, signed int64
+	var client string
+	e := &m.Envelope
+	err = row.Scan(&seq, &m.ID, &m.Source, &received, &e.From.Local, &e.From.Domain, &e.Helo, &client, &e.Host,
+		&e.User, &e.QueueID, &e.SMTPUTF8, &m.From.Local, &m.From.Domain, &m.Subject, &m.MessageID, &m.Size,
+		&signed, &m.EnvelopeID, &m.Return)
+	if err != nil {
+		return nil, 0, err
+	}
+	m.Received, m.Signed = moment(received), moment(signed)
+	if client != "" {
+		if e.Client, err = netip.ParseAddr(client); err != nil {
+			return nil, 0, fmt.Errorf("message %s: %w", m.ID, err)
+		}
+	}
+	return m, seq, nil
+}
+
+// recipientColumns are those of a recipient r, held for cause c with reply p, and of
+// its delivery d.
+const recipientColumns = `r.local, r.domain, r.state, c.reason, c.provider, c.codes, c.rule, p.text, r.changed,
+	CASE WHEN d.due IS NULL THEN 0 ELSE max(d.next, coalesce((SELECT pause FROM destinations WHERE domain = d.destination), 0)) END,
+	coalesce(d.tries, 0), coalesce(d.answer, ''), coalesce(d.host, ''), coalesce(d.tls, ''),
+	coalesce(d.expected, ''), coalesce(d.notify, ''), coalesce(d.original, '')`
+
+const selectRecipients = "SELECT " + recipientColumns + `
 	FROM recipients r CROSS JOIN causes c ON c.id = r.cause CROSS JOIN replies p ON p.id = r.reply
+	LEFT JOIN deliveries d ON d.message = r.message AND d.n = r.n
 	WHERE r.message = ? ORDER BY r.n`
 
 // recipients reads what selectRecipients selects.
@@ -52,13 +72,16 @@ func recipients(rows *sql.Rows, err error) ([]spool.Recipient, error) {
 	return all, err
 }
 
-func scanRecipient(rows *sql.Rows) (spool.Recipient, error) {
+// scanRecipient reads recipientColumns, and what is selected after them.
+func scanRecipient(rows *sql.Rows, more ...any) (spool.Recipient, error) {
 	var r spool.Recipient
 	var codes string
-	var changed int64
-	err := rows.Scan(&r.Address.Local, &r.Address.Domain, &r.State, &r.Reason, &r.Provider, &codes, &r.Rule, &r.Reply, &changed)
+	var changed, next int64
+	d := &r.Delivery
+	err := rows.Scan(append([]any{&r.Address.Local, &r.Address.Domain, &r.State, &r.Reason, &r.Provider, &codes, &r.Rule, &r.Reply, &changed,
+		&next, &d.Tries, &d.Answer, &d.Host, &d.TLS, &d.Expected, &d.Notify, &d.Original}, more...)...)
 	r.Codes = strings.Fields(codes)
-	r.Changed = moment(changed)
+	r.Changed, d.Next = moment(changed), moment(next)
 	return r, err
 }
 
@@ -69,8 +92,8 @@ func (s *Store) Get(ctx context.Context, id string) (m *spool.Message, err error
 		if err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `SELECT e.data FROM messages m LEFT JOIN evidence e ON e.id = m.evidence
-			WHERE m.id = ?`, id).Scan(&m.Evidence)
+		return tx.QueryRowContext(ctx, `SELECT e.data, x.prefix FROM messages m LEFT JOIN evidence e ON e.id = m.evidence
+			LEFT JOIN relayed x ON x.message = m.seq WHERE m.id = ?`, id).Scan(&m.Evidence, &m.Prefix)
 	})
 	if err != nil {
 		return nil, err

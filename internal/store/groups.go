@@ -71,11 +71,18 @@ func (s *Store) GroupIDs(ctx context.Context, g spool.GroupKey, after string, li
 	return ids, err
 }
 
-// Stuck implements spool.Groups.
+// Stuck implements spool.Groups. With nothing stuck, the numbers kept tell.
 func (s *Store) Stuck(ctx context.Context) (ids []string, err error) {
 	err = s.view(ctx, func(tx *sql.Tx) (err error) {
+		var any bool
+		err = tx.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(n), 0) FROM tallies WHERE state = 'queued')
+			<> (SELECT coalesce(sum(queued), 0) FROM destinations)`).Scan(&any)
+		if err != nil || !any {
+			return err
+		}
 		ids, err = column[string](tx.QueryContext(ctx, `SELECT m.id FROM messages m
-			WHERE m.seq IN (SELECT r.message FROM recipients r WHERE r.state = 'queued') ORDER BY m.seq`))
+			WHERE m.seq IN (SELECT r.message FROM recipients r WHERE r.state = 'queued' AND NOT EXISTS
+				(SELECT 1 FROM deliveries d WHERE d.message = r.message AND d.n = r.n AND d.due IS NOT NULL)) ORDER BY m.seq`))
 		return err
 	})
 	return ids, err

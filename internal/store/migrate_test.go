@@ -85,12 +85,12 @@ func TestHeadOfOldLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mailgate.db")
 	s := open(t, path, Options{})
 	take(t, s, message(t, "a@gmail.com", "b@gmail.com"), "x")
-	for _, table := range []string{"review_log_base", "review_log_head", "marks"} {
+	for _, table := range []string{"deliveries", "destinations", "relayed", "review_log_base", "review_log_head", "marks"} {
 		raw(t, s, "DROP TABLE "+table)
 	}
 	raw(t, s, "DROP INDEX messages_to_trim")
 	raw(t, s, "DROP INDEX messages_by_evidence")
-	raw(t, s, "DELETE FROM goose_db_version WHERE version_id = 3")
+	raw(t, s, "DELETE FROM goose_db_version WHERE version_id >= 3")
 	s.Close()
 	s = open(t, path, Options{})
 	verify(t, s, 2)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
@@ -48,6 +49,9 @@ func (b *batch) move(m *spool.Move, action spool.Action) error {
 	if err != nil {
 		return err
 	}
+	if err := b.free(m, seq, chosen, all); err != nil {
+		return err
+	}
 	for _, n := range chosen {
 		if err := b.moveOne(m, seq, n, all[n], action); err != nil {
 			return err
@@ -57,10 +61,16 @@ func (b *batch) move(m *spool.Move, action spool.Action) error {
 	case m.Notice:
 		return b.exec("UPDATE messages SET noticed = ? WHERE seq = ?", nanos(m.At), seq)
 	case m.Into.Final():
-		return b.exec(`UPDATE messages SET finished = ? WHERE seq = ? AND NOT EXISTS
-			(SELECT 1 FROM recipients WHERE message = ? AND state IN ('held', 'queued'))`, nanos(m.At), seq, seq)
+		return b.finish(seq, m.At)
 	}
 	return nil
+}
+
+// finish notes that all of a message's recipients have reached a final state, if
+// they have.
+func (b *batch) finish(seq int64, at time.Time) error {
+	return b.exec(`UPDATE messages SET finished = ? WHERE seq = ? AND NOT EXISTS
+		(SELECT 1 FROM recipients WHERE message = ? AND state IN ('held', 'queued'))`, nanos(at), seq, seq)
 }
 
 // choose returns the places of the recipients that m is about, all of which are
@@ -92,6 +102,9 @@ func choose(all []spool.Recipient, m *spool.Move) ([]int, error) {
 // moveOne moves recipient n and logs it.
 func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, action spool.Action) error {
 	if err := b.log(logMove(m, &r, action)); err != nil {
+		return err
+	}
+	if err := b.requeue(m, seq, n, &r); err != nil {
 		return err
 	}
 	switch {

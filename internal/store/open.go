@@ -99,6 +99,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 		s.w.close()
 		return fmt.Errorf("delete what a crash left half taken: %w", err)
 	}
+	if err := s.endLeases(ctx); err != nil {
+		s.w.close()
+		return fmt.Errorf("end the leases of the process before: %w", err)
+	}
 	s.x = newIndexer(s, s.o.limits.indexed)
 	return nil
 }

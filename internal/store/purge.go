@@ -72,6 +72,9 @@ func (b *batch) purgeOne(seq int64) (body int64, more bool, err error) {
 	if err := b.exec("UPDATE messages SET body = NULL WHERE seq = ?", seq); err != nil {
 		return 0, false, err
 	}
+	if err := b.exec("UPDATE relayed SET prefix = x'' WHERE message = ?", seq); err != nil {
+		return 0, false, err
+	}
 	if err := b.exec("INSERT INTO loose (body) VALUES (?)", body); err != nil {
 		return 0, false, err
 	}

@@ -42,9 +42,10 @@ type Options struct {
 
 	// CrashPoint is called by the writer at named steps, for tests that end the
 	// process there: "take", "chunk", "move", "token", "redeem", "mark", "purge",
-	// "drop", "shrink", "trim", "trim-log", "trim-messages" and "index" when such an
-	// operation's rows are written, "before-commit" and "after-commit" around the
-	// fsync, "before-checkpoint" and "after-checkpoint".
+	// "drop", "shrink", "trim", "trim-log", "trim-messages", "index", "claim",
+	// "settle", "defer" and "void" when such an operation's rows are written,
+	// "before-commit" and "after-commit" around the fsync, "before-checkpoint" and
+	// "after-checkpoint".
 	CrashPoint func(name string)
 
 	limits limits // zero: as measured

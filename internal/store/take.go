@@ -55,6 +55,9 @@ func checkTaken(m *spool.Message) error {
 	if len(m.Recipients) == 0 {
 		return errors.New("it has no recipients")
 	}
+	if err := checkPrefix(m); err != nil {
+		return err
+	}
 	for _, r := range m.Recipients {
 		if _, ok := spool.ActionOf("", r.State); !ok {
 			return fmt.Errorf("recipient %s: %w: it would begin as %q", r.Address, spool.ErrTransition, r.State)
@@ -145,7 +148,7 @@ func (s *Store) finish(ctx context.Context, m *spool.Message, in *intake) error 
 	t := taking{intake: in, m: *m}
 	in.digest.Sum(t.sum[:0])
 	t.m.Size = in.size
-	err := s.bring(ctx, "take", in.piece.Len(), 0, t.write)
+	err := s.bring(ctx, "take", in.piece.Len()+len(m.Prefix), 0, t.write)
 	if err == nil {
 		m.ID, m.Size, m.Received = t.m.ID, t.m.Size, t.m.Received
 	}
@@ -184,6 +187,9 @@ func (t *taking) write(b *batch) (err error) {
 		return err
 	}
 	if err := t.writeMessage(b, body); err != nil {
+		return err
+	}
+	if err := b.addRelayed(t.key, &t.m); err != nil {
 		return err
 	}
 	if err := t.writeRecipients(b); err != nil {
@@ -248,9 +254,13 @@ func (t *taking) writeRecipient(b *batch, n int, r *spool.Recipient) error {
 	if err != nil {
 		return err
 	}
-	return b.exec(`INSERT INTO recipients (message, n, identity, local, domain, state, cause, reply, changed)
+	err = b.exec(`INSERT INTO recipients (message, n, identity, local, domain, state, cause, reply, changed)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		t.key, n, t.who, r.Address.Local, string(r.Address.Domain), string(r.State), cause, reply, nanos(t.now))
+	if err != nil {
+		return err
+	}
+	return b.addDelivery(t.key, n, r)
 }
 
 // verdictOf is the verdict that a reason to hold stands for.
