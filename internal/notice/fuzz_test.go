@@ -91,9 +91,9 @@ func checkStatus(t *testing.T, r *Report, status string) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, b)
 		}
-		must, may := []string{"Reporting-Mta"}, []string{"X-Mailgate-Id", "Arrival-Date"}
+		must, may := []string{"Reporting-Mta"}, []string{"X-Mailgate-Id", "Arrival-Date", "Original-Envelope-Id"}
 		if i > 0 {
-			must, may = []string{"Final-Recipient", "Action", "Status"}, []string{"Remote-Mta", "Diagnostic-Code", "Last-Attempt-Date", "Will-Retry-Until"}
+			must, may = []string{"Final-Recipient", "Action", "Status"}, []string{"Remote-Mta", "Diagnostic-Code", "Last-Attempt-Date", "Will-Retry-Until", "Original-Recipient"}
 		}
 		for name, values := range m.Header {
 			if len(values) != 1 || !slices.Contains(append(may, must...), name) {

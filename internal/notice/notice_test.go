@@ -85,7 +85,19 @@ func reports(t testing.TB) map[string]*Report {
 		{Address: path(t, "bob@gmail.com"), Status: "5.1.1", Diagnostic: "550 5.1.1 No such user – nobody", RemoteMTA: "gmail-smtp-in.l.google.com", LastAttempt: now.Add(-time.Minute)},
 		{Address: path(t, "cid@gmail.com"), Action: Delayed, Status: "4.2.2", Diagnostic: "452 4.2.2 Over quota", RemoteMTA: "gmail-smtp-in.l.google.com", LastAttempt: now.Add(-time.Minute)},
 	}
-	return map[string]*Report{"returned": sound(t), "delayed": delayed, "utf8": utf8, "raw": raw, "orphan": orphan, "delivery": real}
+
+	unreached := sound(t) // as a delivery that came to no server
+	unreached.Findings, unreached.Records = nil, nil
+	unreached.Recipients = []Recipient{{Address: path(t, "bob@gmail.com"), Status: "4.4.1", Why: "It was tried for 5 days in vain. Connection refused.", LastAttempt: now}}
+
+	relayed := sound(t)
+	relayed.Kind, relayed.Message.EnvelopeID = Relayed, "QQ314159"
+	relayed.Findings, relayed.Records = nil, nil
+	relayed.Recipients = []Recipient{{
+		Address: path(t, "bob@gmail.com"), Original: "rfc822;robert@gmail.com", Status: "2.0.0", Diagnostic: "250 2.0.0 OK", RemoteMTA: "mx.other.test", LastAttempt: now,
+	}}
+	return map[string]*Report{"returned": sound(t), "delayed": delayed, "utf8": utf8, "raw": raw, "orphan": orphan, "delivery": real,
+		"unreached": unreached, "relayed": relayed}
 }
 
 func TestReports(t *testing.T) {
@@ -154,6 +166,7 @@ func TestStatus(t *testing.T) {
 		"utf8":    {`Final-Recipient: utf-8; \x{4F50}\x{85E4}\x{2B}x\x{3D}y@xn--r8jz45g.jp` + "\r\n"},
 		"delivery": {"Status: 5.1.1\r\nRemote-MTA: dns; gmail-smtp-in.l.google.com\r\nDiagnostic-Code: smtp; 550 5.1.1 No such user ? nobody\r\nLast-Attempt-Date: Sat, 21 Nov 2026 20:29:00 +0000\r\n",
 			"cid@gmail.com\r\nAction: delayed\r\nStatus: 4.2.2\r\n"},
+		"relayed": {"Original-Envelope-Id: QQ314159\r\nReporting-MTA:", "Original-Recipient: rfc822;robert@gmail.com\r\nFinal-Recipient: rfc822; bob@gmail.com\r\nAction: relayed\r\nStatus: 2.0.0\r\n"},
 	} {
 		got := string(all[name].status())
 		for _, field := range want {
@@ -176,7 +189,7 @@ func TestStatusCode(t *testing.T) {
 	}{
 		{"5.7.26", Failed, "5.7.26"}, {"4.4.7", Failed, "4.4.7"}, {"4.7.0", Delayed, "4.7.0"},
 		{"", Failed, "5.0.0"}, {"", Delayed, "4.0.0"}, {"5.7.1", Delayed, "4.0.0"}, {"5.7", Failed, "5.0.0"}, {"550 5.7.1", Failed, "5.0.0"},
-		{"5.7.1234", Failed, "5.0.0"}, {"5..1", Failed, "5.0.0"}, {"2.0.0", Failed, "5.0.0"}, {"5.7.-1", Failed, "5.0.0"},
+		{"5.7.1234", Failed, "5.0.0"}, {"5..1", Failed, "5.0.0"}, {"2.0.0", Failed, "5.0.0"}, {"", Relayed, "2.0.0"}, {"5.1.1", Relayed, "2.0.0"}, {"5.7.-1", Failed, "5.0.0"},
 	} {
 		if got := statusCode(test.status, test.action); got != test.want {
 			t.Errorf("%q of one %s: %s, want %s", test.status, test.action, got, test.want)
@@ -191,6 +204,12 @@ func TestPredictionIsCalledOne(t *testing.T) {
 		if name == "delivery" {
 			if !strings.Contains(text, "gmail-smtp-in.l.google.com answered:") {
 				t.Errorf("%s:\n%s", name, text)
+			}
+			continue
+		}
+		if !r.Recipients[0].Predicted {
+			if strings.Contains(text+status, "predict") || strings.Contains(text, "Nothing was sent") {
+				t.Errorf("%s:\n%s\n%s", name, text, status)
 			}
 			continue
 		}

@@ -18,6 +18,7 @@ type Kind string
 const (
 	Delayed Kind = "delayed" // not sent yet; it is still tried
 	Failed  Kind = "failed"  // not sent, and given up
+	Relayed Kind = "relayed" // passed on to a server that reports nothing itself
 )
 
 // Report is a delivery status notification on one message: to its sender, or to
@@ -38,6 +39,7 @@ type Report struct {
 // Recipient is what became of one recipient.
 type Recipient struct {
 	Address     mail.Address
+	Original    string    // ORCPT of RFC 3461, "rfc822;ann@example.com"; empty: none
 	Action      Kind      // empty: the report's
 	Status      string    // RFC 3463: "5.7.26"; empty: nothing more than the Action is known
 	Diagnostic  string    // a server's reply: "550 5.7.26 …"; empty: none
@@ -78,8 +80,11 @@ func (r *Report) Compose() []byte {
 
 func (r *Report) subject() string {
 	what := "Message returned, it was not sent"
-	if r.Kind == Delayed {
+	switch r.Kind {
+	case Delayed:
 		what = "Message delayed, it was not sent yet"
+	case Relayed:
+		what = "Message passed on"
 	}
 	if s := oneLine(r.Message.Subject, maxSubject); s != "" {
 		what += ": " + s
@@ -91,6 +96,9 @@ func (r *Report) subject() string {
 // fields about the message, then one for each recipient.
 func (r *Report) status() []byte {
 	var m message
+	if id := ascii(r.Message.EnvelopeID); id != "" {
+		m.add("Original-Envelope-Id", id)
+	}
 	m.add("Reporting-MTA", "dns; "+ascii(string(r.Hostname)))
 	if r.Message.ID != "" {
 		m.add("X-Mailgate-ID", ascii(r.Message.ID))
@@ -109,6 +117,9 @@ func (to *Recipient) status(m *message, r *Report) {
 	action := to.Action
 	if action == "" {
 		action = r.Kind
+	}
+	if to.Original != "" {
+		m.add("Original-Recipient", ascii(to.Original))
 	}
 	m.verbatim("Final-Recipient", typed(to.Address))
 	m.add("Action", string(action))
@@ -136,6 +147,9 @@ func (to *Recipient) status(m *message, r *Report) {
 func statusCode(s string, action Kind) string {
 	class, rest, _ := strings.Cut(s, ".")
 	subject, detail, _ := strings.Cut(rest, ".")
+	if action == Relayed {
+		return "2.0.0"
+	}
 	if (class == "4" || class == "5" && action == Failed) && isNumber(subject) && isNumber(detail) {
 		return s
 	}

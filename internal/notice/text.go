@@ -94,6 +94,8 @@ func (r *Report) opening(l *letter) {
 		l.say("The message below could not be sent, and its sender can't be told: it has no return address that takes mail. So you get the report.")
 	case r.Kind == Delayed:
 		l.say("Your message has not been sent yet. You don't need to send it again.")
+	case r.Kind == Relayed:
+		l.say("Your message has been passed on to the receiving server, as you asked to be told. That server doesn't report what becomes of it: this is the last you hear.")
 	default:
 		l.say("Your message could not be sent. It is given up, and this is its return.")
 	}
@@ -140,6 +142,9 @@ func (r *Report) happened(l *letter, group []Recipient) {
 		server = "The receiving server"
 	}
 	switch {
+	case answer == "" && !one.LastAttempt.IsZero():
+		l.say("%s could not deliver it. %s", r.Hostname, oneLine(one.Why, 4*maxText))
+		return
 	case one.Predicted || answer == "":
 		verb := "held"
 		if r.Kind == Delayed {
@@ -161,7 +166,11 @@ func (r *Report) happened(l *letter, group []Recipient) {
 }
 
 func (r *Report) advice(l *letter) {
-	held := slices.ContainsFunc(r.Recipients, func(to Recipient) bool { return to.RemoteMTA == "" })
+	if r.Kind == Relayed {
+		l.say("Nothing.")
+		return
+	}
+	held := slices.ContainsFunc(r.Recipients, func(to Recipient) bool { return to.RemoteMTA == "" && to.LastAttempt.IsZero() })
 	switch {
 	case r.Kind == Delayed:
 		l.say("It leaves by itself as soon as the cause is gone.")
