@@ -1,12 +1,14 @@
 package quarantine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
 
@@ -29,21 +31,28 @@ func (q *Quarantine) assess(ctx context.Context, m *spool.Message, held []spool.
 		}
 		became := held[i]
 		became.Reason, became.Rule, became.Codes = now.Reason, now.Rule, now.Codes
+		became.Provider = cmp.Or(now.Provider, became.Provider)
 		q.known.remember(keyOf(m, became), v, q.o.Now())
 	}
 	return nil
 }
 
-// holdOf is what a recipient with this verdict is held for.
+// holdOf is what a recipient with this verdict is held for. A provider once found
+// stays while DNS doesn't tell it.
 func holdOf(r gate.Recipient) spool.Hold {
+	provider := r.Prediction.Provider
+	if provider == preflight.UnknownProvider {
+		provider = ""
+	}
 	return spool.Hold{
-		Reason: spool.Reason(r.Cause),
-		Codes:  r.Prediction.Codes,
-		Rule:   r.Prediction.Rule,
-		Reply:  r.Prediction.Reply,
+		Reason:   spool.Reason(r.Cause),
+		Provider: string(provider),
+		Codes:    r.Prediction.Codes,
+		Rule:     r.Prediction.Rule,
+		Reply:    r.Prediction.Reply,
 	}
 }
 
 func same(now spool.Hold, r spool.Recipient) bool {
-	return now.Reason == r.Reason && now.Rule == r.Rule && slices.Equal(now.Codes, r.Codes)
+	return (now.Provider == "" || now.Provider == r.Provider) && now.Reason == r.Reason && now.Rule == r.Rule && slices.Equal(now.Codes, r.Codes)
 }

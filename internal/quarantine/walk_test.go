@@ -115,6 +115,34 @@ func TestUnknownProvider(t *testing.T) {
 	}
 }
 
+// A provider that DNS tells now is taken down, and stays when DNS is silent again.
+func TestProviderIsLearned(t *testing.T) {
+	w := newWorld(t)
+	id := w.holdAs(t, "a@gmail.com", preflight.UnknownProvider)
+	provider := func() string {
+		t.Helper()
+		if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.store.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Recipients[0].Provider
+	}
+	r := gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseRefused, Prediction: preflight.Prediction{
+		Provider: preflight.Google, Verdict: preflight.Refuse, Codes: []string{"dkim-missing"}}}
+	w.judge.set("gmail.com", r)
+	if got := provider(); got != string(preflight.Google) {
+		t.Errorf("provider %q after DNS told it", got)
+	}
+	r.Prediction.Provider, r.Prediction.Codes = preflight.UnknownProvider, []string{"dns-unreachable"}
+	w.judge.set("gmail.com", r)
+	if got := provider(); got != string(preflight.Google) {
+		t.Errorf("provider %q after DNS fell silent", got)
+	}
+}
+
 // A domain that moved to another provider speaks for itself alone.
 func TestProviderMoved(t *testing.T) {
 	w := newWorld(t)

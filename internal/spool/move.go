@@ -27,6 +27,7 @@ type Move struct {
 // Hold is what a recipient is held for.
 type Hold struct {
 	Reason      Reason
+	Provider    string // empty: as before
 	Codes       []string
 	Rule, Reply string
 }

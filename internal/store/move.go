@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -115,6 +116,7 @@ func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, acti
 			string(m.Into), nanos(m.At), seq, n)
 	}
 	r.Reason, r.Codes, r.Rule, r.Reply = m.Now.Reason, m.Now.Codes, m.Now.Rule, m.Now.Reply
+	r.Provider = cmp.Or(m.Now.Provider, r.Provider)
 	cause, err := b.cause(&r)
 	if err != nil {
 		return err
