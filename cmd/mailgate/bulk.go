@@ -120,7 +120,11 @@ func (b *bulk) act(ctx context.Context, t target) (outcome, error) {
 		err := b.client.post(context.WithoutCancel(ctx), path, order, &released)
 		var no *refusal
 		if !errors.As(err, &no) || no.problem.Kind != web.KindPaced {
-			return outcomeOf(outcome{ID: t.id, Result: b.done, Recipients: released.Recipients}, err)
+			if rest := b.rest(ctx, t.id, order.Recipients, no); len(rest) > 0 {
+				order.Recipients = rest
+				continue
+			}
+			return outcomeOf(outcome{ID: t.id, Result: b.done, To: order.Recipients, Recipients: released.Recipients}, err)
 		}
 		far := b.far()
 		b.progress.insist(func() string { return far + ", waiting: release rate" })
@@ -132,26 +136,21 @@ func (b *bulk) act(ctx context.Context, t target) (outcome, error) {
 	}
 }
 
-// foretell says what would become of a message, by what is known of DNS now.
-func (b *bulk) foretell(t target) outcome {
-	o := outcome{ID: t.id, Result: b.done, DryRun: true}
-	if t.message == nil {
-		o.Result = resultNotFound
-		return o
+// rest are those recipients of a refused order that are still held, where others of
+// them were moved meanwhile. Whoever named a message himself is told instead.
+func (b *bulk) rest(ctx context.Context, id string, to []string, no *refusal) []string {
+	if no == nil || no.problem.Kind != web.KindMoved || !b.all || len(to) < 2 {
+		return nil
 	}
-	o.summary = plain(t.message.From, 60) + " -> " + plain(summaryTo(heldFirst(t.message.Recipients)), 60)
-	switch now := t.message.Now; {
-	case now == "":
-		o.Result = resultMoved
-	case b.done == resultDiscarded || b.order.Anyway || now == "pass":
-	case now == "unknown":
-		o.Result = resultWaiting
-	case now == "foreign":
-		o.Result = resultForeign
-	default:
-		o.Result = resultRefused
+	var d quarantine.Detail
+	if err := b.client.get(context.WithoutCancel(ctx), "/v1/quarantine/"+url.PathEscape(id), nil, &d); err != nil {
+		return nil
 	}
-	return o
+	held := meant(d.Message, false, to)
+	if len(held) == len(to) {
+		return nil // it can't be carried out for another reason
+	}
+	return held
 }
 
 // show prints an outcome: each in JSON, in a dry run and where messages were named;

@@ -18,7 +18,7 @@ import (
 )
 
 // fakeAPI answers for a gateway: a list of held messages, and for each release or
-// discard what the test says.
+// discard what the test says. Bob fits every filter, Odd none.
 type fakeAPI struct {
 	held []string // ids, oldest first
 	page int      // messages on a page
@@ -27,6 +27,7 @@ type fakeAPI struct {
 
 	mu     sync.Mutex
 	orders []string // ids in order
+	to     []string // the recipients of each order
 	busy   int
 	peak   int // orders in flight at once
 }
@@ -37,7 +38,7 @@ func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 	for i, id := range f.held {
 		if past && len(page.Messages) < f.page {
 			page.Messages = append(page.Messages, quarantine.Message{ID: id, Now: "pass", Recipients: []quarantine.Recipient{
-				{Address: "bob@gmail.com", State: spool.Held}, {Address: "odd" + id + "@gmail.com", State: spool.Held},
+				{Address: "bob@gmail.com", State: spool.Held, Now: "pass", Selected: true}, {Address: "odd" + id + "@gmail.com", State: spool.Held, Now: "pass"},
 			}})
 			if len(page.Messages) == f.page && i < len(f.held)-1 {
 				page.Next = id
@@ -48,10 +49,21 @@ func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(page)
 }
 
+// show answers once Bob has left.
+func (f *fakeAPI) show(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	_ = json.NewEncoder(w).Encode(quarantine.Detail{Message: quarantine.Message{ID: id, Recipients: []quarantine.Recipient{
+		{Address: "bob@gmail.com", State: spool.Delivered}, {Address: "odd" + id + "@gmail.com", State: spool.Held, Now: "pass"},
+	}}})
+}
+
 func (f *fakeAPI) order(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
+	var body web.Review
+	_ = json.NewDecoder(r.Body).Decode(&body)
 	f.mu.Lock()
 	f.orders = append(f.orders, id)
+	f.to = append(f.to, strings.Join(body.Recipients, " "))
 	n := strings.Count(strings.Join(f.orders, " ")+" ", id+" ")
 	f.busy++
 	f.peak = max(f.peak, f.busy)
@@ -76,6 +88,7 @@ func (f *fakeAPI) runWith(t *testing.T, ctx context.Context, args ...string) (in
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/quarantine", f.list)
+	mux.HandleFunc("GET /v1/quarantine/{id}", f.show)
 	mux.HandleFunc("POST /v1/quarantine/{id}/release", f.order)
 	mux.HandleFunc("POST /v1/quarantine/{id}/discard", f.order)
 	socket := filepath.Join(t.TempDir(), "control.sock")
@@ -163,6 +176,67 @@ func TestBulkEnds(t *testing.T) {
 				t.Errorf("exit code %d, want %d with %q:\n%s\n%s", code, tt.code, tt.want, out, errOut)
 			}
 		})
+	}
+}
+
+// TestBulkTakesTheRecipientsSelected: a filter about recipients leaves those of a
+// message alone that don't fit it.
+func TestBulkTakesTheRecipientsSelected(t *testing.T) {
+	for _, tt := range []struct{ args, want string }{
+		{"", ""}, // all that are held
+		{"--domain example.com --sender ann@ --since 24h --text bob", ""},
+		{"--recipient bob", "bob@gmail.com"},
+		{"--provider google", "bob@gmail.com"},
+		{"--finding dkim", "bob@gmail.com"},
+		{"--held-for refused", "bob@gmail.com"},
+		{"--held-for dkim", "bob@gmail.com"},
+		{"--domain example.com --recipient bob", "bob@gmail.com"},
+		{"--to bob@gmail.com --to oddq0000@gmail.com", "bob@gmail.com oddq0000@gmail.com"},
+		{"--to bob@gmail.com --to oddq0000@gmail.com --provider google", "bob@gmail.com"},
+		{"--to oddq0000@gmail.com --provider google", "no order"},
+	} {
+		for _, verb := range []string{"release", "discard"} {
+			f := &fakeAPI{held: ids(1), page: 2}
+			code, out, errOut := f.runWith(t, t.Context(), append(strings.Fields(verb+" ALL "+tt.args), "--reason", "x")...)
+			got := "no order"
+			if len(f.to) > 0 {
+				got = strings.Join(f.to, ", ")
+			}
+			if code != 0 || got != tt.want {
+				t.Errorf("%s %s: ordered for %q, want %q\n%s%s", verb, tt.args, got, tt.want, out, errOut)
+			}
+			dry := "-> bob@gmail.com +1\n"
+			switch tt.want {
+			case "no order":
+				dry = "no message is selected"
+			case "bob@gmail.com":
+				dry = "-> bob@gmail.com (1 of 2 held)\n"
+			}
+			_, out, _ = f.runWith(t, t.Context(), append(strings.Fields(verb+" ALL "+tt.args), "--dry-run")...)
+			if !strings.Contains(out, dry) {
+				t.Errorf("%s %s, dry run: %s; want %q", verb, tt.args, out, dry)
+			}
+		}
+	}
+}
+
+// TestBulkGoesOnWithTheRest: who of a message's recipients was moved meanwhile
+// doesn't keep back the others.
+func TestBulkGoesOnWithTheRest(t *testing.T) {
+	f := &fakeAPI{held: ids(1), page: 2, review: func(_ string, n int) (int, web.Problem) {
+		if n == 1 {
+			return say(web.KindMoved)
+		}
+		return 200, web.Problem{}
+	}}
+	both := []string{"--to", "bob@gmail.com,oddq0000@gmail.com", "--reason", "x"}
+	code, out, _ := f.runWith(t, t.Context(), append([]string{"discard", "ALL"}, both...)...)
+	if got := strings.Join(f.to, ", "); code != 0 || got != "bob@gmail.com oddq0000@gmail.com, oddq0000@gmail.com" || !strings.Contains(out, "1 discarded") {
+		t.Errorf("exit code %d, ordered for %s: %s", code, got, out)
+	}
+	f.orders, f.to = nil, nil
+	if code, _, _ := f.runWith(t, t.Context(), append([]string{"discard", "q0000"}, both...)...); code != 1 || len(f.to) != 1 {
+		t.Errorf("named by its id: exit code %d, %d orders", code, len(f.to))
 	}
 }
 

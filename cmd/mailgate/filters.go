@@ -41,6 +41,12 @@ func (f *filters) registerReason() {
 	f.names = append(f.names, "reason")
 }
 
+// narrow reports whether one of the filters is about single recipients: then only
+// those of a message that answer to it are meant, not all that are held.
+func (f *filters) narrow() bool {
+	return f.recipient != "" || f.provider != "" || f.finding != "" || f.heldFor != "" || f.reason != ""
+}
+
 // given returns the filters that are set, as they were typed.
 func (f *filters) given() []string { return typed(f.cmd, f.names...) }
 

@@ -28,6 +28,7 @@ type outcome struct {
 	ID         string                `json:"id"`
 	Result     result                `json:"result"`
 	DryRun     bool                  `json:"dry_run,omitempty"`
+	To         []string              `json:"to,omitempty"` // the recipients meant; none: all that were held
 	Recipients []quarantine.Handover `json:"recipients,omitempty"`
 	Error      string                `json:"error,omitempty"`
 

@@ -13,6 +13,9 @@ Name messages by their ids, or write ALL, with or without filters, to mean every
 the filters select. ALL works message by message, the oldest first, on what is held
 when it begins; --dry-run says what would happen to each and changes nothing (by the
 verdicts last found: mailgate quarantine recheck brings them up to date).
+Of a message to several recipients --recipient, --provider, --finding, --held-for and
+--to take those they fit, and the others stay held; --domain, --sender, --since and
+--text take the message with all its held recipients.
 Ctrl-C finishes the message in hand, then stops and says how far it got (exit code
 130); what was done stays done, and the same command goes on with the rest.
 

@@ -87,10 +87,15 @@ func (b *bulk) targets(ctx context.Context, args []string, all bool, f *filters)
 	}
 	var list []target
 	err = b.client.each(ctx, query, func(m quarantine.Message) {
-		to, wanted := wantedOf(m, b.order.Recipients)
-		if wanted {
-			list = append(list, target{m.ID, to, b.ifDry(m)})
+		to := meant(m, f.narrow(), b.order.Recipients)
+		if len(to) == 0 {
+			return
 		}
+		t := target{id: m.ID, message: b.ifDry(m)}
+		if f.narrow() || len(b.order.Recipients) > 0 {
+			t.to = to
+		}
+		list = append(list, t)
 		b.progress.say(func() string { return "looking for messages: " + thousands(len(list)) })
 	})
 	return list, err
@@ -129,16 +134,14 @@ func (b *bulk) named(ctx context.Context, ids []string) ([]target, error) {
 	return list, nil
 }
 
-// wantedOf picks the held recipients of m that are among the wanted ones; none
-// wanted means all.
-func wantedOf(m quarantine.Message, wanted []string) (to []string, any bool) {
-	if len(wanted) == 0 {
-		return nil, true
-	}
+// meant picks the held recipients of a listed message to act on: with selected
+// those it was listed for, and of them the wanted ones; none wanted means all.
+func meant(m quarantine.Message, selected bool, wanted []string) (to []string) {
 	for _, r := range m.Recipients {
-		if r.State == spool.Held && slices.ContainsFunc(wanted, func(w string) bool { return strings.EqualFold(w, r.Address) }) {
+		is := func(w string) bool { return strings.EqualFold(w, r.Address) }
+		if r.State == spool.Held && (r.Selected || !selected) && (len(wanted) == 0 || slices.ContainsFunc(wanted, is)) {
 			to = append(to, r.Address)
 		}
 	}
-	return to, len(to) > 0
+	return to
 }

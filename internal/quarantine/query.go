@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"mailgate/internal/mail"
@@ -81,9 +80,7 @@ func (q Query) checkWords() error {
 // isCode reports whether s is a finding's code, or the kind of some: their first
 // word.
 func isCode(s string) bool {
-	return slices.ContainsFunc(preflight.Codes(), func(c preflight.Code) bool {
-		return c.Code == s || !strings.Contains(s, "-") && strings.HasPrefix(c.Code, s+"-")
-	})
+	return slices.ContainsFunc(preflight.Codes(), func(c preflight.Code) bool { return isOf(c.Code, s) })
 }
 
 func parseSort(name string) (spool.Order, error) {

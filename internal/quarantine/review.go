@@ -34,13 +34,26 @@ func (q *Quarantine) List(ctx context.Context, query Query) (*Page, error) {
 	}
 	page := &Page{Messages: make([]Message, len(messages))}
 	for i, m := range messages {
-		page.Messages[i] = viewMessage(m, q.known.lookUp(m))
+		page.Messages[i] = q.listed(m, filter)
 	}
 	if len(messages) == filter.Limit {
 		page.Next = messages[len(messages)-1].ID
 	}
 	page.Counts, err = q.Counts(ctx)
 	return page, err
+}
+
+// listed shows a message of a list, and marks the recipients it is listed for.
+func (q *Quarantine) listed(m *spool.Message, f spool.Filter) Message {
+	view := viewMessage(m, q.known.lookUp(m), func(r spool.Recipient) string {
+		alone := *m
+		alone.Recipients = []spool.Recipient{r}
+		return q.known.lookUp(&alone).now
+	})
+	for i, r := range m.Recipients {
+		view.Recipients[i].Selected = selects(f, r)
+	}
+	return view
 }
 
 // Show returns one message with the verdict now and its review log.
@@ -54,7 +67,7 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 		return nil, fmt.Errorf("read the review log of %s: %w", id, err)
 	}
 	verdict := q.judgeHeld(ctx, m)
-	detail := &Detail{Message: viewMessage(m, summary(verdict, q.o.Now())), Then: m.Evidence, Report: verdict.Report, Log: make([]Entry, len(log))}
+	detail := &Detail{Message: viewMessage(m, summary(verdict, q.o.Now()), wordIn(verdict)), Then: m.Evidence, Report: verdict.Report, Log: make([]Entry, len(log))}
 	if detail.Header, detail.Body, err = q.header(ctx, id); err != nil {
 		return nil, err
 	}
@@ -65,6 +78,19 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 		detail.Log[i] = viewEntry(e)
 	}
 	return detail, nil
+}
+
+// wordIn finds the verdict on one recipient.
+func wordIn(v gate.Verdict) func(spool.Recipient) string {
+	return func(r spool.Recipient) string {
+		for _, judged := range v.Recipients {
+			if judged.Address == r.Address {
+				word, _ := wordOf(judged)
+				return word
+			}
+		}
+		return ""
+	}
 }
 
 // judgeHeld judges what is held of a message now.

@@ -52,6 +52,7 @@ type Message struct {
 // Recipient is one recipient of a message.
 type Recipient struct {
 	Address  string       `json:"address"`
+	Selected bool         `json:"selected,omitempty"` // in a list: it answers to what the query asks of a recipient (state, reason, code, provider, recipient)
 	State    spool.State  `json:"state"`
 	Reason   spool.Reason `json:"reason,omitempty"`
 	Provider string       `json:"provider,omitempty"`
@@ -59,6 +60,7 @@ type Recipient struct {
 	Rule     string       `json:"rule,omitempty"`
 	Reply    string       `json:"reply,omitempty"`
 	Changed  time.Time    `json:"changed"`
+	Now      string       `json:"now,omitempty"` // of a held one, as Message.Now
 }
 
 // Detail is everything about one message.
@@ -104,7 +106,8 @@ type Handover struct {
 	Answer  string `json:"answer"`
 }
 
-func viewMessage(m *spool.Message, now judged) Message {
+// viewMessage shows m with the verdict on it, and on each of its held recipients.
+func viewMessage(m *spool.Message, now judged, each func(spool.Recipient) string) Message {
 	view := Message{
 		ID: m.ID, Received: m.Received, Source: m.Source, QueueID: m.Envelope.QueueID,
 		From: m.From.String(), Sender: m.Envelope.From.String(), Subject: m.Subject,
@@ -114,10 +117,14 @@ func viewMessage(m *spool.Message, now judged) Message {
 		view.Client = m.Envelope.Client.String()
 	}
 	for _, r := range m.Recipients {
-		view.Recipients = append(view.Recipients, Recipient{
+		shown := Recipient{
 			Address: r.Address.String(), State: r.State, Reason: r.Reason, Provider: r.Provider,
 			Codes: r.Codes, Rule: r.Rule, Reply: r.Reply, Changed: r.Changed,
-		})
+		}
+		if r.State == spool.Held {
+			shown.Now = each(r)
+		}
+		view.Recipients = append(view.Recipients, shown)
 	}
 	view.Now, view.Why, view.Checked = now.now, now.why, now.at
 	return view

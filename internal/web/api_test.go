@@ -124,6 +124,65 @@ func (s *site) hold(t *testing.T) string {
 	return m.ID
 }
 
+// holdForTwo holds a message to Bob, whom Gmail would refuse, and Carol, who waits.
+func (s *site) holdForTwo(t *testing.T) string {
+	t.Helper()
+	bob, carol := mail.Address{Local: "bob", Domain: "gmail.com"}, mail.Address{Local: "carol", Domain: "yahoo.com"}
+	m := &spool.Message{
+		Source: "milter", From: mail.Address{Local: "ann", Domain: "example.com"},
+		Envelope: mail.Envelope{To: []mail.Address{bob, carol}},
+		Recipients: []spool.Recipient{
+			{Address: bob, State: spool.Held, Reason: spool.Refused, Provider: "google", Codes: []string{"dkim-missing"}},
+			{Address: carol, State: spool.Held, Reason: spool.Waiting, Provider: "yahoo", Codes: []string{"dns-unreachable"}},
+		},
+	}
+	if err := s.store.Take(t.Context(), m, strings.NewReader("original")); err != nil {
+		t.Fatal(err)
+	}
+	return m.ID
+}
+
+// TestListMarksSelectedRecipients: programs that act on what a filter about
+// recipients selects are told whom it means.
+func TestListMarksSelectedRecipients(t *testing.T) {
+	s := newSite(t)
+	s.holdForTwo(t)
+	for query, want := range map[string]string{
+		"": "bob carol", "domain=example.com": "bob carol", "state=all": "bob carol",
+		"recipient=CAROL": "carol", "recipient=@gmail": "bob",
+		"provider=google": "bob", "provider=yahoo": "carol",
+		"code=dkim": "bob", "code=dns-unreachable": "carol",
+		"reason=refused": "bob", "reason=waiting": "carol",
+	} {
+		_, body := s.call(t, "GET", "/v1/quarantine?"+query, "")
+		var page struct {
+			Messages []struct {
+				Recipients []struct {
+					Address  string
+					Selected bool
+					Now      string
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Messages) != 1 {
+			t.Fatalf("%s: %v %s", query, err, body)
+		}
+		var got []string
+		for i, r := range page.Messages[0].Recipients {
+			if r.Selected {
+				local, _, _ := strings.Cut(r.Address, "@")
+				got = append(got, local)
+			}
+			if now := []string{"refuse", "unknown"}[i]; r.Now != now {
+				t.Errorf("%s: %s would %q now, want %q", query, r.Address, r.Now, now)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s selects %v, want %s", query, got, want)
+		}
+	}
+}
+
 // call returns status and body.
 func (s *site) call(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
