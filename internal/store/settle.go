@@ -72,14 +72,14 @@ func (b *batch) settle(c *spool.Claim, actor string, results []spool.Result) err
 	final := false
 	for i := range results {
 		r := &results[i]
-		at := slices.IndexFunc(left, func(k claimed) bool { return k.Address == r.Recipient })
-		if at < 0 {
+		same := left[r.Recipient]
+		if len(same) == 0 {
 			return fmt.Errorf("recipient %s: %w", r.Recipient, spool.ErrConflict)
 		}
-		if err := b.settleOne(c, actor, seq, &left[at], r, now); err != nil {
+		if err := b.settleOne(c, actor, seq, &same[0], r, now); err != nil {
 			return err
 		}
-		left = slices.Delete(left, at, at+1)
+		left[r.Recipient] = same[1:]
 		final = final || r.Into.Final()
 	}
 	if final {
@@ -92,15 +92,16 @@ func (b *batch) settle(c *spool.Claim, actor string, results []spool.Result) err
 		last.Answer, last.Host, last.TLS, nanos(now), string(c.Destination))
 }
 
-// claimed returns the recipients that are still under the lease.
-func (b *batch) claimed(c *spool.Claim, seq int64) ([]claimed, error) {
-	var all []claimed
+// claimed returns the recipients that are still under the lease. An address may be
+// there more than once.
+func (b *batch) claimed(c *spool.Claim, seq int64) (map[mail.Address][]claimed, error) {
+	all := map[mail.Address][]claimed{}
 	rows, err := b.query(selectLeased, string(c.Destination), seq, c.Fence)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var k claimed
 		var err error
 		k.Recipient, err = scanRecipient(rows, &k.n)
-		all = append(all, k)
+		all[k.Address] = append(all[k.Address], k)
 		return err
 	})
 	return all, err
