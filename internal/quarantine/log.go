@@ -75,7 +75,7 @@ func (q LogQuery) filter() (spool.LogFilter, error) {
 }
 
 var actions = []spool.Action{
-	spool.ActionHold, spool.ActionQueue, spool.ActionRelease, spool.ActionDeliver, spool.ActionRequeue,
+	spool.ActionHold, spool.ActionQueue, spool.ActionRelease, spool.ActionReturn, spool.ActionDeliver, spool.ActionRequeue,
 	spool.ActionAssess, spool.ActionNotify, spool.ActionDiscard, spool.ActionBounce, spool.ActionTrim,
 }
 

@@ -30,6 +30,7 @@ const (
 	ActionHold    Action = "hold"    // taken into custody and kept back
 	ActionQueue   Action = "queue"   // taken into custody to be delivered
 	ActionRelease Action = "release" // held → queued
+	ActionReturn  Action = "return"  // held → queued, with Move.Return: it goes back to its sender
 	ActionDeliver Action = "deliver" // queued → delivered
 	ActionRequeue Action = "requeue" // queued → held: it could not be handed on, or still would be refused
 	ActionAssess  Action = "assess"  // held → held: the verdict has changed

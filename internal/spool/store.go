@@ -90,7 +90,7 @@ type Marks interface {
 type Mover interface {
 	// Move applies m to all the recipients it names, or to none. ErrConflict when
 	// one of them is not in m.From, ErrNotFound for an unknown message or
-	// recipient, ErrTransition when ActionOf knows no such move. ErrDelivering, which
+	// recipient, ErrTransition when Move.Action knows no such move. ErrDelivering, which
 	// is an ErrConflict, when one is under a lease of the Queue. Durable on return.
 	Move(ctx context.Context, m Move) error
 }

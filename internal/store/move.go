@@ -13,12 +13,12 @@ import (
 
 // Move implements spool.Mover.
 func (s *Store) Move(ctx context.Context, m spool.Move) error {
-	action, ok := spool.ActionOf(m.From, m.Into)
-	if !ok || m.From == "" || m.Notice && action != spool.ActionAssess {
+	action, ok := m.Action()
+	if !ok {
 		return moveError(&m, spool.ErrTransition)
 	}
-	if m.Notice {
-		action = spool.ActionNotify
+	if len(m.Each) > 0 && len(m.Each) != len(m.To) {
+		return moveError(&m, fmt.Errorf("findings on %d recipients, and %d recipients named", len(m.Each), len(m.To)))
 	}
 	if m.At.IsZero() {
 		m.At = s.o.Now()
@@ -54,7 +54,8 @@ func (b *batch) move(m *spool.Move, action spool.Action) error {
 		return err
 	}
 	for _, n := range chosen {
-		if err := b.moveOne(m, seq, n, all[n], action); err != nil {
+		one := m.Of(all[n].Address)
+		if err := b.moveOne(&one, seq, n, all[n], action); err != nil {
 			return err
 		}
 	}

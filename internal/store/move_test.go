@@ -61,6 +61,35 @@ func TestMove(t *testing.T) {
 	verify(t, s, 5)
 }
 
+// TestMoveEach: what is so of one recipient stands in its entry alone.
+func TestMoveEach(t *testing.T) {
+	s := fresh(t, Options{})
+	id := take(t, s, message(t, "a@gmail.com", "b@other.example"), "x")
+	move := spool.Move{
+		ID: id, To: []mail.Address{addr(t, "b@other.example"), addr(t, "a@gmail.com")}, From: spool.Held, Into: spool.Queued,
+		Return: true, Reason: "too old", Verdict: "unknown", Each: []spool.Found{{Verdict: "accept"}},
+	}
+	if err := s.Move(t.Context(), move); err == nil {
+		t.Fatal("a move with a finding too few")
+	}
+	move.Each = append(move.Each, spool.Found{Verdict: "refuse", Codes: []string{"dkim-missing"}, Reason: "refused"})
+	if err := s.Move(t.Context(), move); err != nil {
+		t.Fatal(err)
+	}
+	log, err := s.Log(t.Context(), spool.LogFilter{ID: id, Action: spool.ActionReturn, OldestFirst: true})
+	if err != nil || len(log) != 2 {
+		t.Fatalf("%+v, %v", log, err)
+	}
+	a, b := log[0], log[1]
+	if a.Recipient.Local != "a" || a.After != "refuse" || a.Reason != "refused" || !reflect.DeepEqual(a.Codes, []string{"dkim-missing"}) {
+		t.Errorf("%+v", a)
+	}
+	if b.After != "accept" || b.Reason != "too old" || len(b.Codes) != 0 {
+		t.Errorf("%+v", b)
+	}
+	verify(t, s, 4)
+}
+
 // TestMoveIsAtomic: if one of the recipients is not where the move begins, none
 // moves and nothing is logged.
 func TestMoveIsAtomic(t *testing.T) {
