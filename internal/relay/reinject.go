@@ -1,6 +1,10 @@
-// Package relay brings released mail out of custody. So far that is one road: back
-// to the MTA it came from, by SMTP (RFC 5321), which then routes and delivers it
-// as any other mail.
+// Package relay brings mail out of custody, on one of two roads. Released mail goes
+// back to the MTA it came from (Reinjector), which then routes and delivers it as
+// any other mail. Queued mail the Engine delivers itself, to the MX hosts of its
+// recipients or to a next hop.
+//
+// Sources: RFC 5321 (SMTP, MX, retries), RFC 3207 (STARTTLS), RFC 3461 and 3464
+// (delivery status), RFC 7505 (null MX), RFC 6152 and 6531 (8-bit and UTF-8).
 package relay
 
 import (
@@ -173,20 +177,25 @@ func (r *Reinjector) sendContent(client *smtp.Client, m *spool.Message, token st
 func (r *Reinjector) trace(m *spool.Message, token string) io.Reader {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: %s\r\n", spool.TokenHeader, token)
+	addTrace(&b, m, r.Hostname)
+	return &b
+}
+
+// addTrace writes the Received field of a message that has none of ours.
+func addTrace(b *bytes.Buffer, m *spool.Message, hostname mail.Domain) {
 	helo := printable(m.Envelope.Helo)
 	if helo == "" {
 		helo = "localhost"
 	}
-	fmt.Fprintf(&b, "Received: from %s", helo)
+	fmt.Fprintf(b, "Received: from %s", helo)
 	if m.Envelope.Client.IsValid() {
-		fmt.Fprintf(&b, " (%s)", addressLiteral(m))
+		fmt.Fprintf(b, " (%s)", addressLiteral(m))
 	}
-	fmt.Fprintf(&b, "\r\n\tby %s (mailgate)", r.Hostname)
+	fmt.Fprintf(b, "\r\n\tby %s (mailgate)", hostname)
 	if m.ID != "" { // a notice is in no custody
-		fmt.Fprintf(&b, " id %s", m.ID)
+		fmt.Fprintf(b, " id %s", m.ID)
 	}
-	fmt.Fprintf(&b, ";\r\n\t%s\r\n", m.Received.Format(time.RFC1123Z))
-	return &b
+	fmt.Fprintf(b, ";\r\n\t%s\r\n", m.Received.Format(time.RFC1123Z))
 }
 
 func addressLiteral(m *spool.Message) string {

@@ -39,7 +39,7 @@ var table = map[string]rule{
 	"spool":      {floor: 2, may: "mail preflight"},
 	"notice":     {floor: 2, may: "mail spool preflight"},
 	"quarantine": {floor: 2, may: "mail spool gate preflight notice"},
-	"relay":      {floor: 2, may: "spool mail tlspolicy sign"},
+	"relay":      {floor: 2, may: "spool mail tlspolicy sign notice"},
 
 	"milter":    {floor: 3, may: "mail gate spool", door: true},
 	"smtpd":     {floor: 3, may: "mail gate spool", door: true},

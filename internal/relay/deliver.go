@@ -1,0 +1,243 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/spool"
+)
+
+// worker serves one destination over one connection at a time.
+type worker struct {
+	e       *Engine
+	domain  mail.Domain
+	lane    *lane
+	session *session
+	blocked *trouble  // why no connection is made any more in this run
+	until   time.Time // with blocked: when one may be made again
+}
+
+// serve delivers what is due at a destination.
+func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
+	w := &worker{e: e, domain: d, lane: in}
+	defer w.leave(ctx)
+	for ctx.Err() == nil {
+		now := e.o.Now()
+		until := now.Add(lease)
+		claims, err := e.o.Queue.Claim(ctx, d, now, until, claimSize)
+		e.lanes.claimed(d)
+		if err != nil && ctx.Err() == nil {
+			e.log.ErrorContext(ctx, "can't claim mail", "domain", d, "error", err)
+		}
+		if len(claims) == claimSize {
+			e.Kick() // there may be work for another
+		}
+		for _, c := range claims {
+			if ctx.Err() != nil || c.Until.Sub(e.o.Now()) < lease/2 {
+				return // the lease ends by itself
+			}
+			w.deliver(ctx, c)
+		}
+		if len(claims) < claimSize {
+			return
+		}
+	}
+}
+
+// leave parks the connection for whoever comes next. A destination in trouble is
+// paused only now: all that was due has been put off by then, each by its schedule,
+// and what is too old has gone back.
+func (w *worker) leave(ctx context.Context) {
+	if !w.until.IsZero() {
+		w.e.pause(context.WithoutCancel(ctx), w.domain, w.lane, w.until)
+	}
+	if w.session != nil {
+		w.e.parked.park(w.lane.key, w.session)
+	}
+}
+
+// deliver brings one claim to its end.
+func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
+	fates := make([]*fate, len(c.Message.Recipients))
+	for i, r := range c.Message.Recipients {
+		fates[i] = &fate{to: r}
+	}
+	w.e.holdDistrusted(ctx, c.Message, fates)
+	limit, cancel := context.WithDeadlineCause(ctx, time.Now().Add(c.Until.Sub(w.e.o.Now())-leaseMargin), errSlow)
+	defer cancel()
+	if len(open(fates)) > 0 {
+		w.send(limit, c.Message, fates)
+	}
+	if ctx.Err() != nil && len(open(fates)) == len(fates) {
+		return // broken off; the lease ends with the process
+	}
+	w.e.settle(context.WithoutCancel(ctx), c, fates)
+}
+
+// send decides the fates that are open.
+func (w *worker) send(ctx context.Context, m *spool.Message, fates []*fate) {
+	if why := w.barred(); why != nil {
+		meet(fates, why)
+		return
+	}
+	p, err := w.e.pack(ctx, w.e.settings(), m)
+	if err != nil {
+		w.e.log.ErrorContext(ctx, "can't get a message ready to be sent", "id", m.ID, "error", err)
+		meet(fates, later("4.3.0", "mailgate can't get the message ready: %v", err))
+		return
+	}
+	defer p.close()
+	for rest := open(fates); len(rest) > 0; {
+		if why := w.transaction(ctx, m, p, rest[:min(len(rest), maxRecipients)]); why != nil {
+			meet(fates, why)
+			return
+		}
+		before := len(rest)
+		if rest = open(fates); len(rest) == before {
+			meet(fates, later("4.4.2", "%s gave no answer", w.domain))
+		}
+	}
+}
+
+func meet(fates []*fate, t *trouble) {
+	for _, f := range open(fates) {
+		f.meet(t)
+	}
+}
+
+// transaction gives a message to some recipients. A trouble is that of all of them
+// that have no answer.
+func (w *worker) transaction(ctx context.Context, m *spool.Message, p *parcel, fates []*fate) *trouble {
+	for {
+		if why := w.connect(ctx); why != nil {
+			return why
+		}
+		s := w.session
+		if why := s.unfit(p); why != nil {
+			why.host, why.tls = s.host, s.tls
+			return why
+		}
+		err := s.transact(ctx, m, p, fates)
+		if err == nil {
+			w.e.lanes.works(w.lane)
+			return nil
+		}
+		s.close()
+		w.session = nil
+		if !errors.Is(err, errStale) {
+			return w.verdict(ctx, m, s, err)
+		}
+	}
+}
+
+// verdict says what the end of a session means for what it left open.
+func (w *worker) verdict(ctx context.Context, m *spool.Message, s *session, err error) *trouble {
+	why := later("4.4.2", "%s: %v", s.host, cmp.Or(context.Cause(ctx), err))
+	switch {
+	case closing(err) != nil: // 421
+		why.words, why.answered = replyWords(err), true
+		w.fail(ctx, why)
+	case errors.Is(err, ErrUnanswered):
+		w.e.log.WarnContext(ctx, "a server may have taken a message: its answer to the final dot didn't come. It is sent again, and may arrive twice",
+			"id", m.ID, "domain", w.domain, "host", s.host, "error", err)
+	case errors.Is(err, errContent):
+		why.status = "4.3.0"
+	}
+	why.host, why.tls = s.host, s.tls
+	return why
+}
+
+// barred says why no connection is made now; nil when one may be.
+func (w *worker) barred() *trouble {
+	if w.blocked != nil {
+		return w.blocked
+	}
+	if why, until := w.e.lanes.paused(w.lane, w.e.o.Now()); why != nil {
+		w.blocked, w.until = why, until
+	}
+	return w.blocked
+}
+
+// fail notes a failure that is the destination's as a whole.
+func (w *worker) fail(ctx context.Context, why *trouble) {
+	w.blocked, w.until = why, w.e.lanes.failed(w.lane, why, w.e.o.Now())
+	w.e.log.InfoContext(ctx, "connections are put off", "domain", w.domain, "next", w.lane.key, "until", w.until.UTC().Format(time.RFC3339), "reply", why.words)
+}
+
+// connect makes sure that there is a session. A trouble that isn't permanent pauses
+// the destination; one that is holds for what else is claimed in this run.
+func (w *worker) connect(ctx context.Context) *trouble {
+	s := w.e.settings()
+	if w.session == nil {
+		w.session = w.e.parked.take(w.lane.key)
+	}
+	if w.session != nil && w.session.sent < s.MessagesPerConnection {
+		return nil
+	}
+	if w.session != nil {
+		w.session.quit()
+		w.session = nil
+	}
+	session, why := w.e.reach(ctx, s, w.domain)
+	switch {
+	case why == nil:
+		w.session = session
+	case why.permanent:
+		w.blocked = why
+	case ctx.Err() == nil:
+		w.fail(ctx, why)
+	}
+	return why
+}
+
+// maxAddresses bounds how many addresses are tried for one message.
+const maxAddresses = 10
+
+// reach opens a session with the best server there is: all hosts in their order, all
+// addresses of each.
+func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session, *trouble) {
+	r := s.routeFor(d)
+	hosts, err := e.hosts(ctx, s, r, d)
+	if why, ok := errors.AsType[*trouble](err); ok {
+		return nil, why
+	}
+	last := later("4.4.1", "no server of %s can be reached", d)
+	tried := 0
+	for _, h := range hosts {
+		for _, a := range h.addresses {
+			if tried++; tried > maxAddresses || ctx.Err() != nil {
+				return nil, last
+			}
+			session, why := e.reachAt(ctx, s, r, d, hosts, h, a)
+			if why == nil {
+				return session, nil
+			}
+			last = why
+		}
+	}
+	return nil, last
+}
+
+func (e *Engine) reachAt(ctx context.Context, s Settings, r Route, d mail.Domain, hosts []host, h host, a netip.AddrPort) (*session, *trouble) {
+	policy, err := e.o.Policies.Lookup(ctx, r.destination(d, slices.Clone(hosts)))
+	if err != nil {
+		return nil, later("4.7.5", "no TLS policy for %s: %v", d, err)
+	}
+	policy = r.secured(policy, a.Addr())
+	if unkept := unkept(policy, d); unkept != nil {
+		return nil, unkept
+	}
+	session, err := e.open(ctx, opening{s, r, h, a, policy})
+	if err == nil {
+		return session, nil
+	}
+	if why, ok := errors.AsType[*trouble](err); ok {
+		return nil, why
+	}
+	return nil, later("4.4.1", "%v", err)
+}

@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"mailgate/internal/mail"
+)
+
+const (
+	// lease is how long claimed recipients are kept from other workers. It must
+	// outlast the longest transaction, lest a message is sent twice.
+	lease = 40 * time.Minute
+	// leaseMargin is what is left of a lease when its transaction is given up.
+	leaseMargin = time.Minute
+	// claimSize is how many messages are claimed at once.
+	claimSize = 20
+	// maxSleep bounds how long the engine takes to notice that the clock was set.
+	maxSleep = time.Minute
+	// faultSleep is the time between two looks at a queue that fails, or at one that
+	// has more due than there are connections.
+	faultSleep = 5 * time.Second
+	// maxLooks bounds how often a round asks for more destinations when those it is
+	// given all go to next hops that are busy.
+	maxLooks = 10
+)
+
+// Engine delivers what is queued: it claims recipients by destination, sends to
+// their mail servers, and settles what came of it. Run it once. Its methods may be
+// called by several goroutines at once.
+//
+// What it remembers of destinations (how often connecting failed), of refusals
+// (Distrusted) and of predictions is lost when it stops; the queue is not.
+type Engine struct {
+	o      Options
+	log    *slog.Logger
+	kick   chan struct{}
+	work   sync.WaitGroup
+	lanes  lanes
+	parked parked
+
+	distrust distrust
+	expected expected
+}
+
+// New returns an Engine. It does nothing before Run.
+func New(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Local == nil {
+		o.Local = localAddresses
+	}
+	if o.Dial == nil {
+		o.Dial = dialTCP
+	}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	e := &Engine{o: o, log: o.Logger, kick: make(chan struct{}, 1)}
+	e.expected.since = o.Now()
+	return e
+}
+
+func (e *Engine) settings() Settings { return e.o.Settings().complete() }
+
+// Kick has the engine look at the queue now: something was put into it.
+func (e *Engine) Kick() {
+	select {
+	case e.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx is done, then lets what is under way come to its end for
+// as long as Settings.Drain, and breaks off the rest: it is tried again at the next
+// start. It returns nil.
+func (e *Engine) Run(ctx context.Context) error {
+	work, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	e.loop(ctx, work)
+	e.drain(abort)
+	return nil
+}
+
+func (e *Engine) loop(ctx, work context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.kick:
+		case <-timer.C:
+		}
+		timer.Reset(e.round(ctx, work))
+	}
+}
+
+// round starts workers for what is due, and says after how long to look again.
+func (e *Engine) round(ctx, work context.Context) time.Duration {
+	if err := e.dispatch(ctx, work); err != nil {
+		if ctx.Err() == nil {
+			e.log.ErrorContext(ctx, "the relay can't look at its queue", "error", err)
+		}
+		return faultSleep
+	}
+	next, err := e.o.Queue.NextDue(ctx)
+	switch wait := next.Sub(e.o.Now()); {
+	case err != nil:
+		return faultSleep
+	case next.IsZero() || wait > maxSleep:
+		return maxSleep
+	default:
+		return max(wait, faultSleep/100)
+	}
+}
+
+// dispatch starts a worker for each destination that is due, as far as the limits
+// allow.
+func (e *Engine) dispatch(ctx, work context.Context) error {
+	s := e.settings()
+	var skip []mail.Domain
+	for range maxLooks {
+		free := s.Connections - e.lanes.running()
+		if free <= 0 {
+			return nil
+		}
+		due, err := e.o.Queue.Due(ctx, e.o.Now(), append(e.lanes.busy(s), skip...), free)
+		if len(due) == 0 || err != nil {
+			return err
+		}
+		for _, d := range due {
+			lane, ok := e.lanes.enter(d, s.routeFor(d).key(d), s)
+			if !ok {
+				skip = append(skip, d)
+				continue
+			}
+			e.work.Go(func() {
+				defer e.Kick()
+				defer e.lanes.leave(d, lane)
+				e.serve(work, d, lane)
+			})
+		}
+	}
+	return nil
+}
+
+// drain waits for the workers, and no longer than it may.
+func (e *Engine) drain(abort context.CancelFunc) {
+	late := time.AfterFunc(e.settings().Drain, abort)
+	defer late.Stop()
+	e.work.Wait()
+	e.parked.closeAll()
+}

@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"mailgate/internal/mail"
+)
+
+const (
+	firstPause = time.Minute
+	lastPause  = time.Hour
+)
+
+// failed notes that connecting failed, and says until when it is put off: a minute,
+// and twice as long after each further failure.
+func (l *lanes) failed(in *lane, why *trouble, now time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := firstPause << min(in.fails, 10)
+	in.fails++
+	in.last = why
+	in.until = now.Add(spread(min(wait, lastPause)))
+	return in.until
+}
+
+// works notes that a server of the lane answers.
+func (l *lanes) works(in *lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in.fails, in.last, in.until = 0, nil, time.Time{}
+}
+
+// paused returns what the last failure was, and until when no connection is made;
+// nil when one may be. A clock that was put back doesn't make a pause longer.
+func (l *lanes) paused(in *lane, now time.Time) (*trouble, time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if wait := in.until.Sub(now); wait <= 0 || wait > 2*lastPause {
+		return nil, time.Time{}
+	}
+	return in.last, in.until
+}
+
+// pause puts a destination off as a whole, so that mail for it that comes meanwhile
+// doesn't make connections either.
+func (e *Engine) pause(ctx context.Context, d mail.Domain, in *lane, until time.Time) {
+	if _, err := e.o.Queue.Defer(ctx, d, until, false); err != nil {
+		e.log.ErrorContext(ctx, "can't pause a destination", "domain", d, "error", err)
+	}
+	e.o.Metrics.Pause(in.key)
+}
+
+// Retry ends the pause of a destination (empty: of all), has what is queued for it
+// tried at once, and says how many recipients that are.
+func (e *Engine) Retry(ctx context.Context, d mail.Domain) (int, error) {
+	e.resume(d)
+	n, err := e.o.Queue.Defer(ctx, d, e.o.Now(), true)
+	e.Kick()
+	return n, err
+}
+
+// RetryMessage has one message tried at once, and says for how many recipients.
+func (e *Engine) RetryMessage(ctx context.Context, id string) (int, error) {
+	n, err := e.o.Queue.Retry(ctx, id, e.o.Now())
+	e.resume("")
+	e.Kick()
+	return n, err
+}
+
+// resume lets connections be made again; whether a lane still fails is found out by
+// one worker.
+func (e *Engine) resume(d mail.Domain) {
+	key := ""
+	if d != "" {
+		key = e.settings().routeFor(d).key(d)
+	}
+	e.lanes.mu.Lock()
+	defer e.lanes.mu.Unlock()
+	for _, in := range e.lanes.lanes {
+		if key == "" || in.key == key {
+			in.until = time.Time{}
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	moxdns "github.com/mjl-/mox/dns"
+	"github.com/mjl-/mox/sasl"
+	"github.com/mjl-/mox/smtpclient"
+
+	"github.com/emersion/go-smtp"
+
+	"mailgate/internal/tlspolicy"
+)
+
+// session is an SMTP session with a server, ready for a transaction.
+type session struct {
+	conn     net.Conn
+	client   *smtp.Client
+	host     string
+	tls      string // what it is secured with; empty: nothing
+	sent     int    // transactions begun
+	eightBit bool   // 8BITMIME
+	utf8     bool   // SMTPUTF8
+}
+
+// opening is what a session is made from.
+type opening struct {
+	settings Settings
+	route    Route
+	host     host
+	address  netip.AddrPort
+	policy   tlspolicy.Policy
+}
+
+// open connects and comes as far as the answer to EHLO, secured as the policy
+// demands. At level may a server whose TLS fails is tried again without.
+func (e *Engine) open(ctx context.Context, o opening) (*session, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
+	defer cancel()
+	mode := o.mode()
+	s, err := e.attempt(ctx, o, mode)
+	if mode == smtpclient.TLSOpportunistic && errors.Is(err, smtpclient.ErrTLS) && ctx.Err() == nil {
+		e.log.InfoContext(ctx, "TLS failed, going on without it", "host", o.host.name, "address", o.address, "error", err)
+		s, err = e.attempt(ctx, o, smtpclient.TLSSkip)
+	}
+	return s, err
+}
+
+// attempt uses mox's client as far as EHLO, STARTTLS and AUTH. The transactions are
+// go-smtp's: mox's gives neither the answer to the message, nor DSN parameters, and
+// waits 30 seconds for the answer, where RFC 5321 wants 10 minutes.
+func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode) (*session, error) {
+	conn, err := e.o.Dial(ctx, e.source(o.settings, o.route, o.address.Addr()), o.address)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s at %s: %w", o.host.name, o.address, err)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	config := o.policy.TLSConfig(o.host.name)
+	if config != nil {
+		config.RootCAs = e.o.RootCAs
+	}
+	greeted, err := smtpclient.New(ctx, slog.New(slog.DiscardHandler), patient{conn}, mode, false,
+		moxdns.Domain{ASCII: string(o.settings.Hostname)}, moxdns.Domain{ASCII: o.host.name},
+		smtpclient.Opts{TLSConfig: config, Auth: o.route.auth()})
+	if err == nil {
+		var s *session
+		if s, err = o.session(greeted); err == nil {
+			return s, nil
+		}
+	}
+	conn.Close()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return nil, openingError(o, err)
+}
+
+// session goes on with a connection that mox's client has opened.
+func (o opening) session(greeted *smtpclient.Client) (*session, error) {
+	s := &session{host: o.host.name, eightBit: greeted.Supports8BITMIME(), utf8: greeted.SupportsSMTPUTF8()}
+	if state := greeted.TLSConnectionState(); state != nil {
+		s.tls = describeTLS(state, o.policy.Level)
+	} else if o.policy.Level.Mandatory() { // it can't be: the mode asks for STARTTLS
+		return nil, fmt.Errorf("no TLS, where the policy demands it")
+	}
+	conn, err := greeted.Conn()
+	if err != nil {
+		return nil, err
+	}
+	s.conn = timedConn{conn, defaultWriteTimeout}
+	s.client = smtp.NewClient(&greetedConn{Conn: s.conn, greeting: []byte("220 ready\r\n")})
+	s.client.CommandTimeout = openTimeout
+	s.client.SubmissionTimeout = answerTimeout
+	return s, s.client.Hello(string(o.settings.Hostname))
+}
+
+// mode is how TLS is begun at the policy's level.
+func (o opening) mode() smtpclient.TLSMode {
+	switch {
+	case o.policy.Level == tlspolicy.None:
+		return smtpclient.TLSSkip
+	case o.address.Port() == submissionsPort:
+		return smtpclient.TLSImmediate
+	case o.policy.Level.Mandatory():
+		return smtpclient.TLSRequiredStartTLS
+	}
+	return smtpclient.TLSOpportunistic
+}
+
+const submissionsPort = 465 // implicit TLS (RFC 8314)
+
+// auth logs in where the route has a user.
+func (r Route) auth() func([]string, *tls.ConnectionState) (sasl.Client, error) {
+	if r.User == "" {
+		return nil
+	}
+	return func(mechanisms []string, _ *tls.ConnectionState) (sasl.Client, error) {
+		if !slices.Contains(mechanisms, "PLAIN") && slices.Contains(mechanisms, "LOGIN") {
+			return sasl.NewClientLogin(r.User, r.Password), nil
+		}
+		return sasl.NewClientPlain(r.User, r.Password), nil
+	}
+}
+
+// describeTLS says what was used: "TLSv1.3, not verified".
+func describeTLS(state *tls.ConnectionState, level tlspolicy.Level) string {
+	version := strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1)
+	if level >= tlspolicy.Verify {
+		return version + ", verified"
+	}
+	return version + ", not verified"
+}
+
+// openingError makes words of why a session could not be opened. It is never
+// permanent: it says nothing about a message.
+func openingError(o opening, err error) error {
+	t := later("4.4.2", "%s at %s: %v", o.host.name, o.address.Addr(), err)
+	t.host = o.host.name
+	if answer, ok := errors.AsType[smtpclient.Error](err); ok && answer.Code != 0 {
+		t.words = oneLine(answer.Line, answer.MoreLines)
+		t.answered = true
+	} else if errors.Is(err, smtpclient.ErrTLS) {
+		t.status = "4.7.5"
+		t.words = fmt.Sprintf("TLS with %s at %s (policy %s): %v", o.host.name, o.address.Addr(), o.policy.Level, errors.Unwrap(err))
+	}
+	return withCause{t, err}
+}
+
+// withCause is a trouble that can be asked for what is behind it.
+type withCause struct {
+	*trouble
+	cause error
+}
+
+func (w withCause) Unwrap() []error { return []error{w.trouble, w.cause} }
+
+func oneLine(first string, more []string) string {
+	return strings.Join(append([]string{first}, more...), " ")
+}
+
+func (s *session) close() { s.conn.Close() }
+
+// quit ends a session in order, but doesn't wait long for the answer.
+func (s *session) quit() {
+	s.client.CommandTimeout = quitTimeout
+	_ = s.client.Quit() // the answers stand
+	s.conn.Close()
+}
+
+const (
+	answerTimeout = 10 * time.Minute // RFC 5321 section 4.5.3.2.6
+	quitTimeout   = 2 * time.Second
+)
+
+// patient keeps mox's client from its 30 seconds for each answer: a greeting may
+// take longer. Opening a session has a limit of its own.
+type patient struct{ net.Conn }
+
+func (patient) SetReadDeadline(time.Time) error { return nil }
+
+// greetedConn shows a client that wants a greeting one, as the server's was read
+// already.
+type greetedConn struct {
+	net.Conn
+	greeting []byte
+}
+
+func (c *greetedConn) Read(p []byte) (int, error) {
+	if len(c.greeting) > 0 {
+		n := copy(p, c.greeting)
+		c.greeting = c.greeting[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}

@@ -1,0 +1,97 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/emersion/go-smtp"
+
+	"mailgate/internal/spool"
+)
+
+// actor is who the review log names.
+const actor = "relay"
+
+// codeRefused stands for the finding that a receiver has made itself.
+const codeRefused = "receiver-refused"
+
+func replyWords(err error) string {
+	if answer, ok := errors.AsType[*smtp.SMTPError](err); ok {
+		return replyOf(answer).String()
+	}
+	return err.Error()
+}
+
+// settle records the fates of a claim. A recipient that is given up is settled only
+// once the report to its sender is in custody: a crash in between sends a second
+// report, and never loses the message in silence.
+func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
+	s := e.settings()
+	m := c.Message
+	e.expire(s, m, fates)
+	e.report(ctx, s, m, fates)
+	e.learn(ctx, m, fates)
+	results := make([]spool.Result, len(fates))
+	for i, f := range fates {
+		results[i] = e.result(s, m, f)
+	}
+	if err := e.o.Queue.Settle(ctx, c, actor, results); err != nil {
+		e.log.ErrorContext(ctx, "can't record what came of a delivery: it may be repeated", "id", m.ID, "domain", c.Destination, "error", err)
+	}
+	for i, f := range fates {
+		e.compare(m, f)
+		e.o.Metrics.Delivery(string(f.outcome), f.tls)
+		e.tell(ctx, m, f, results[i])
+	}
+}
+
+// expire gives up what has been tried for too long.
+func (e *Engine) expire(s Settings, m *spool.Message, fates []*fate) {
+	now := e.o.Now()
+	for _, f := range fates {
+		if f.outcome == "" {
+			f.outcome, f.words = deferred, "broken off"
+		}
+		if f.outcome == deferred && !now.Before(s.end(m, &f.to)) {
+			f.outcome = bounced
+			f.why = "It was tried for " + inDays(s.MaxAge) + " in vain."
+		}
+	}
+}
+
+// result is what the queue is told.
+func (e *Engine) result(s Settings, m *spool.Message, f *fate) spool.Result {
+	r := spool.Result{Recipient: f.to.Address, Answer: f.words, Host: f.host, TLS: f.tls, Reason: f.why}
+	switch f.outcome {
+	case delivered:
+		r.Into = spool.Delivered
+	case bounced:
+		r.Into = spool.Bounced
+	case held:
+		r.Into, r.Verdict, r.Codes = spool.Held, "refuse", []string{codeRefused}
+		r.Now = &spool.Hold{Reason: spool.Refused, Codes: r.Codes, Rule: f.rule, Reply: f.words}
+		if r.Reason == "" {
+			r.Reason = "the receiver refused it as not authenticated"
+		}
+	default:
+		r.Into, r.Next = spool.Queued, s.next(m, &f.to, e.o.Now())
+	}
+	return r
+}
+
+// tell writes the one line there is for each recipient.
+func (e *Engine) tell(ctx context.Context, m *spool.Message, f *fate, r spool.Result) {
+	args := []any{"id", m.ID, "from", m.Envelope.From, "to", f.to.Address, "verdict", f.outcome, "host", f.host, "tls", f.tls, "reply", f.words}
+	if f.rule != "" {
+		args = append(args, "rule", f.rule)
+	}
+	if !r.Next.IsZero() {
+		args = append(args, "next", r.Next.UTC().Format("2006-01-02T15:04:05Z"))
+	}
+	if f.outcome == held || f.outcome == bounced {
+		e.log.WarnContext(ctx, "delivery: "+string(f.outcome), append(args, "reason", strings.TrimSpace(f.why))...)
+		return
+	}
+	e.log.InfoContext(ctx, "delivery: "+string(f.outcome), args...)
+}
