@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,8 @@ import (
 // discard what the test says. Bob fits every filter, Odd none.
 type fakeAPI struct {
 	held []string // ids, oldest first
-	page int      // messages on a page
+	page int      // messages or entries on a page
+	log  []quarantine.Entry
 	// review answers one order; n counts the orders for that message.
 	review func(id string, n int) (status int, p web.Problem)
 
@@ -49,12 +51,27 @@ func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(page)
 }
 
-// show answers once Bob has left.
+// show answers once Bob has left. It has the last page of the log.
 func (f *fakeAPI) show(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	_ = json.NewEncoder(w).Encode(quarantine.Detail{Message: quarantine.Message{ID: id, Recipients: []quarantine.Recipient{
+	d := quarantine.Detail{Message: quarantine.Message{ID: id, Recipients: []quarantine.Recipient{
 		{Address: "bob@gmail.com", State: spool.Delivered}, {Address: "odd" + id + "@gmail.com", State: spool.Held, Now: "pass"},
-	}}})
+	}}}
+	if len(f.log) > f.page {
+		d.Log = f.log[len(f.log)-f.page:]
+		d.LogNext = d.Log[0].N
+	}
+	_ = json.NewEncoder(w).Encode(d)
+}
+
+// logPage answers a query for the oldest first.
+func (f *fakeAPI) logPage(w http.ResponseWriter, r *http.Request) {
+	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	page := quarantine.LogPage{Entries: f.log[after:min(int(after)+f.page, len(f.log))]}
+	if len(page.Entries) == f.page {
+		page.Next = after + int64(f.page)
+	}
+	_ = json.NewEncoder(w).Encode(page)
 }
 
 func (f *fakeAPI) order(w http.ResponseWriter, r *http.Request) {
@@ -89,6 +106,7 @@ func (f *fakeAPI) runWith(t *testing.T, ctx context.Context, args ...string) (in
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/quarantine", f.list)
 	mux.HandleFunc("GET /v1/quarantine/{id}", f.show)
+	mux.HandleFunc("GET /v1/log", f.logPage)
 	mux.HandleFunc("POST /v1/quarantine/{id}/release", f.order)
 	mux.HandleFunc("POST /v1/quarantine/{id}/discard", f.order)
 	socket := filepath.Join(t.TempDir(), "control.sock")

@@ -66,18 +66,28 @@ func (a *app) show(cmd *cobra.Command, id string, f showFlags) error {
 		return err
 	}
 	switch {
-	case a.json() && f.log:
-		return printJSON(cmd, quarantine.LogPage{Entries: d.Log})
+	case f.log:
+		return a.showLog(cmd, c, d)
 	case a.json():
 		return printJSON(cmd, d)
-	case f.log:
-		for _, e := range d.Log {
-			printEntry(out, e, screenWidth(out))
-		}
-		return nil
 	}
 	printDetail(out, d, f, time.Now())
 	return nil
+}
+
+// showLog shows the whole review log of a message.
+func (a *app) showLog(cmd *cobra.Command, c *client, d quarantine.Detail) error {
+	w := a.logWriter(cmd)
+	var err error
+	if d.LogNext == 0 {
+		err = w.write(d.Log)
+	} else {
+		err = c.allEntries(cmd.Context(), url.Values{"id": {d.ID}}, w.write)
+	}
+	if err != nil {
+		return err
+	}
+	return w.close()
 }
 
 // printDetail shows one message: the verdict in words, what it is, the evidence
@@ -249,9 +259,12 @@ func printShortLog(out io.Writer, d quarantine.Detail, screen int) {
 		return
 	}
 	more := len(d.Log) - shortLog
-	if more > 0 {
-		fmt.Fprintf(out, "\nReview log, the last %d of %d entries (all: --log)\n", shortLog, len(d.Log))
-	} else {
+	switch {
+	case d.LogNext != 0:
+		fmt.Fprintf(out, "\nReview log, the last %d of %s entries or more (all: --log)\n", shortLog, thousands(len(d.Log)))
+	case more > 0:
+		fmt.Fprintf(out, "\nReview log, the last %d of %s entries (all: --log)\n", shortLog, thousands(len(d.Log)))
+	default:
 		fmt.Fprintln(out, "\nReview log")
 	}
 	for _, e := range d.Log[max(0, more):] {
@@ -263,14 +276,18 @@ func printShortLog(out io.Writer, d quarantine.Detail, screen int) {
 func nextStep(d quarantine.Detail) string {
 	switch d.Now {
 	case "pass":
-		return fmt.Sprintf(`mailgate quarantine release %s --reason "record published" (it leaves by itself where hold.auto_release is on)`, d.ID)
+		release := fmt.Sprintf(`mailgate quarantine release %s --reason "record published"`, d.ID)
+		if d.AutoRelease {
+			return "it leaves by itself; at once: " + release
+		}
+		return release + " (hold.auto_release is off: it doesn't leave by itself)"
 	case "refuse":
 		if len(d.Publish) > 0 {
 			return "publish the record above, then: mailgate quarantine recheck " + d.ID
 		}
 		return "mend what is found above, then: mailgate quarantine recheck " + d.ID
 	case "unknown":
-		return "it is tried again by itself; at once: mailgate quarantine recheck " + d.ID
+		return "DNS is asked again by itself; at once: mailgate quarantine recheck " + d.ID
 	case "foreign":
 		return fmt.Sprintf(`add a key for the domain to the configuration, or send it unsigned: mailgate quarantine release %s --anyway --reason "…"`, d.ID)
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,16 +94,42 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
+// TestShowLogIsWhole: also what is too much for one answer, the oldest first.
+func TestShowLogIsWhole(t *testing.T) {
+	entry := func(n int64) quarantine.Entry {
+		return quarantine.Entry{N: n, ID: "q0000", Actor: fmt.Sprint("actor", n)}
+	}
+	f := &fakeAPI{log: []quarantine.Entry{entry(1), entry(2), entry(3), entry(4), entry(5)}, page: 2}
+	_, out, errOut := f.runWith(t, t.Context(), "show", "q0000", "--log")
+	var at []int
+	for n := range 5 {
+		at = append(at, strings.Index(out, fmt.Sprint("actor", n+1)))
+	}
+	if strings.Count(out, "\n") != 5 || at[0] < 0 || !slices.IsSorted(at) {
+		t.Errorf("%s\n%s", out, errOut)
+	}
+	if _, out, _ = f.runWith(t, t.Context(), "show", "q0000"); !strings.Contains(out, "of 2 entries or more (all: --log)") || !strings.Contains(out, "actor5") {
+		t.Errorf("the short log:\n%s", out)
+	}
+}
+
 // TestNextStepIsLast: whatever the message, its last line says what to do.
 func TestNextStepIsLast(t *testing.T) {
-	for now, want := range map[string]string{
-		"pass": "release q7f3a", "refuse": "recheck q7f3a", "unknown": "recheck q7f3a", "foreign": "--anyway", "": "nothing to do",
+	for _, tt := range []struct {
+		now  string
+		auto bool
+		want string
+	}{
+		{"pass", true, "Next: it leaves by itself; at once: mailgate quarantine release q7f3a"},
+		{"pass", false, "hold.auto_release is off: it doesn't leave by itself"}, {"pass", false, "Next: mailgate quarantine release q7f3a"},
+		{"refuse", true, "recheck q7f3a"}, {"unknown", true, "recheck q7f3a"}, {"foreign", true, "--anyway"}, {"", true, "nothing to do"},
 	} {
 		var b strings.Builder
-		printDetail(&b, quarantine.Detail{Message: quarantine.Message{ID: "q7f3a", Now: now}}, showFlags{}, time.Now())
+		d := quarantine.Detail{Message: quarantine.Message{ID: "q7f3a", Now: tt.now}, AutoRelease: tt.auto}
+		printDetail(&b, d, showFlags{}, time.Now())
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
-		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "Next: ") || !strings.Contains(last, want) {
-			t.Errorf("now %q: the last line is %q, want %q in it", now, last, want)
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "Next: ") || !strings.Contains(last, tt.want) {
+			t.Errorf("now %q: the last line is %q, want %q in it", tt.now, last, tt.want)
 		}
 	}
 }

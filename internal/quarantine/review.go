@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"mailgate/internal/gate"
@@ -62,20 +63,23 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("message %s: %w", id, err)
 	}
-	log, err := q.store.Log(ctx, spool.LogFilter{ID: id, OldestFirst: true})
+	log, err := q.Log(ctx, LogQuery{ID: id, Limit: MaxPage})
 	if err != nil {
-		return nil, fmt.Errorf("read the review log of %s: %w", id, err)
-	}
-	verdict := q.judgeHeld(ctx, m)
-	detail := &Detail{Message: viewMessage(m, summary(verdict, q.o.Now()), wordIn(verdict)), Then: m.Evidence, Report: verdict.Report, Log: make([]Entry, len(log))}
-	if detail.Header, detail.Body, err = q.header(ctx, id); err != nil {
 		return nil, err
 	}
+	slices.Reverse(log.Entries)
+	verdict := q.judgeHeld(ctx, m)
+	detail := &Detail{
+		Message: viewMessage(m, summary(verdict, q.o.Now()), wordIn(verdict)), Then: m.Evidence, Report: verdict.Report,
+		AutoRelease: q.o.Policy().AutoRelease, Log: log.Entries, LogNext: log.Next,
+	}
+	header, there, err := q.header(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	detail.Header, detail.Body = headerText(header), there
 	if detail.Report != nil {
 		detail.Publish = q.o.Publish(ctx, detail.Report)
-	}
-	for i, e := range log {
-		detail.Log[i] = viewEntry(e)
 	}
 	return detail, nil
 }

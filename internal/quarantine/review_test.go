@@ -2,7 +2,10 @@ package quarantine
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+
+	"mailgate/internal/spool"
 )
 
 func TestDiscard(t *testing.T) {
@@ -46,5 +49,49 @@ func TestQueries(t *testing.T) {
 	}
 	if page, err = w.List(t.Context(), Query{Limit: 2, After: page.Next}); err != nil || len(page.Messages) != 1 || page.Next != "" {
 		t.Fatalf("second page %+v, %v", page, err)
+	}
+}
+
+// TestShowHasTheNewestOfTheLog: and says where the rest is.
+func TestShowHasTheNewestOfTheLog(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "one", "b@gmail.com")
+	note := func(n int) {
+		for i := range n {
+			move := spool.Move{ID: id, From: spool.Held, Into: spool.Held, Actor: "ann", Reason: fmt.Sprint("again ", i)}
+			if err := w.store.Move(t.Context(), move); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	note(5)
+	d, err := w.Show(t.Context(), id)
+	if err != nil || len(d.Log) != 6 || d.LogNext != 0 || d.Log[0].Action != spool.ActionHold {
+		t.Fatalf("%d entries, more after %d, %v", len(d.Log), d.LogNext, err)
+	}
+	note(MaxPage)
+	d, err = w.Show(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, last := d.Log[0].N, d.Log[len(d.Log)-1]; len(d.Log) != MaxPage || first != 7 || last.Reason != fmt.Sprint("again ", MaxPage-1) {
+		t.Errorf("%d entries, %d to %d (%s)", len(d.Log), first, last.N, last.Reason)
+	}
+	rest, err := w.Log(t.Context(), LogQuery{ID: id, After: d.LogNext})
+	if err != nil || len(rest.Entries) != 6 || rest.Entries[0].N != 6 {
+		t.Errorf("the older ones: %+v, %v", rest, err)
+	}
+}
+
+// TestShowTellsWhetherItLeavesByItself: so that nobody waits for what a reviewer has
+// to send.
+func TestShowTellsWhetherItLeavesByItself(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "one", "b@gmail.com")
+	for _, auto := range []bool{true, false} {
+		w.policy.AutoRelease = auto
+		if d, err := w.Show(t.Context(), id); err != nil || d.AutoRelease != auto {
+			t.Errorf("auto release %v: %+v, %v", auto, d, err)
+		}
 	}
 }

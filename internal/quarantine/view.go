@@ -66,12 +66,14 @@ type Recipient struct {
 // Detail is everything about one message.
 type Detail struct {
 	Message
-	Header  string            `json:"header,omitempty"`  // of the message, at most 64 KiB, made valid UTF-8
-	Body    bool              `json:"body"`              // the original is still there
-	Publish []notice.Record   `json:"publish,omitempty"` // what would mend the findings of now
-	Then    json.RawMessage   `json:"then,omitempty"`    // the report it was held on
-	Report  *preflight.Report `json:"report,omitempty"`  // the report now
-	Log     []Entry           `json:"log"`
+	Header      string            `json:"header,omitempty"`   // of the message, at most 64 KiB, made valid UTF-8
+	Body        bool              `json:"body"`               // the original is still there
+	Publish     []notice.Record   `json:"publish,omitempty"`  // what would mend the findings of now
+	Then        json.RawMessage   `json:"then,omitempty"`     // the report it was held on
+	Report      *preflight.Report `json:"report,omitempty"`   // the report now
+	AutoRelease bool              `json:"auto_release"`       // what passes leaves by itself
+	Log         []Entry           `json:"log"`                // the newest MaxPage entries, oldest first
+	LogNext     int64             `json:"log_next,omitempty"` // not 0: there are older ones; they are after this one of the message's LogQuery
 }
 
 // Entry is one row of the review log.
