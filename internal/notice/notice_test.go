@@ -241,10 +241,10 @@ func TestHeaderPart(t *testing.T) {
 func TestHeaderIsBounded(t *testing.T) {
 	fields := strings.Repeat("X-Field: first\r\n\tsecond\r\n", 4000)
 	p := headerPart([]byte(fields))
-	if len(p.body) > maxHeader || len(p.body) < maxHeader-100 || !strings.HasSuffix(string(p.body), "\r\n\tsecond\r\n") {
+	if len(p.body) > MaxHeader || len(p.body) < MaxHeader-100 || !strings.HasSuffix(string(p.body), "\r\n\tsecond\r\n") {
 		t.Errorf("%d bytes, ending %q", len(p.body), p.body[len(p.body)-30:])
 	}
-	if p := headerPart([]byte("X: " + strings.Repeat("a b\r\n ", 20000))); len(p.body) > maxHeader+2 {
+	if p := headerPart([]byte("X: " + strings.Repeat("a b\r\n ", 20000))); len(p.body) > MaxHeader+2 {
 		t.Errorf("one field: %d bytes", len(p.body))
 	}
 }

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxHeader bounds how much of the original header goes back, in bytes.
-const maxHeader = 64 << 10
+// MaxHeader is how much of the original header goes back at most, in bytes.
+const MaxHeader = 64 << 10
 
 // headerPart is the original header. What isn't ASCII, or is no header by RFC 5322,
 // is encoded, as RFC 6522 section 4 has it; one in UTF-8 is named so (RFC 6533
 // section 6).
 func headerPart(header []byte) part {
-	header = wholeFields(header, maxHeader)
+	header = wholeFields(header, MaxHeader)
 	if !isASCII(header) && utf8.Valid(header) {
 		return encode("message/global-headers", header)
 	}

@@ -29,7 +29,7 @@ type Report struct {
 	To         mail.Address
 	Message    *spool.Message
 	Recipients []Recipient         // those it tells of
-	Header     []byte              // the message's, as it came; what is over 64 KiB is left out
+	Header     []byte              // the message's, as it came; fields beyond MaxHeader are left out
 	Findings   []preflight.Finding // what is wrong, for the administrator
 	Records    []Record            // what would mend it
 	At         time.Time           // now

@@ -15,9 +15,6 @@ import (
 // many messages are released one after the other.
 const freshFor = 5 * time.Second
 
-// judgeFunc judges mail of m's identity to some recipients.
-type judgeFunc func(ctx context.Context, m *spool.Message, to []mail.Address) gate.Verdict
-
 func (q *Quarantine) judge(ctx context.Context, m *spool.Message, to []mail.Address) gate.Verdict {
 	return q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, to)
 }

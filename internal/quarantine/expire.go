@@ -57,7 +57,7 @@ func (q *Quarantine) expireOne(ctx context.Context, id string) (sent bool, err e
 	first := verdict.Recipients[0].Prediction
 	err = q.store.Move(ctx, spool.Move{
 		ID: id, To: to, From: spool.Held, Into: spool.Queued, Actor: actorExpire,
-		Reason:  "held for " + age(q.o.Now().Sub(m.Received)) + ": to be returned",
+		Reason:  "held for " + inWords(q.o.Now().Sub(m.Received)) + ": to be returned",
 		Verdict: string(first.Verdict), Codes: first.Codes, At: q.o.Now(),
 	})
 	if err != nil {

@@ -8,41 +8,48 @@ import (
 	"io"
 	"strings"
 
+	"mailgate/internal/notice"
 	"mailgate/internal/spool"
 )
 
-// maxHeader is how much of a header is shown.
-const maxHeader = 64 << 10
-
-// header returns the header of a message as text, and whether its original is still
-// there.
-func (q *Quarantine) header(ctx context.Context, id string) (text string, there bool, err error) {
+// header returns the header of a message byte by byte, and whether its original is
+// still there. One of more than notice.MaxHeader bytes is cut a byte beyond, which
+// tells that there is more.
+func (q *Quarantine) header(ctx context.Context, id string) (header []byte, there bool, err error) {
 	content, err := q.store.Open(ctx, id)
 	if errors.Is(err, spool.ErrNotFound) {
-		return "", false, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("open %s: %w", id, err)
+		return nil, false, fmt.Errorf("open %s: %w", id, err)
 	}
 	defer content.Close()
-	begin, err := io.ReadAll(io.LimitReader(content, maxHeader))
+	begin, err := io.ReadAll(io.LimitReader(content, notice.MaxHeader+1))
 	if err != nil {
-		return "", false, fmt.Errorf("read the header of %s: %w", id, err)
+		return nil, false, fmt.Errorf("read the header of %s: %w", id, err)
 	}
-	return headerText(begin), true, nil
+	return headerOf(begin), true, nil
 }
 
-// headerText is the header at the beginning of a message: up to the empty line,
-// with LF at the ends of lines, valid UTF-8.
-func headerText(message []byte) string {
-	var text strings.Builder
+// headerOf is what a message has before its first empty line.
+func headerOf(message []byte) []byte {
+	n := 0
 	for line := range bytes.Lines(message) {
-		line, ended := bytes.CutSuffix(line, []byte("\n"))
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if len(line) == 0 && ended {
+		if s := string(line); s == "\r\n" || s == "\n" {
 			break
 		}
-		text.Write(line)
+		n += len(line)
+	}
+	return message[:n]
+}
+
+// headerText is a header to be read by people: LF at the ends of lines, valid UTF-8,
+// at most notice.MaxHeader bytes of it.
+func headerText(header []byte) string {
+	var text strings.Builder
+	for line := range bytes.Lines(header[:min(len(header), notice.MaxHeader)]) {
+		line, ended := bytes.CutSuffix(line, []byte("\n"))
+		text.Write(bytes.TrimSuffix(line, []byte("\r")))
 		if ended {
 			text.WriteByte('\n')
 		}

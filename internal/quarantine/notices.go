@@ -59,23 +59,12 @@ func (q *Quarantine) notifyOne(ctx context.Context, id string) (sent bool, err e
 	defer cancel()
 	err = q.store.Move(ctx, spool.Move{
 		ID: id, From: spool.Held, Into: spool.Held, Notice: true, Actor: actorNotify,
-		Reason: "held for " + age(now.Sub(m.Received)), Where: answer, At: now,
+		Reason: "held for " + inWords(now.Sub(m.Received)), Where: answer, At: now,
 	})
 	if err != nil {
 		err = fmt.Errorf("note that the sender of %s was told: %w", id, err)
 	}
 	return true, err
-}
-
-// age is a duration in words: days, or hours, or less.
-func age(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%d hours", d/time.Hour)
-	}
-	return d.Round(time.Second).String()
 }
 
 // envelope is that of a notice: from the null sender, so that nobody answers it.

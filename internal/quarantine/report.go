@@ -1,10 +1,8 @@
 package quarantine
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -22,9 +20,9 @@ func (q *Quarantine) report(ctx context.Context, kind notice.Kind, m *spool.Mess
 }
 
 func (q *Quarantine) reportOf(ctx context.Context, kind notice.Kind, m *spool.Message, v gate.Verdict) *notice.Report {
+	header, _, _ := q.header(ctx, m.ID) // a report without it is better than none
 	r := &notice.Report{
-		Kind: kind, Hostname: q.o.Policy().Hostname, To: m.Envelope.From, Message: m,
-		Header: q.originalHeader(ctx, m.ID), At: q.o.Now(),
+		Kind: kind, Hostname: q.o.Policy().Hostname, To: m.Envelope.From, Message: m, Header: header, At: q.o.Now(),
 	}
 	var codes []string
 	for _, to := range v.Recipients {
@@ -80,27 +78,4 @@ func enhanced(reply string) string {
 		return ""
 	}
 	return words[1]
-}
-
-// headerBytes is how much of a message is looked at for its header.
-const headerBytes = 65 << 10
-
-// originalHeader is the header of a message, byte by byte; nil where it is gone.
-func (q *Quarantine) originalHeader(ctx context.Context, id string) []byte {
-	content, err := q.store.Open(ctx, id)
-	if err != nil {
-		return nil
-	}
-	defer content.Close()
-	head, err := io.ReadAll(io.LimitReader(content, headerBytes))
-	if err != nil {
-		return nil
-	}
-	if bytes.HasPrefix(head, []byte("\r\n")) {
-		return nil
-	}
-	if end := bytes.Index(head, []byte("\r\n\r\n")); end >= 0 {
-		head = head[:end+len("\r\n")]
-	}
-	return head
 }
