@@ -86,12 +86,16 @@ func recheckLine(r quarantine.Rechecked) string {
 }
 
 func printRechecked(out io.Writer, r quarantine.Rechecked) {
-	if r.Messages == 0 {
+	if r.Recipients == 0 {
 		fmt.Fprintln(out, "nothing is held there")
 		return
 	}
-	fmt.Fprintf(out, "%s checked: %s would pass, %s would be refused, %s waiting for DNS\n",
-		count(r.Messages, "held message", "held messages"), thousands(r.Passing), thousands(r.Refused), thousands(r.Waiting))
+	fmt.Fprintf(out, "%s checked: %s would pass, %s would be refused, %s waiting for DNS",
+		count(r.Recipients, "held recipient", "held recipients"), thousands(r.Passing), thousands(r.Refused), thousands(r.Waiting))
+	if r.Foreign > 0 {
+		fmt.Fprintf(out, ", %s without a key here", thousands(r.Foreign))
+	}
+	fmt.Fprintln(out)
 	var parts []string
 	for _, part := range []struct {
 		n    int

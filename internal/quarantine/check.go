@@ -121,12 +121,14 @@ func speaksForAll(r gate.Recipient, g spool.GroupKey) bool {
 
 // judged counts recipients with a verdict.
 func (s *Rechecked) judged(r gate.Recipient, recipients int) {
-	s.Messages += recipients
+	s.Recipients += recipients
 	switch {
 	case r.Disposition == gate.Pass:
 		s.Passing += recipients
 	case r.Cause == gate.CauseWaiting:
 		s.Waiting += recipients
+	case r.Cause == gate.CauseForeign:
+		s.Foreign += recipients
 	default:
 		s.Refused += recipients
 	}

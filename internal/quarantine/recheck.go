@@ -19,14 +19,15 @@ type RecheckRequest struct {
 	Domain string // what is held from this From domain
 }
 
-// Rechecked counts what a re-check saw and did. A message to two recipients counts
-// twice.
+// Rechecked counts the held recipients that a re-check saw, and what it did. A
+// message to two recipients counts twice.
 type Rechecked struct {
 	Identities int `json:"identities"` // pairs of From and MAIL FROM domain to check
 	Done       int `json:"done"`       // of these, checked
-	Messages   int `json:"messages"`   // held, of those checked
+	Recipients int `json:"recipients"` // held, of those checked
 	Passing    int `json:"passing"`    // of these, would pass now
-	Refused    int `json:"refused"`    // would be refused, or have no key here
+	Refused    int `json:"refused"`    // would be refused
+	Foreign    int `json:"foreign"`    // have no key here
 	Waiting    int `json:"waiting"`    // wait for DNS
 	Released   int `json:"released"`   // of the passing, handed over; the rest goes as Policy allows
 	Failed     int `json:"failed"`     // could not be handed over

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mailgate/internal/gate"
 	"mailgate/internal/spool"
 )
 
@@ -17,7 +18,7 @@ func TestRecheckReleasesWhatPasses(t *testing.T) {
 	second := w.hold(t, "two", "b@gmail.com")
 
 	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
-	if err != nil || sum.Messages != 3 || sum.Passing != 1 || sum.Refused != 2 || sum.Released != 1 {
+	if err != nil || sum.Recipients != 3 || sum.Passing != 1 || sum.Refused != 2 || sum.Released != 1 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	if got := w.states(t, first) + ", " + w.states(t, second); got != "held delivered, held" {
@@ -67,6 +68,22 @@ func TestRecheckTellsWaitingFromRefused(t *testing.T) {
 	}
 	if got := w.actions(t, id); got != "hold assess" {
 		t.Errorf("log: %s; an unchanged verdict is not news", got)
+	}
+}
+
+// TestRecheckCountsApart: who has no key here isn't who would be refused.
+func TestRecheckCountsApart(t *testing.T) {
+	w := newWorld(t)
+	w.judge.refuse("gmail.com")
+	w.judge.keepWaiting("yahoo.com")
+	w.judge.set("other.example", gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseForeign})
+	for i, to := range []string{"a@gmail.com", "b@yahoo.com", "c@other.example", "d@passing.example"} {
+		w.holdFrom(t, fmt.Sprintf("ann@%d.example", i), to)
+	}
+	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
+	want := Rechecked{Identities: 4, Done: 4, Recipients: 4, Passing: 1, Refused: 1, Foreign: 1, Waiting: 1, Released: 1}
+	if err != nil || sum != want {
+		t.Errorf("%+v, %v; want %+v", sum, err, want)
 	}
 }
 

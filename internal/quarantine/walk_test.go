@@ -74,7 +74,7 @@ func TestOneCheckForAll(t *testing.T) {
 	c.pages.Store(0)
 	c.moves.Store(0)
 	w.judge.afresh, w.judge.memory = 0, 0
-	if sum := w.turn(t); sum.Refused != 2*(groupPage+20) || sum.Messages != sum.Refused {
+	if sum := w.turn(t); sum.Refused != 2*(groupPage+20) || sum.Recipients != sum.Refused {
 		t.Errorf("%+v", sum)
 	}
 	if w.judge.afresh != 1 || w.judge.memory != 0 || c.gets.Load() != 1 || c.pages.Load() != 1 || c.moves.Load() != 0 {
@@ -227,7 +227,7 @@ func TestRecheckRequests(t *testing.T) {
 		before := w.judge.afresh
 		var last Rechecked
 		sum, err := w.Recheck(t.Context(), c.request, func(r Rechecked) {
-			if r.Done < last.Done || r.Messages < last.Messages {
+			if r.Done < last.Done || r.Recipients < last.Recipients {
 				t.Errorf("%+v after %+v", r, last)
 			}
 			last = r

@@ -303,7 +303,7 @@ func TestRecheckTellsItsResultLast(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil {
 		t.Fatalf("%d %s: %v", status, body, err)
 	}
-	if last.Result == nil || last.Result.Messages != 1 || last.Result.Released != 1 {
+	if last.Result == nil || last.Result.Recipients != 1 || last.Result.Released != 1 {
 		t.Errorf("%d %s", status, body)
 	}
 }
