@@ -358,6 +358,7 @@ func TestSettleRefuses(t *testing.T) {
 			settled(t, s, k, all(k, ok)[1])
 		}, spool.ErrConflict},
 		"stranger":        {spool.Result{Recipient: addr(t, "z@gmail.com"), Into: spool.Delivered}, nil, spool.ErrNotFound},
+		"twice":           {spool.Result{Recipient: addr(t, "a@gmail.com"), Into: spool.Delivered}, nil, spool.ErrConflict},
 		"held for what":   {spool.Result{Into: spool.Held}, nil, nil},
 		"tried when":      {spool.Result{Into: spool.Queued}, nil, nil},
 		"discarded":       {spool.Result{Into: spool.Discarded}, nil, spool.ErrTransition},
