@@ -191,7 +191,7 @@ func TestDue(t *testing.T) {
 	if got := due(t, s, "c.example", "b.example", "none.example"); got != "a.example" {
 		t.Errorf("Due = %s", got)
 	}
-	if got, err := s.Due(t.Context(), start, []mail.Domain{"c.example"}, 1); err != nil || !slices.Equal(got, []mail.Domain{"a.example"}) {
+	if got, err := s.Due(t.Context(), start, []mail.Domain{"c.example", "none.example"}, 1); err != nil || !slices.Equal(got, []mail.Domain{"a.example"}) {
 		t.Errorf("Due = %v, %v", got, err)
 	}
 	if got := nextDue(t, s); !got.Equal(start.Add(-time.Minute)) {
@@ -621,5 +621,9 @@ func TestDestinations(t *testing.T) {
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Destinations =\n%+v, %v; want\n%+v", got, err, want)
+	}
+	c.add(time.Minute)
+	if got, err := s.Destinations(t.Context(), 1); err != nil || got[0].Leased != 0 {
+		t.Errorf("Destinations after the leases = %+v, %v", got, err)
 	}
 }
