@@ -35,9 +35,11 @@ type wiring struct {
 	providers     map[string]preflight.Provider // further MX suffixes of big providers
 
 	// For tests that end the process at a named step of custody: what is called
-	// there, and how many bytes are written between two checkpoints of the store.
+	// there, how many bytes are written between two checkpoints of the store, and
+	// how many messages come into its index at once.
 	crashPoint func(name string)
 	checkpoint int
+	indexEvery int
 }
 
 // gateway is everything that runs under `mailgate serve`.
@@ -101,6 +103,7 @@ func (g *gateway) storeOptions() store.Options {
 
 		CrashPoint:      g.crashPoint,
 		CheckpointBytes: g.checkpoint,
+		IndexEvery:      g.indexEvery,
 	}
 }
 

@@ -78,6 +78,7 @@ func (q *Quarantine) sendDigest(ctx context.Context, p Policy, since, now time.T
 		}
 	}
 	_, err = q.mail(ctx, kindDigest, "", p.Postmaster, d.Compose())
+	q.o.CrashPoint("digest-sent")
 	if errors.Is(err, errRefused) {
 		return nil
 	}

@@ -55,6 +55,7 @@ func (q *Quarantine) notifyOne(ctx context.Context, id string) (sent bool, err e
 	} else if err != nil {
 		return false, err
 	}
+	q.o.CrashPoint("notice-sent")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	err = q.store.Move(ctx, spool.Move{

@@ -39,6 +39,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		o.NewID = spool.NewID
 	}
 	o.limits = cmp.Or(o.limits, measured())
+	o.limits.indexed = cmp.Or(int64(o.IndexEvery), o.limits.indexed)
 	if o.CrashPoint == nil {
 		o.CrashPoint = func(string) {}
 	}

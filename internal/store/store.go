@@ -35,17 +35,18 @@ type Options struct {
 	// CheckpointBytes is about how much is written between two checkpoints; 0: 32 MiB.
 	CheckpointBytes int
 
+	// IndexEvery is how many messages are added to the index of words at once; 0: 512.
+	IndexEvery int
+
 	// MaxBytes is asked how much the database may use (hold.max_bytes). Beyond it
 	// nothing is taken into custody; moves, the log, tokens and purges go on. nil,
 	// or 0: as much as there is. It is asked often, by several goroutines.
 	MaxBytes func() int64
 
-	// CrashPoint is called by the writer at named steps, for tests that end the
-	// process there: "take", "chunk", "move", "token", "redeem", "mark", "purge",
-	// "drop", "shrink", "trim", "trim-log", "trim-messages", "index", "claim",
-	// "settle", "defer" and "void" when such an operation's rows are written,
-	// "before-commit" and "after-commit" around the fsync, "before-checkpoint" and
-	// "after-checkpoint".
+	// CrashPoint is called by the writer at named steps (CrashPoints), for tests
+	// that end the process there: those named for an operation when its rows are
+	// written, "before-commit" and "after-commit" around the fsync,
+	// "before-checkpoint" and "after-checkpoint".
 	CrashPoint func(name string)
 
 	limits limits // zero: as measured

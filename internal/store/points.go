@@ -1,0 +1,11 @@
+package store
+
+// CrashPoints are the names that Options.CrashPoint is called with.
+func CrashPoints() []string {
+	return []string{
+		"take", "chunk", "move", "token", "redeem", "mark", "purge", "drop", "shrink",
+		"trim", "trim-log", "trim-messages", "index",
+		"claim", "settle", "defer", "void",
+		"before-commit", "after-commit", "before-checkpoint", "after-checkpoint",
+	}
+}
