@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailgate/internal/gate"
+	"mailgate/internal/mail"
 	"mailgate/internal/spool"
 )
 
@@ -126,6 +127,24 @@ func TestInterruptedReleaseIsResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.states(t, id); got != "delivered" {
+		t.Error(got)
+	}
+}
+
+// What is in the relay's queue was not interrupted: it stays there.
+func TestResumeLeavesTheRelaysQueue(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "one", "a@gmail.com", "b@gmail.com")
+	for to, next := range map[string]time.Time{"a@gmail.com": w.o.Now(), "b@gmail.com": {}} {
+		err := w.store.Move(t.Context(), spool.Move{ID: id, To: []mail.Address{path(t, to)}, From: spool.Held, Into: spool.Queued, Next: next})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.states(t, id); got != "queued held" {
 		t.Error(got)
 	}
 }

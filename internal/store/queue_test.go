@@ -430,7 +430,9 @@ func TestReleaseIntoQueue(t *testing.T) {
 	s := open(t, path, Options{Now: c.Now})
 	m := message(t, "a@gmail.com")
 	m.Recipients[0].Delivery.Notify = "NEVER"
-	relayed, other, mixed := take(t, s, m, "x"), take(t, s, message(t, "b@gmail.com"), "x"), take(t, s, message(t, "c@gmail.com", "d@gmail.com"), "x")
+	away := message(t, "b@gmail.com")
+	away.Recipients[0].Delivery.Notify = "NEVER"
+	relayed, other, mixed := take(t, s, m, "x"), take(t, s, away, "x"), take(t, s, message(t, "c@gmail.com", "d@gmail.com"), "x")
 	release := func(id string, next time.Time, to ...mail.Address) {
 		err := s.Move(t.Context(), spool.Move{ID: id, To: to, From: spool.Held, Into: spool.Queued, Verdict: "accept", Next: next})
 		if err != nil {
