@@ -139,6 +139,6 @@ func (c *conn) lost(err error) error {
 // bye answers and ends the session.
 func (c *conn) bye(code int, enhanced, text string) error {
 	c.say(code, enhanced, text)
-	c.over = true
+	c.over, c.said = true, true
 	return errOver
 }

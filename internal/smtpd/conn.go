@@ -57,6 +57,7 @@ type conn struct {
 	in334  bool   // the next line answers a challenge
 	upward bool   // the conversation ends for STARTTLS
 	over   bool   // no other command is read
+	said   bool   // and no other reply sent
 	err    error  // why the conversation ended; nil after QUIT and what we ended ourselves
 
 	commands, errors int // since the last message taken

@@ -32,7 +32,7 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // replyLine takes one line of a reply. A failure to send shows at the next read.
 func (c *conn) replyLine(line string) {
-	if len(line) < 4 {
+	if len(line) < 4 || c.said {
 		return
 	}
 	last := line[3] == ' '
