@@ -24,6 +24,8 @@ type fakeAPI struct {
 	held []string // ids, oldest first
 	page int      // messages or entries on a page
 	log  []quarantine.Entry
+
+	verified http.HandlerFunc // nil: none
 	// review answers one order; n counts the orders for that message.
 	review func(id string, n int) (status int, p web.Problem)
 
@@ -107,6 +109,9 @@ func (f *fakeAPI) runWith(t *testing.T, ctx context.Context, args ...string) (in
 	mux.HandleFunc("GET /v1/quarantine", f.list)
 	mux.HandleFunc("GET /v1/quarantine/{id}", f.show)
 	mux.HandleFunc("GET /v1/log", f.logPage)
+	if f.verified != nil {
+		mux.HandleFunc("GET /v1/log/verify", f.verified)
+	}
 	mux.HandleFunc("POST /v1/quarantine/{id}/release", f.order)
 	mux.HandleFunc("POST /v1/quarantine/{id}/discard", f.order)
 	socket := filepath.Join(t.TempDir(), "control.sock")

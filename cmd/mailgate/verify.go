@@ -43,15 +43,18 @@ func (a *app) verifyLog(cmd *cobra.Command, f logFlags) error {
 	} else {
 		printVerified(cmd.OutOrStdout(), v, f.against != "")
 	}
-	if !v.Right {
-		return coded(exitFail, nil)
+	switch {
+	case v.Right:
+		return nil
+	case v.Unproven != "":
+		return coded(exitUnknown, nil)
 	}
-	return nil
+	return coded(exitFail, nil)
 }
 
 func printVerified(out io.Writer, v quarantine.Verified, compared bool) {
 	p := painter(out)
-	if !v.Right {
+	if v.Problem != "" {
 		fmt.Fprintf(out, "%s the review log is wrong: %s\n", p.red("✗"), plain(v.Problem, 0))
 		if v.Last > 0 {
 			fmt.Fprintf(out, "  right up to entry %s (%s)\n", thousands(v.Last), v.Head)
@@ -68,8 +71,12 @@ func printVerified(out io.Writer, v quarantine.Verified, compared bool) {
 	if v.Trimmed > 0 {
 		fmt.Fprintf(out, "  %s before them removed when their time was over; the log says so itself\n", count(int(v.Trimmed), "entry", "entries"))
 	}
-	if compared {
-		fmt.Fprintln(out, "  the entry noted earlier is among them, unchanged")
+	switch {
+	case v.Unproven != "":
+		fmt.Fprintf(out, "%s the comparison proves nothing: %s\n", p.yellow("…"), plain(v.Unproven, 0))
+		fmt.Fprintln(out, "  That is no sign of a change. Note the last entry more often than hold.keep_log lets entries go")
+	case compared:
+		fmt.Fprintln(out, "  the log noted earlier is its beginning, unchanged")
 	}
 	fmt.Fprintf(out, "  the last is %[1]s\n  Note that elsewhere; next time: mailgate quarantine log --verify --against %[1]s\n", v.Head)
 }

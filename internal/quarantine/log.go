@@ -79,22 +79,24 @@ var actions = []spool.Action{
 	spool.ActionAssess, spool.ActionNotify, spool.ActionDiscard, spool.ActionBounce, spool.ActionTrim,
 }
 
-// Verified is what a look through the whole review log found.
+// Verified is what a look through the whole review log found: that it is Right, a
+// Problem, or Unproven.
 type Verified struct {
-	Right   bool   `json:"right"`   // nothing was changed, and nothing is missing
-	Entries int64  `json:"entries"` // found right
-	First   int64  `json:"first"`   // number of the first entry that is kept; 0: none
-	Last    int64  `json:"last"`    // of the last one found right
-	Trimmed int64  `json:"trimmed"` // entries before First, removed after the time the log is kept
-	Head    string `json:"head"`    // number and hash of Last, "1234:hex": note it down elsewhere
-	Problem string `json:"problem,omitempty"`
+	Right    bool   `json:"right"`   // nothing was changed, and nothing is missing
+	Entries  int64  `json:"entries"` // found right
+	First    int64  `json:"first"`   // number of the first entry that is kept; 0: none
+	Last     int64  `json:"last"`    // of the last one found right
+	Trimmed  int64  `json:"trimmed"` // entries before First, removed after the time the log is kept
+	Head     string `json:"head"`    // number and hash of Last, "1234:hex": note it down elsewhere
+	Problem  string `json:"problem,omitempty"`
+	Unproven string `json:"unproven,omitempty"` // the chain is right, and why it can't be compared with the head noted earlier
 }
 
 // VerifyLog follows the chain of hashes through the review log. against is a Head
 // noted earlier (empty: none): that entry must still have that hash, which also
-// finds a log that was written anew as a whole. A log found wrong is no error:
-// Right is false and Problem says what is wrong. ErrQuery for an against that is
-// no Head.
+// finds a log that was written anew as a whole. Where it was removed after its time,
+// nothing is proved either way: Unproven. A log found wrong is no error: Problem says
+// what is wrong. ErrQuery for an against that is no Head.
 func (q *Quarantine) VerifyLog(ctx context.Context, against string) (*Verified, error) {
 	noted, err := parseHead(against)
 	if err != nil {
@@ -108,12 +110,17 @@ func (q *Quarantine) VerifyLog(ctx context.Context, against string) (*Verified, 
 	if chain.First > 0 {
 		v.Entries = chain.Last - chain.First + 1
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		v.Problem = err.Error()
-	} else if v.Problem, err = q.compare(ctx, chain, noted); err != nil {
-		return nil, err
+	case noted.n > 0 && noted.n < chain.Trimmed:
+		v.Unproven = fmt.Sprintf("entry %d was removed, as its time was over, and its hash with it", noted.n)
+	default:
+		if v.Problem, err = q.compare(ctx, chain, noted); err != nil {
+			return nil, err
+		}
 	}
-	v.Right = v.Problem == ""
+	v.Right = v.Problem == "" && v.Unproven == ""
 	return v, nil
 }
 
@@ -141,24 +148,26 @@ func parseHead(s string) (head, error) {
 }
 
 // compare says what is wrong with a log whose chain is right, given a head noted
-// earlier.
+// earlier whose hash is still known.
 func (q *Quarantine) compare(ctx context.Context, chain spool.Chain, noted head) (problem string, err error) {
-	switch {
-	case noted.n == 0:
+	if noted.n == 0 {
 		return "", nil
-	case noted.n > chain.Last:
+	}
+	if noted.n > chain.Last {
 		return fmt.Sprintf("entry %d was there and is missing: the log ends with entry %d", noted.n, chain.Last), nil
-	case noted.n < chain.First:
-		return fmt.Sprintf("entry %d is older than the log is kept, so it proves nothing; compare with a later one", noted.n), nil
 	}
-	entries, err := q.store.Log(ctx, spool.LogFilter{After: noted.n - 1, OldestFirst: true, Limit: 1})
-	if err != nil {
-		return "", fmt.Errorf("read entry %d of the review log: %w", noted.n, err)
+	hash := chain.Base
+	if noted.n != chain.Trimmed {
+		entries, err := q.store.Log(ctx, spool.LogFilter{After: noted.n - 1, OldestFirst: true, Limit: 1})
+		if err != nil {
+			return "", fmt.Errorf("read entry %d of the review log: %w", noted.n, err)
+		}
+		if len(entries) == 0 || entries[0].N != noted.n {
+			return fmt.Sprintf("entry %d is missing", noted.n), nil
+		}
+		hash = entries[0].Hash
 	}
-	if len(entries) == 0 || entries[0].N != noted.n {
-		return fmt.Sprintf("entry %d is missing", noted.n), nil
-	}
-	if hex.EncodeToString(entries[0].Hash[:]) != noted.hash {
+	if hex.EncodeToString(hash[:]) != noted.hash {
 		return fmt.Sprintf("entry %d is not the one noted: the log was written anew", noted.n), nil
 	}
 	return "", nil

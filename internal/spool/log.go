@@ -40,4 +40,5 @@ type Chain struct {
 	First, Last int64    // entries; 0, 0: none
 	Head        [32]byte // Hash of the last
 	Trimmed     int64    // entries removed before First by Trim
+	Base        [32]byte // Hash of the last of these
 }

@@ -69,7 +69,7 @@ func verifyLog(ctx context.Context, db asker, progress func(done, total int64)) 
 	if err == nil {
 		err = c.end(base)
 	}
-	chain := spool.Chain{Trimmed: base.n}
+	chain := spool.Chain{Trimmed: base.n, Base: base.hash}
 	if c.last.n > base.n {
 		chain.First, chain.Last, chain.Head = base.n+1, c.last.n, c.last.hash
 	}

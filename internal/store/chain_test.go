@@ -94,10 +94,14 @@ func chained(t *testing.T, trimmed bool) *Store {
 	take(t, s, message(t, "a@gmail.com", "b@gmail.com"), "x")
 	want := spool.Chain{First: 1, Last: 8}
 	if trimmed {
+		fourth, err := s.Log(t.Context(), spool.LogFilter{After: 3, OldestFirst: true, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n, err := s.Trim(t.Context(), middle); n != 4 || err != nil {
 			t.Fatalf("Trim = %d, %v", n, err)
 		}
-		want = spool.Chain{First: 5, Last: 9, Trimmed: 4}
+		want = spool.Chain{First: 5, Last: 9, Trimmed: 4, Base: fourth[0].Hash}
 	}
 	got, err := s.VerifyLog(t.Context())
 	if got.Head = [32]byte{}; got != want || err != nil {
