@@ -126,6 +126,7 @@ func gateConfig(cfg *config.Config) gate.Config {
 func holdPolicy(cfg *config.Config) quarantine.Policy {
 	return quarantine.Policy{
 		Hostname:    cfg.Hostname,
+		NextServer:  nextServer(cfg),
 		AutoRelease: cfg.Hold.AutoRelease,
 		Recheck:     cfg.Hold.Recheck,
 		ReleaseRate: cfg.Hold.ReleaseRate,
@@ -135,6 +136,25 @@ func holdPolicy(cfg *config.Config) quarantine.Policy {
 		Digest:      cfg.Hold.Digest,
 		KeepBodies:  cfg.Hold.KeepBodies,
 		KeepLog:     cfg.Hold.KeepLog,
+	}
+}
+
+// nextServer names the server that released mail goes to, for reports. One on this
+// machine goes by the machine's name.
+func nextServer(cfg *config.Config) string {
+	host, _, err := net.SplitHostPort(cfg.Release.Via)
+	if err != nil || host == "localhost" {
+		return string(cfg.Hostname)
+	}
+	switch address, err := netip.ParseAddr(host); {
+	case err != nil:
+		return host
+	case address.IsLoopback():
+		return string(cfg.Hostname)
+	case address.Is6():
+		return "[IPv6:" + host + "]"
+	default:
+		return "[" + host + "]"
 	}
 }
 

@@ -233,26 +233,6 @@ func TestWithoutAutoReleaseAllIsReturned(t *testing.T) {
 	}
 }
 
-// What would pass, but is refused by the next server again and again, comes back in
-// the end.
-func TestStuckIsReturned(t *testing.T) {
-	w, p := newPost(t)
-	w.policy.MaxAge = time.Hour
-	id, waiting := w.holdBy(t, "ann@example.com", "c@other.example"), ""
-	w.mta.refuse = map[string]error{"c@other.example": errors.New("552 too large")}
-	w.turn(t)
-	waiting = w.holdBy(t, "ann@example.com", "e@other.example") // nobody tried it yet
-	w.later = 2 * time.Hour
-	w.expire(t.Context())
-	p.wantMail(t, "")
-	w.later = time.Hour + releaseGrace + time.Minute
-	w.expire(t.Context())
-	p.wantMail(t, "ann@example.com", "doesn't take it: 552", "Status: 5.4.7")
-	if got := w.states(t, id) + " " + w.states(t, waiting); got != "bounced held" {
-		t.Error(got)
-	}
-}
-
 func TestReturnOfTheNullSender(t *testing.T) {
 	w, p := newPost(t)
 	var log bytes.Buffer
@@ -285,7 +265,7 @@ func TestSenderRefused(t *testing.T) {
 	w.expire(t.Context())
 	w.later += 20 * time.Hour
 	w.expire(t.Context())
-	if got := w.actions(t, id); got != "hold release requeue" {
+	if got := w.actions(t, id); got != "hold return requeue" {
 		t.Errorf("log: %s, want one try a day", got)
 	}
 	w.policy.Postmaster = path(t, "postmaster@example.com")
@@ -312,7 +292,7 @@ func TestReturnFails(t *testing.T) {
 	w.later += 2 * time.Minute
 	w.expire(t.Context())
 	p.wantMail(t, "ann@example.com")
-	if got := w.actions(t, id); got != "hold release requeue release bounce" {
+	if got := w.actions(t, id); got != "hold return requeue return bounce" {
 		t.Error(got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 // Policy is what the site wants of its quarantine.
 type Policy struct {
 	Hostname    mail.Domain   // ours: in notices
+	NextServer  string        // that released mail goes to, by the name it has in reports
 	AutoRelease bool          // the re-check releases what now passes
 	Recheck     time.Duration // shortest time between two re-checks of an identity; it grows to 15 minutes with the age of what is held. 0: 30 s
 	ReleaseRate int           // messages a minute to one destination; 0: no bound

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
@@ -50,11 +49,8 @@ func (q *Quarantine) Release(ctx context.Context, r Request) (*Released, error) 
 		judge = q.judgeLately
 	}
 	verdict := judge(ctx, m, to)
-	if err := wouldPass(verdict); err != nil {
-		if !r.Anyway {
-			return nil, fmt.Errorf("%s: %w", m.ID, err)
-		}
-		r.Reason = "anyway: " + r.Reason
+	if err := wouldPass(verdict); err != nil && !r.Anyway {
+		return nil, fmt.Errorf("%s: %w", m.ID, err)
 	}
 	if err := q.takeRoom(m, to, r.Paced); err != nil {
 		return nil, fmt.Errorf("release %s: %w", m.ID, err)
@@ -122,15 +118,15 @@ func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.R
 		return nil, fmt.Errorf("release %s: %w", m.ID, ErrStopping)
 	}
 	defer q.releases.done()
-	to := make([]mail.Address, len(judged))
-	for i, j := range judged {
-		to[i] = j.Address
+	claim := spool.Move{
+		ID: m.ID, From: spool.Held, Into: spool.Queued, Actor: r.Actor, Reason: r.Reason, At: q.o.Now(),
 	}
-	first := judged[0].Prediction
-	err := q.store.Move(ctx, spool.Move{
-		ID: m.ID, To: to, From: spool.Held, Into: spool.Queued, Actor: r.Actor, Reason: r.Reason,
-		Verdict: string(first.Verdict), Codes: first.Codes, At: q.o.Now(),
-	})
+	for _, j := range judged {
+		claim.To = append(claim.To, j.Address)
+		claim.Each = append(claim.Each, r.found(j))
+	}
+	to := claim.To
+	err := q.store.Move(ctx, claim)
 	if err != nil {
 		return nil, fmt.Errorf("release %s: %w", m.ID, q.tellWho(ctx, m.ID, to, err))
 	}
@@ -140,11 +136,26 @@ func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.R
 	results, err := q.handOver(ctx, m, to)
 	q.o.CrashPoint("release-sent")
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("release %s: %w: %w", m.ID, ErrNotTaken, err), q.putBack(m.ID, to, r.Actor, err.Error()))
+		failed := spool.Handover{Err: err}
+		return nil, errors.Join(fmt.Errorf("release %s: %w: %w", m.ID, ErrNotTaken, err), q.putBack(m.ID, to, r.Actor, failed))
 	}
-	released, err := q.settle(m, results, r)
+	released, err := q.settle(m, results, claim)
 	q.o.CrashPoint("release-settled")
 	return released, err
+}
+
+// found is what the log says of one recipient of a release.
+func (r *Request) found(j gate.Recipient) spool.Found {
+	f := foundOf(j)
+	if r.Anyway && j.Disposition != gate.Pass {
+		f.Reason = "anyway: " + r.Reason
+	}
+	return f
+}
+
+// foundOf is a verdict in the words of the log.
+func foundOf(j gate.Recipient) spool.Found {
+	return spool.Found{Codes: j.Prediction.Codes, Verdict: string(j.Prediction.Verdict)}
 }
 
 func (q *Quarantine) handOver(ctx context.Context, m *spool.Message, to []mail.Address) ([]spool.Handover, error) {
@@ -160,73 +171,32 @@ func (q *Quarantine) handOver(ctx context.Context, m *spool.Message, to []mail.A
 	return q.o.Injector.Inject(ctx, m, to, token, content)
 }
 
-// settleTimeout bounds the last write of a release: the message is gone, so the
-// store must hear of it.
-const settleTimeout = 10 * time.Second
+// actorStart of a move that takes back what a stop interrupted.
+const actorStart = "start"
 
-// settle records the answers: delivered, or held again.
-func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, r Request) (*Released, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
-	var failures []error
-	byAnswer := map[string][]mail.Address{}
-	for _, h := range results {
-		if h.Err == nil {
-			byAnswer[h.Answer] = append(byAnswer[h.Answer], h.Recipient)
-			continue
-		}
-		failures = append(failures, fmt.Errorf("<%s>: %w: %w", h.Recipient, ErrNotTaken, h.Err))
-		failures = append(failures, q.putBack(m.ID, []mail.Address{h.Recipient}, r.Actor, h.Err.Error()))
-	}
-	for answer, to := range byAnswer {
-		err := q.store.Move(ctx, spool.Move{
-			ID: m.ID, To: to, From: spool.Queued, Into: spool.Delivered,
-			Actor: r.Actor, Reason: r.Reason, Where: answer, At: q.o.Now(),
-		})
-		if err != nil {
-			failures = append(failures, fmt.Errorf("record the delivery of %s: %w", m.ID, err))
-			continue
-		}
-		q.o.Count("delivered", len(to))
-		q.o.Logger.Info("released", "id", m.ID, "from", m.Envelope.From.String(), "to", joinAddresses(to), "actor", r.Actor, "reply", answer)
-	}
-	return viewReleased(m.ID, results), errors.Join(failures...)
-}
-
-// putBack holds recipients again whose release failed.
-func (q *Quarantine) putBack(id string, to []mail.Address, actor, why string) error {
-	q.o.Count("failed", len(to))
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
-	err := q.store.Move(ctx, spool.Move{
-		ID: id, To: to, From: spool.Queued, Into: spool.Held,
-		Actor: actor, Reason: "release failed: " + why, At: q.o.Now(),
-	})
-	if err != nil {
-		return fmt.Errorf("hold %s again: %w", id, err)
-	}
-	return nil
-}
-
-// Resume holds again what a stop left between release and delivery, so that the
-// re-check sends it. It must run before anything can be released. The next server
-// may have taken the message just before the stop: that, and a connection that
-// breaks before its answer, are the cases in which a message can arrive twice.
+// Resume holds again what a stop left between release and delivery, or in the
+// middle of its return, so that it is sent or returned. It must run before anything
+// can be released. The next server may have taken the message just before the stop:
+// that, and a connection that breaks before its answer, are the cases in which a
+// message can arrive twice.
 func (q *Quarantine) Resume(ctx context.Context) error {
 	ids, err := q.store.Stuck(ctx)
 	if err != nil {
-		return fmt.Errorf("look for interrupted releases: %w", err)
+		return fmt.Errorf("look for interrupted releases and returns: %w", err)
 	}
 	for _, id := range ids {
 		m, err := q.store.Get(ctx, id)
 		if err != nil {
-			return fmt.Errorf("read interrupted release %s: %w", id, err)
+			return fmt.Errorf("read %s, whose release or return was interrupted: %w", id, err)
 		}
 		stuck := slices.DeleteFunc(m.In(spool.Queued), func(r spool.Recipient) bool { return !r.Delivery.Next.IsZero() })
-		if err := q.putBack(id, addresses(stuck), "start", "interrupted by a stop of mailgate"); err != nil {
+		err = q.holdAgain(spool.Move{
+			ID: id, To: addresses(stuck), Actor: actorStart, Reason: "interrupted by a stop of mailgate",
+		})
+		if err != nil {
 			return err
 		}
-		q.o.Logger.Warn("interrupted release is held again", "id", id)
+		q.o.Logger.Warn("release or return interrupted by a stop: held again", "id", id)
 	}
 	return nil
 }

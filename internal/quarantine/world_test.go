@@ -70,6 +70,9 @@ func (j *fakeJudge) keepWaiting(d mail.Domain) {
 		Prediction: preflight.Prediction{Verdict: preflight.UnknownVerdict, Why: "DNS is silent", Codes: []string{"dns-unreachable"}}})
 }
 
+// accepted is a verdict of the gate on what passes.
+var accepted = gate.Recipient{Disposition: gate.Pass, Prediction: preflight.Prediction{Verdict: preflight.Accept}}
+
 func (j *fakeJudge) pass(d mail.Domain) { j.set(d, gate.Recipient{Disposition: gate.Pass}) }
 
 func (j *fakeJudge) set(d mail.Domain, r gate.Recipient) {
@@ -164,7 +167,9 @@ func (m *fakeMTA) Inject(ctx context.Context, msg *spool.Message, to []mail.Addr
 	var results []spool.Handover
 	for _, a := range to {
 		h := spool.Handover{Recipient: a, Err: m.refuse[a.String()]}
-		if h.Err == nil {
+		if h.Err != nil {
+			h.Reply = h.Err.Error()
+		} else {
 			h.Answer = "2.0.0 queued as 4F2A"
 			m.got = append(m.got, a.String()+": "+string(data))
 		}

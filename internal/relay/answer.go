@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/emersion/go-smtp"
+
+	"mailgate/internal/spool"
 )
 
 // ErrUnanswered says that a message went to the MTA whole, but the answer to it did
@@ -38,6 +40,14 @@ func connectionLost(err error) bool {
 	}
 	_, ok := errors.AsType[*smtp.SMTPError](err)
 	return !ok
+}
+
+// refused notes the MTA's answer about a recipient.
+func refused(h *spool.Handover, err error) {
+	h.Err, h.Permanent = err, isPermanent(err)
+	if answer, ok := errors.AsType[*smtp.SMTPError](err); ok {
+		h.Reply = replyOf(answer).String()
+	}
 }
 
 // isPermanent reports whether err is a 5xx answer.

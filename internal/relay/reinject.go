@@ -114,9 +114,11 @@ func (r *Reinjector) transact(ctx context.Context, client *smtp.Client, m *spool
 		if connectionLost(err) {
 			return fmt.Errorf("RCPT TO:<%s> at the MTA: %w", results[i].Recipient, err)
 		}
-		if results[i].Err, results[i].Permanent = err, isPermanent(err); err == nil {
+		if err == nil {
 			taken++
+			continue
 		}
+		refused(&results[i], err)
 	}
 	if taken == 0 {
 		return nil
@@ -137,7 +139,7 @@ func (r *Reinjector) transact(ctx context.Context, client *smtp.Client, m *spool
 func refuse(results []spool.Handover, why *refusal) {
 	for i := range results {
 		if results[i].Err == nil {
-			results[i].Err, results[i].Permanent = why, isPermanent(why)
+			refused(&results[i], why)
 		}
 	}
 }

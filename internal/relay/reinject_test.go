@@ -172,7 +172,9 @@ func TestInjectIsRefused(t *testing.T) {
 				t.Fatalf("%+v, %v", results, err)
 			}
 			for i, h := range results {
-				if h.Err == nil || !strings.Contains(h.Err.Error(), test.says[i]) || h.Permanent != test.permanent[i] || h.Answer != "" {
+				code, words, _ := strings.Cut(test.says[i], ": ")
+				whole := strings.HasPrefix(h.Reply, code+" ") && strings.HasSuffix(h.Reply, " "+words) && len(strings.Fields(h.Reply)[1]) == len("5.7.1")
+				if h.Err == nil || !strings.Contains(h.Err.Error(), test.says[i]) || h.Permanent != test.permanent[i] || h.Answer != "" || !whole {
 					t.Errorf("%+v", h)
 				}
 			}

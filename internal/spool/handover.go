@@ -23,10 +23,12 @@ var ErrBypassed = errors.New("the server behind [release] via doesn't pass mail 
 // Handover is what the next server said about one recipient of a message it was
 // given. Err is nil when it took the message; Answer then holds its words.
 // Otherwise Err is its answer, be it to this recipient or to the message as a
-// whole, and Permanent says that the answer was a 5xx: to try again is no use.
+// whole, Reply the words of it, and Permanent says that it was a 5xx: to try again
+// is no use.
 type Handover struct {
 	Recipient mail.Address
 	Answer    string
 	Err       error
+	Reply     string // "552 5.3.4 too large"
 	Permanent bool
 }
