@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -628,4 +629,51 @@ func TestDestinations(t *testing.T) {
 	if got, err := s.Destinations(t.Context(), 1); err != nil || got[0].Leased != 0 {
 		t.Errorf("Destinations after the leases = %+v, %v", got, err)
 	}
+}
+
+// TestClaimsApart: of many that claim at once, each recipient is given to one.
+func TestClaimsApart(t *testing.T) {
+	s := fresh(t, Options{})
+	now := time.Now()
+	const messages = 60
+	for range messages {
+		take(t, s, queued(t, now, "a@gmail.com", "b@gmail.com", "c@yahoo.com"), "x")
+	}
+	var mu sync.Mutex
+	given := map[string]int{}
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			domain := []mail.Domain{"gmail.com", "yahoo.com"}[n%2]
+			for {
+				claims, err := s.Claim(t.Context(), domain, now, now.Add(time.Hour), 3)
+				if err != nil || len(claims) == 0 {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				for _, k := range claims {
+					mu.Lock()
+					for _, a := range k.Message.Envelope.To {
+						given[k.Message.ID+a.String()]++
+					}
+					mu.Unlock()
+					if err := s.Settle(t.Context(), k, "relay", all(k, spool.Result{Into: spool.Delivered})); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for who, n := range given {
+		if n != 1 {
+			t.Errorf("%s was given %d times", who, n)
+		}
+	}
+	if len(given) != 3*messages {
+		t.Errorf("%d recipients were given, of %d", len(given), 3*messages)
+	}
+	sound(t, s)
 }
