@@ -138,7 +138,7 @@ func printNames(out io.Writer, all explained) {
 	t.Flush()
 }
 
-// explainWidth is where lines of explanations are broken, in characters.
+// explainWidth is where lines of explanations are broken, in cells.
 const explainWidth = 80
 
 func printExplained(out io.Writer, all explained) {
@@ -207,21 +207,9 @@ func printExample(out io.Writer, label string, lines []string) {
 	}
 }
 
-// wrapped breaks text into indented lines of at most explainWidth characters;
-// longer words stay whole.
+// wrapped is text in indented lines of at most explainWidth cells.
 func wrapped(indent, text string) string {
 	var b strings.Builder
-	line := indent
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == indent:
-			line += word
-		case len([]rune(line))+1+len([]rune(word)) > explainWidth:
-			b.WriteString(line + "\n")
-			line = indent + word
-		default:
-			line += " " + word
-		}
-	}
-	return b.String() + line + "\n"
+	printWrapped(&b, indent, text, explainWidth)
+	return b.String()
 }

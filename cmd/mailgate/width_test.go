@@ -50,6 +50,20 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// TestExplanationsKeepToTheirWidth: in cells, whatever the script.
+func TestExplanationsKeepToTheirWidth(t *testing.T) {
+	text := strings.Repeat("会社の案内 mail ", 20) + strings.Repeat("x", 200)
+	got := wrapped("     ", text)
+	for line := range strings.Lines(got) {
+		if n := cells(strings.TrimSuffix(line, "\n")); n > explainWidth || !strings.HasPrefix(line, "     ") {
+			t.Errorf("%d cells: %q", n, line)
+		}
+	}
+	if squeeze := strings.NewReplacer(" ", "", "\n", ""); squeeze.Replace(got) != squeeze.Replace(text) {
+		t.Errorf("something was left out:\n%s", got)
+	}
+}
+
 // TestGridKeepsToTheScreen: whatever the width, no line is longer, and the first
 // column is whole.
 func TestGridKeepsToTheScreen(t *testing.T) {
