@@ -127,9 +127,13 @@ type Purger interface {
 // Trimmer forgets.
 type Trimmer interface {
 	// Trim removes the review log's entries older than the given time, up to the
-	// first that isn't, and what is kept of messages finished before it. It says
+	// first that isn't or that is of a message still open (held or queued), and what
+	// is kept of messages finished before it. So one message that never closes keeps
+	// all of the log after its first entry; a warning names it once a day. It says
 	// how many entries went. What it removed is itself an entry (ActionTrim), so
-	// that the chain still proves that nothing else was.
+	// that the chain still proves that nothing else was. It follows the chain over
+	// what it is about to remove: ErrLog, and nothing of the log is removed, if that
+	// isn't right.
 	Trim(ctx context.Context, before time.Time) (int64, error)
 }
 

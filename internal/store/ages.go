@@ -3,15 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
-	"math"
 	"strings"
 	"time"
 
 	"mailgate/internal/spool"
 )
 
-// HeldBefore implements spool.Ages. The time of taking never goes back, so the
-// order of taking is the order of age.
+// HeldBefore implements spool.Ages.
 func (s *Store) HeldBefore(ctx context.Context, before time.Time, after string, limit int) ([]string, error) {
 	return s.aged(ctx, before, after, `SELECT m.id FROM (SELECT DISTINCT r.message FROM recipients r
 		WHERE r.state = 'held' AND r.message > ? AND r.message < ? ORDER BY r.message LIMIT ?) h
@@ -34,7 +32,7 @@ func (s *Store) aged(ctx context.Context, before time.Time, after, query string,
 		if err != nil {
 			return err
 		}
-		end, err := firstSince(ctx, tx, before)
+		end, err := firstSince(ctx, tx, before, s.o.Now())
 		if err != nil {
 			return err
 		}
@@ -47,11 +45,12 @@ func (s *Store) aged(ctx context.Context, before time.Time, after, query string,
 // NewHolds implements spool.Ages. A recipient that was never held has no reason.
 func (s *Store) NewHolds(ctx context.Context, since, until time.Time) (counts []spool.HoldCount, err error) {
 	err = s.view(ctx, func(tx *sql.Tx) error {
-		start, err := firstSince(ctx, tx, since)
+		now := s.o.Now()
+		start, err := firstSince(ctx, tx, since, now)
 		if err != nil {
 			return err
 		}
-		end, err := firstSince(ctx, tx, until)
+		end, err := firstSince(ctx, tx, until, now)
 		if err != nil {
 			return err
 		}
@@ -74,14 +73,4 @@ func (s *Store) NewHolds(ctx context.Context, since, until time.Time) (counts []
 		})
 	})
 	return counts, err
-}
-
-// firstSince returns the seq of the first message taken at t or later.
-func firstSince(ctx context.Context, tx *sql.Tx, t time.Time) (int64, error) {
-	seqs, err := column[int64](tx.QueryContext(ctx,
-		"SELECT seq FROM messages WHERE taken >= ? ORDER BY taken, seq LIMIT 1", nanos(t)))
-	if len(seqs) == 0 {
-		return math.MaxInt64, err
-	}
-	return seqs[0], err
 }

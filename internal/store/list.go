@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"mailgate/internal/spool"
 )
@@ -19,7 +20,7 @@ func (s *Store) List(ctx context.Context, f spool.Filter) ([]*spool.Message, err
 	f.Limit = limit(f.Limit, defaultLimit)
 	var page []*spool.Message
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		keys, err := (&lister{ctx: ctx, tx: tx, f: &f, most: s.o.limits}).keys()
+		keys, err := (&lister{ctx: ctx, tx: tx, f: &f, most: s.o.limits, now: s.o.Now()}).keys()
 		if err != nil {
 			return err
 		}
@@ -46,6 +47,7 @@ type lister struct {
 	tx    *sql.Tx
 	f     *spool.Filter
 	most  limits
+	now   time.Time
 	parts parts
 	order order
 	first int64 // seq of the first message that is not too old
@@ -109,7 +111,7 @@ func (l *lister) begin() (err error) {
 		}
 	}
 	if !l.f.Since.IsZero() {
-		l.first, err = firstSince(l.ctx, l.tx, l.f.Since)
+		l.first, err = firstSince(l.ctx, l.tx, l.f.Since, l.now)
 	}
 	return err
 }

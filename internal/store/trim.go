@@ -20,8 +20,7 @@ const (
 
 // Trim implements spool.Trimmer. The log goes first: a message, and with it its
 // id, is forgotten only when no entry speaks of it any more, so that an id given
-// anew never meets entries of another message. A message that is still open keeps
-// its entries and all that follow.
+// anew never meets entries of another message.
 func (s *Store) Trim(ctx context.Context, before time.Time) (int64, error) {
 	n, err := s.trim(ctx, before)
 	if err != nil {
@@ -34,30 +33,39 @@ func (s *Store) trim(ctx context.Context, before time.Time) (int64, error) {
 	if _, err := s.purge(ctx, before); err != nil {
 		return 0, err
 	}
-	n, err := s.trimLog(ctx, before)
+	n, base, err := s.trimLog(ctx, before)
 	if err != nil {
 		return n, err
 	}
-	if err := s.trimMessages(ctx, before); err != nil {
-		return n, err
+	// Only what the log spoke of until now can be forgotten now.
+	if s.forgot.Load() != base+1 {
+		if err := s.trimMessages(ctx, before); err != nil {
+			return n, err
+		}
+		s.forgot.Store(base + 1)
 	}
 	return n, s.shrink(ctx)
 }
 
-// trimLog moves the base of the log and removes what is before it. What a crash
-// leaves of that, the next Trim removes.
-func (s *Store) trimLog(ctx context.Context, before time.Time) (n int64, err error) {
-	base, last, err := s.outdated(ctx, before)
+// trimLog moves the base of the log, says where it is then, and removes what is
+// before it. What a crash leaves of that, the next Trim removes.
+func (s *Store) trimLog(ctx context.Context, before time.Time) (n, base int64, err error) {
+	o, err := s.outdated(ctx, before)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	if last.n > base.n {
-		err := s.update(ctx, "trim", 0, func(b *batch) error { return b.moveBase(base, last, before) })
+	s.warnHeld(o.open)
+	if n = o.last.n - o.base.n; n > 0 {
+		err := s.update(ctx, "trim", 0, func(b *batch) error { return b.moveBase(o.base, o.last, before) })
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		n = last.n - base.n
 	}
+	return n, o.last.n, s.removeEntries(ctx)
+}
+
+// removeEntries removes what is before the base.
+func (s *Store) removeEntries(ctx context.Context) error {
 	for more := true; more; {
 		err := s.update(ctx, "trim-log", 0, func(b *batch) error {
 			n, err := b.change(`DELETE FROM review_log WHERE n IN (SELECT n FROM review_log
@@ -66,44 +74,23 @@ func (s *Store) trimLog(ctx context.Context, before time.Time) (n int64, err err
 			return err
 		})
 		if err != nil {
-			return n, err
+			return err
 		}
 	}
-	return n, nil
+	return nil
 }
 
-// outdated finds the last entry of the log that can go; the base if none can.
-// Entries that only say that others went don't go by themselves, or there would
-// be one more of them each time.
-func (s *Store) outdated(ctx context.Context, before time.Time) (base, last link, err error) {
-	err = s.view(ctx, func(tx *sql.Tx) (err error) {
-		if base, _, err = ends(ctx, tx); err != nil {
-			return err
-		}
-		last = base
-		var hash []byte
-		var n sql.NullInt64
-		// Messages are taken in the order of their first entries: none before those
-		// of the oldest open one is of an open message.
-		err = tx.QueryRowContext(ctx, `WITH kept (n) AS (
-				SELECT min(n) FROM review_log WHERE id = (SELECT id FROM messages WHERE seq =
-					(SELECT min(message) FROM recipients WHERE state IN ('held', 'queued')))
-				UNION ALL SELECT n FROM (SELECT n FROM review_log WHERE n > ?1 AND time >= ?2 ORDER BY n LIMIT 1))
-			SELECT max(n) FROM review_log WHERE n > ?1 AND n < coalesce((SELECT min(n) FROM kept), 9223372036854775807)`,
-			base.n, nanos(before)).Scan(&n)
-		if err != nil || !n.Valid {
-			return err
-		}
-		var worth bool
-		err = tx.QueryRowContext(ctx, `SELECT hash, EXISTS (SELECT 1 FROM review_log WHERE n > ? AND n <= ? AND action <> ?)
-			FROM review_log WHERE n = ?`, base.n, n.Int64, string(spool.ActionTrim), n.Int64).Scan(&hash, &worth)
-		if err == nil && worth {
-			last.n = n.Int64
-			copy(last.hash[:], hash)
-		}
-		return err
-	})
-	return base, last, err
+// holdWarning is how long a message that keeps the log isn't told of again.
+const holdWarning = 24 * time.Hour
+
+// warnHeld tells of the open message that keeps the log.
+func (s *Store) warnHeld(id string) {
+	now := s.o.Now()
+	if last := moment(s.warned.Load()); id == "" || now.Sub(last).Abs() < holdWarning {
+		return
+	}
+	s.warned.Store(nanos(now))
+	s.o.Logger.Warn("an open message keeps the review log: nothing after its first entry goes, however old, until it is released or discarded", "id", id)
 }
 
 // moveBase writes the entry that says what is removed, and notes it.
@@ -153,12 +140,17 @@ func (s *Store) trimMessages(ctx context.Context, before time.Time) error {
 	return nil
 }
 
+const spentAt = `SELECT seq, finished, evidence, EXISTS (SELECT 1 FROM review_log l WHERE l.id = m.id) FROM messages m
+	WHERE finished IS NOT NULL AND body IS NULL AND `
+
+// selectSpent is in two parts, so that the index finds the next of many that finished
+// at one moment: of a pair, it finds only the first half.
+const selectSpent = spentAt + "finished = ? AND seq > ? UNION ALL " + spentAt + "finished > ? AND finished < ? ORDER BY finished, seq LIMIT ?"
+
 // spent returns those of the next messages after the given one that can be
 // forgotten, and the last one looked at; none: zero.
 func (b *batch) spent(before time.Time, after spent) (gone []spent, last spent, err error) {
-	rows, err := b.query(`SELECT seq, finished, evidence, EXISTS (SELECT 1 FROM review_log l WHERE l.id = m.id) FROM messages m
-		WHERE finished IS NOT NULL AND body IS NULL AND finished < ? AND (finished, seq) > (?, ?)
-		ORDER BY finished, seq LIMIT ?`, nanos(before), after.finished, after.seq, trimMessages)
+	rows, err := b.query(selectSpent, after.finished, after.seq, after.finished, nanos(before), trimMessages)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var logged bool
 		if err := rows.Scan(&last.seq, &last.finished, &last.evidence, &logged); err != nil {

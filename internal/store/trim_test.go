@@ -102,7 +102,9 @@ func TestTrimStopsAtFirstYounger(t *testing.T) {
 		c.add(step)
 		move(t, s, take(t, s, message(t, "a@gmail.com"), "x"), spool.Held, spool.Discarded)
 	}
-	if n, err := s.Trim(t.Context(), c.add(time.Minute)); n != 2 || err != nil {
+	before := c.add(time.Minute)
+	c.add(2 * time.Hour)
+	if n, err := s.Trim(t.Context(), before); n != 2 || err != nil {
 		t.Errorf("Trim = %d, %v; want 2", n, err)
 	}
 	sound(t, s)
@@ -140,9 +142,9 @@ func TestTrimBrokenOff(t *testing.T) {
 		move(t, s, take(t, s, message(t, "a@gmail.com"), "x"), spool.Held, spool.Discarded)
 	}
 	before := c.add(time.Hour)
-	base, last, err := s.outdated(t.Context(), before)
+	o, err := s.outdated(t.Context(), before)
 	if err == nil {
-		err = s.update(t.Context(), "trim", 0, func(b *batch) error { return b.moveBase(base, last, before) })
+		err = s.update(t.Context(), "trim", 0, func(b *batch) error { return b.moveBase(o.base, o.last, before) })
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -94,6 +94,7 @@ func (w *writer) look(ctx context.Context) (err error) {
 	if w.next, err = readPosition(ctx, w.conn); err != nil {
 		return err
 	}
+	w.tellAhead()
 	_, head, err := ends(ctx, w.conn)
 	if err != nil && !errors.Is(err, spool.ErrLog) {
 		return err
