@@ -116,14 +116,12 @@ const selectLeased = "SELECT " + recipientColumns + `, r.n
 
 // message reads the message with the recipients under the lease.
 func (l *leased) message(ctx context.Context, tx *sql.Tx, destination mail.Domain) (*spool.Message, error) {
-	m, _, err := scanEnvelope(tx.QueryRowContext(ctx, selectMessage+" WHERE m.seq = ?", l.seq))
+	var prefix []byte
+	m, _, err := scanEnvelope(tx.QueryRowContext(ctx, "SELECT "+messageColumns+", x.prefix"+fromMessages+" WHERE m.seq = ?", l.seq), &prefix)
 	if err != nil {
 		return nil, err
 	}
-	err = tx.QueryRowContext(ctx, "SELECT prefix FROM relayed WHERE message = ?", l.seq).Scan(&m.Prefix)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, err
-	}
+	m.Prefix = prefix
 	var n int
 	rows, err := tx.QueryContext(ctx, selectLeased, string(destination), l.seq, l.fence)
 	err = each(rows, err, func(rows *sql.Rows) error {

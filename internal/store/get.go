@@ -10,10 +10,14 @@ import (
 	"mailgate/internal/spool"
 )
 
-const selectMessage = `SELECT m.seq, m.id, m.source, m.received, m.mail_local, m.mail_domain, m.helo, m.client, m.host,
+const (
+	selectMessage = "SELECT " + messageColumns + fromMessages
+
+	messageColumns = `m.seq, m.id, m.source, m.received, m.mail_local, m.mail_domain, m.helo, m.client, m.host,
 	m.user, m.queue_id, m.smtputf8, m.from_local, m.from_domain, m.subject, m.message_id, m.size,
-	coalesce(x.signed, 0), coalesce(x.envelope_id, ''), coalesce(x.ret, '')
-	FROM messages m LEFT JOIN relayed x ON x.message = m.seq`
+	coalesce(x.signed, 0), coalesce(x.envelope_id, ''), coalesce(x.ret, '')`
+	fromMessages = " FROM messages m LEFT JOIN relayed x ON x.message = m.seq"
+)
 
 // scanMessage reads what selectMessage selects, and its recipients.
 func scanMessage(ctx context.Context, tx *sql.Tx, row *sql.Row) (*spool.Message, error) {
@@ -28,15 +32,15 @@ func scanMessage(ctx context.Context, tx *sql.Tx, row *sql.Row) (*spool.Message,
 	return m, err
 }
 
-// scanEnvelope reads what selectMessage selects.
-func scanEnvelope(row *sql.Row) (m *spool.Message, seq int64, err error) {
+// scanEnvelope reads messageColumns, and what is selected after them.
+func scanEnvelope(row *sql.Row, more ...any) (m *spool.Message, seq int64, err error) {
 	m = &spool.Message{}
 	var received, signed int64
 	var client string
 	e := &m.Envelope
-	err = row.Scan(&seq, &m.ID, &m.Source, &received, &e.From.Local, &e.From.Domain, &e.Helo, &client, &e.Host,
+	err = row.Scan(append([]any{&seq, &m.ID, &m.Source, &received, &e.From.Local, &e.From.Domain, &e.Helo, &client, &e.Host,
 		&e.User, &e.QueueID, &e.SMTPUTF8, &m.From.Local, &m.From.Domain, &m.Subject, &m.MessageID, &m.Size,
-		&signed, &m.EnvelopeID, &m.Return)
+		&signed, &m.EnvelopeID, &m.Return}, more...)...)
 	if err != nil {
 		return nil, 0, err
 	}
