@@ -7,7 +7,6 @@ import (
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
-	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
 
@@ -20,8 +19,8 @@ func (q *Quarantine) check(ctx context.Context, id identity, groups []spool.Grou
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	w := &walk{q: q, sum: s}
-	err := q.checkGroups(ctx, groups, afresh, w)
+	w := &walk{q: q, sum: s, afresh: afresh}
+	err := q.checkGroups(ctx, groups, w)
 	if errors.Is(err, errAway) {
 		err = nil // what is left waits for its next check
 	}
@@ -32,9 +31,9 @@ func (q *Quarantine) check(ctx context.Context, id identity, groups []spool.Grou
 }
 
 // checkGroups judges all groups before it acts on any: a message can be in several.
-func (q *Quarantine) checkGroups(ctx context.Context, groups []spool.Group, afresh bool, w *walk) error {
+func (q *Quarantine) checkGroups(ctx context.Context, groups []spool.Group, w *walk) error {
 	judge := q.judge
-	if afresh {
+	if w.afresh {
 		judge = q.judgeAfresh
 	}
 	var deeds []func(context.Context) error
@@ -65,17 +64,21 @@ func (q *Quarantine) checkGroups(ctx context.Context, groups []spool.Group, afre
 
 // decide takes the verdict on one recipient for that on all of its group, and
 // returns what is to be done; nil: nothing. While the verdict is what it was
-// before, the rest of the group isn't looked at.
+// before, the rest of the group isn't looked at. Where DNS isn't asked afresh,
+// nothing is done but to send on.
 func (w *walk) decide(g spool.Group, r spool.Recipient, now gate.Recipient) func(context.Context) error {
 	if !speaksForAll(now, g.GroupKey) {
+		if !w.afresh {
+			return func(ctx context.Context) error { return w.releaseSome(ctx, g.GroupKey) }
+		}
 		return func(ctx context.Context) error { return w.judgeEach(ctx, g.GroupKey) }
 	}
-	w.q.known.remember(g.GroupKey, now, w.q.o.Now())
+	w.q.known.remember(place{group: g.GroupKey}, now, w.q.o.Now())
 	w.sum.add(func(s *Rechecked) { s.judged(now, g.Held) })
 	switch {
 	case now.Disposition == gate.Pass:
 		return func(ctx context.Context) error { return w.release(ctx, g.GroupKey) }
-	case !same(holdOf(now), r):
+	case w.afresh && !same(holdOf(now, r), r):
 		return func(ctx context.Context) error { return w.judgeEachAgain(ctx, g.GroupKey) }
 	}
 	return nil
@@ -113,7 +116,7 @@ func speaksForAll(r gate.Recipient, g spool.GroupKey) bool {
 		return true // depends on From alone
 	}
 	provider := r.Prediction.Provider
-	if g.Provider == "" || g.Provider == string(preflight.UnknownProvider) {
+	if !hasProvider(g) {
 		return false
 	}
 	return provider == "" || string(provider) == g.Provider

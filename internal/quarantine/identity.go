@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
 
@@ -20,6 +21,11 @@ func keyOf(m *spool.Message, r spool.Recipient) spool.GroupKey {
 		From: m.From.Domain, MailFrom: m.Envelope.From.Domain,
 		Reason: r.Reason, Provider: r.Provider, Rule: r.Rule, Codes: joinCodes(r.Codes),
 	}
+}
+
+// hasProvider reports whether it is known who receives the mail of a group.
+func hasProvider(g spool.GroupKey) bool {
+	return g.Provider != "" && g.Provider != string(preflight.UnknownProvider)
 }
 
 func joinCodes(codes []string) string { return strings.Join(codes, " ") }

@@ -7,13 +7,29 @@ import (
 	"time"
 
 	"mailgate/internal/gate"
+	"mailgate/internal/mail"
 	"mailgate/internal/spool"
 )
 
-// known keeps the last verdict on each group, for lists: a list never asks DNS.
+// known keeps the last verdict on each place, for lists: a list never asks DNS.
 type known struct {
 	mu sync.Mutex
-	of map[spool.GroupKey]judged
+	of map[place]judged
+}
+
+// place is what one verdict is about: a group, or where the group's provider is not
+// known, those of it in one domain.
+type place struct {
+	group spool.GroupKey
+	to    mail.Domain // empty: all of the group
+}
+
+func placeOf(m *spool.Message, r spool.Recipient) place {
+	p := place{group: keyOf(m, r)}
+	if !hasProvider(p.group) {
+		p.to = r.Address.Domain
+	}
+	return p
 }
 
 // judged is a verdict in the words of a list.
@@ -22,14 +38,14 @@ type judged struct {
 	at       time.Time
 }
 
-func (k *known) remember(key spool.GroupKey, r gate.Recipient, at time.Time) {
+func (k *known) remember(p place, r gate.Recipient, at time.Time) {
 	word, why := wordOf(r)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.of == nil {
-		k.of = map[spool.GroupKey]judged{}
+		k.of = map[place]judged{}
 	}
-	k.of[key] = judged{word, why, at}
+	k.of[p] = judged{word, why, at}
 }
 
 // keep forgets all but the given groups.
@@ -40,7 +56,7 @@ func (k *known) keep(groups []spool.Group) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	maps.DeleteFunc(k.of, func(key spool.GroupKey, _ judged) bool { return !there[key] })
+	maps.DeleteFunc(k.of, func(p place, _ judged) bool { return !there[p.group] })
 }
 
 // lookUp returns the gravest of what is known of the held recipients of m; of a
@@ -50,7 +66,7 @@ func (k *known) lookUp(m *spool.Message) judged {
 	defer k.mu.Unlock()
 	var worst judged
 	for _, r := range m.In(spool.Held) {
-		j, held := k.of[keyOf(m, r)], heldFor(m, r)
+		j, held := k.last(placeOf(m, r)), heldFor(m, r)
 		if j.at.Before(r.Changed) { // then held is what was found last
 			if j.now != held.now {
 				j = held
@@ -62,6 +78,15 @@ func (k *known) lookUp(m *spool.Message) judged {
 		}
 	}
 	return worst
+}
+
+// last is the newest verdict on a place: its own, or that on all of its group.
+func (k *known) last(p place) judged {
+	own, all := k.of[p], k.of[place{group: p.group}]
+	if all.at.After(own.at) {
+		return all
+	}
+	return own
 }
 
 // heldFor puts into words what a recipient was held for.

@@ -39,7 +39,7 @@ func (w *walk) sendOne(ctx context.Context, id string) (deed, error) {
 	held := m.In(spool.Held)
 	fits := w.withRoom(held)
 	if len(fits) < len(held) {
-		w.crowd()
+		w.crowd(w.group)
 	}
 	if len(fits) == 0 {
 		if len(held) == 0 {
@@ -56,7 +56,7 @@ func (w *walk) sendOne(ctx context.Context, id string) (deed, error) {
 	} else if err != nil {
 		return didNothing, err
 	}
-	passing := w.takeRoom(fits, verdict)
+	passing := w.takeRoom(m, fits, verdict)
 	if len(passing) == 0 {
 		return didNothing, nil
 	}
@@ -77,7 +77,7 @@ func (w *walk) withRoom(held []spool.Recipient) []spool.Recipient {
 
 // takeRoom returns those that pass, with room taken at their destinations.
 // Somebody else may have taken it just now.
-func (w *walk) takeRoom(held []spool.Recipient, v gate.Verdict) []gate.Recipient {
+func (w *walk) takeRoom(m *spool.Message, held []spool.Recipient, v gate.Verdict) []gate.Recipient {
 	q := w.q
 	taken := map[string]bool{}
 	var passing []gate.Recipient
@@ -92,7 +92,7 @@ func (w *walk) takeRoom(held []spool.Recipient, v gate.Verdict) []gate.Recipient
 		if taken[d] {
 			passing = append(passing, r)
 		} else {
-			w.crowd()
+			w.crowd(keyOf(m, held[i]))
 		}
 	}
 	return passing
@@ -122,7 +122,7 @@ func (w *walk) sent(m *spool.Message, to []gate.Recipient, released *Released, e
 	for _, r := range m.In(spool.Held) {
 		for _, t := range to {
 			if t.Address == r.Address {
-				w.q.known.remember(keyOf(m, r), t, now) // it still passes
+				w.q.known.remember(placeOf(m, r), t, now) // it still passes
 			}
 		}
 	}

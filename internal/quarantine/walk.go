@@ -25,15 +25,16 @@ var errAway = errors.New("the next server gives no answer")
 type walk struct {
 	q       *Quarantine
 	sum     *sum
+	afresh  bool                    // DNS was asked; otherwise it only goes on to send
 	group   spool.GroupKey          // walked on now
 	crowded map[spool.GroupKey]bool // something passes for which there was no room yet
 }
 
-func (w *walk) crowd() {
+func (w *walk) crowd(g spool.GroupKey) {
 	if w.crowded == nil {
 		w.crowded = map[spool.GroupKey]bool{}
 	}
-	w.crowded[w.group] = true
+	w.crowded[g] = true
 }
 
 // pages calls do with the messages of a group, a page at a time, until it says
@@ -58,6 +59,18 @@ func (w *walk) pages(ctx context.Context, g spool.GroupKey, do func(ids []string
 
 // release sends a group that passes. A page for which there is no room ends it.
 func (w *walk) release(ctx context.Context, g spool.GroupKey) error {
+	return w.sendAll(ctx, g, func(sent, full int) bool { return sent > 0 || full == 0 })
+}
+
+// releaseSome sends of a group what passes. A page of which nothing leaves ends it:
+// it is for the check that asks DNS to look for more.
+func (w *walk) releaseSome(ctx context.Context, g spool.GroupKey) error {
+	return w.sendAll(ctx, g, func(sent, _ int) bool { return sent > 0 })
+}
+
+// sendAll sends messages of a group as long as goOn says that, with so many sent of
+// a page and so many that had no room, the next is worth reading.
+func (w *walk) sendAll(ctx context.Context, g spool.GroupKey, goOn func(sent, full int) bool) error {
 	if !w.q.o.Policy().AutoRelease {
 		return nil
 	}
@@ -65,7 +78,7 @@ func (w *walk) release(ctx context.Context, g spool.GroupKey) error {
 		sent, full := 0, 0
 		for _, id := range ids {
 			if isKnown(g.Provider) && w.noRoom(g.Provider) {
-				w.crowd()
+				w.crowd(g)
 				return false, nil // nor is there for any other of the group
 			}
 			did, err := w.sendOne(ctx, id)
@@ -79,7 +92,7 @@ func (w *walk) release(ctx context.Context, g spool.GroupKey) error {
 				full++
 			}
 		}
-		return sent > 0 || full == 0, nil
+		return goOn(sent, full), nil
 	})
 }
 
@@ -100,6 +113,7 @@ func (w *walk) judgeEachAgain(ctx context.Context, g spool.GroupKey) error {
 
 func (w *walk) judgePages(ctx context.Context, g spool.GroupKey, count bool) error {
 	verdicts := map[mail.Domain]gate.Recipient{} // a verdict depends on no more than the domain
+	room := true
 	return w.pages(ctx, g, func(ids []string) (bool, error) {
 		messages, err := w.read(ctx, ids)
 		if err != nil || len(messages) == 0 {
@@ -114,7 +128,8 @@ func (w *walk) judgePages(ctx context.Context, g spool.GroupKey, count bool) err
 		if err := w.assessAll(ctx, messages, verdicts); err != nil {
 			return false, err
 		}
-		return true, w.sendPassing(ctx, messages, verdicts)
+		room, err = w.sendPassing(ctx, messages, verdicts, room)
+		return true, err
 	})
 }
 
@@ -184,22 +199,4 @@ func (w *walk) assessAll(ctx context.Context, messages []*spool.Message, verdict
 		})
 	}
 	return moves.Wait()
-}
-
-func (w *walk) sendPassing(ctx context.Context, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient) error {
-	if !w.q.o.Policy().AutoRelease {
-		return nil
-	}
-	for _, m := range messages {
-		for _, r := range m.In(spool.Held) {
-			if verdicts[r.Address.Domain].Disposition != gate.Pass {
-				continue
-			}
-			if _, err := w.sendOne(ctx, m.ID); err != nil {
-				return err
-			}
-			break
-		}
-	}
-	return nil
 }
