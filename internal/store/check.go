@@ -23,7 +23,7 @@ type Checked struct {
 
 // Fault is something that is not as it must be.
 type Fault struct {
-	Step string // pages, references, tallies, bodies, states or log
+	Step string // pages, references, tallies, bodies, evidence, words, states or log
 	Text string
 }
 
@@ -66,7 +66,7 @@ func (c *checker) all() error {
 		do   func() error
 	}{
 		{"pages", c.pages}, {"references", c.references}, {"tallies", c.tallies},
-		{"bodies", c.bodies}, {"states", c.states}, {"log", c.log},
+		{"bodies", c.bodies}, {"evidence", c.evidence}, {"words", c.words}, {"states", c.states}, {"log", c.log},
 	}
 	for i, s := range steps {
 		if i == 2 && c.Schema != c.Known {

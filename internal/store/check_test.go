@@ -27,6 +27,13 @@ func TestCheck(t *testing.T) {
 		"body":            {"DROP TRIGGER chunks_unchanged; UPDATE chunks SET data = CAST('y' AS BLOB) WHERE length(data) = 1", "bodies", "digest differs"},
 		"body short":      {"DELETE FROM chunks WHERE at & 1048575 = 1", "bodies", "bytes, 300000 were taken"},
 		"body of none":    {"INSERT INTO chunks VALUES (1 << 40, x'00')", "bodies", "body 1048576 is of no message"},
+		"body gone":       {"UPDATE messages SET body = NULL WHERE seq = 1; DELETE FROM chunks WHERE at >> 20 = 1", "bodies", "is held or queued, and its body is gone"},
+		"evidence":        {"UPDATE evidence SET data = x'00'", "evidence", "evidence 1 is not the one that was taken"},
+		"not indexed":     {"DELETE FROM search WHERE rowid = 1", "words", "a search may miss it"},
+		"other subject":   {"UPDATE messages SET subject = 'Byebye' WHERE seq = 1", "words", "a search may miss it"},
+		"other size":      {"UPDATE messages SET subject = 'Hello and more' WHERE seq = 1", "words", "a search may miss it"},
+		"other cause":     {"INSERT INTO causes VALUES (9, 'refused', 'x', '', ''); UPDATE recipients SET cause = 9 WHERE message = 1; DELETE FROM stale", "words", "a search may miss it"},
+		"indexed of none": {"INSERT INTO search (rowid, grams) VALUES (7, 'x')", "words", "message number 7 is in the index of words and nowhere else"},
 		"state":           {"UPDATE recipients SET state = 'delivered' WHERE state = 'queued'; UPDATE messages SET finished = 1 WHERE finished IS NULL", "states", "is delivered, the log says queued"},
 		"never finished":  {"UPDATE messages SET finished = NULL", "states", "whether it is finished"},
 		"early finished":  {"UPDATE messages SET finished = 1", "states", "whether it is finished"},
@@ -35,10 +42,13 @@ func TestCheck(t *testing.T) {
 		"reference":       {"PRAGMA foreign_keys = 0; UPDATE messages SET evidence = 77", "references", "messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := fresh(t, Options{})
-			take(t, s, message(t, "held@gmail.com"), strings.Repeat("z", 300000))
+			s := fresh(t, Options{limits: limits{tried: 1, indexed: 1}})
+			held := message(t, "held@gmail.com")
+			held.Evidence = []byte("{}")
+			take(t, s, held, strings.Repeat("z", 300000))
 			move(t, s, take(t, s, message(t, "out@gmail.com"), "x"), spool.Held, spool.Queued)
 			move(t, s, take(t, s, message(t, "gone@gmail.com"), "x"), spool.Held, spool.Discarded)
+			settle(t, s)
 			if c.change != "" {
 				for _, sql := range strings.Split(c.change, "; ") {
 					outOfTransaction(t, s, sql)
@@ -61,7 +71,7 @@ func TestCheck(t *testing.T) {
 				if after := files(t, s.path); !bytes.Equal(before, after) {
 					t.Error("the file was changed")
 				}
-				if want := "pages references tallies bodies states log"; strings.Join(steps, " ") != want {
+				if want := "pages references tallies bodies evidence words states log"; strings.Join(steps, " ") != want {
 					t.Errorf("steps %v", steps)
 				}
 				found := slices.ContainsFunc(got.Faults, func(f Fault) bool { return f.Step == c.step && strings.Contains(f.Text, c.want) })

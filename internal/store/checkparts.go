@@ -40,6 +40,29 @@ func (c *checker) bodies() error {
 		}
 		c.progress(c.BodyBytes, max(total, c.BodyBytes))
 	}
+	if err := c.missing(); err != nil {
+		return err
+	}
+	return c.strays()
+}
+
+// missing looks for open messages whose body is gone.
+func (c *checker) missing() error {
+	ids, err := column[string](c.db.QueryContext(c.ctx, `SELECT id FROM messages m
+		WHERE body IS NULL AND seq IN (SELECT message FROM recipients WHERE state IN ('held', 'queued')) LIMIT ?`, maxFaults+1))
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := c.fault("message %s is held or queued, and its body is gone", id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// strays looks for bodies of no message.
+func (c *checker) strays() error {
 	strays, err := column[int64](c.db.QueryContext(c.ctx, `SELECT DISTINCT at >> 20 FROM chunks
 		WHERE NOT EXISTS (SELECT 1 FROM loose WHERE body = at >> 20)
 		AND at >> 20 NOT IN (SELECT body FROM messages WHERE body IS NOT NULL) LIMIT ?`, maxFaults+1))

@@ -120,17 +120,17 @@ func (x *indexer) read(tx *sql.Tx) (missing, stale []indexed, err error) {
 	switch {
 	case err != nil:
 	case last-first >= x.every:
-		missing, err = x.readSome(tx, " WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
+		missing, err = readIndexed(x.ctx, tx, " WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
 	case changed >= x.every:
-		stale, err = x.readSome(tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ? ORDER BY message LIMIT ?)", first, x.every)
+		stale, err = readIndexed(x.ctx, tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ? ORDER BY message LIMIT ?)", first, x.every)
 	}
 	return missing, stale, err
 }
 
-// readSome returns messages and makes their grams.
-func (x *indexer) readSome(tx *sql.Tx, which string, args ...any) ([]indexed, error) {
+// readIndexed returns messages and makes their grams.
+func readIndexed(ctx context.Context, tx *sql.Tx, which string, args ...any) ([]indexed, error) {
 	var some []indexed
-	rows, err := tx.QueryContext(x.ctx, selectIndexed+which, args...)
+	rows, err := tx.QueryContext(ctx, selectIndexed+which, args...)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var r row
 		var causes sql.NullString
