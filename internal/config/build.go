@@ -40,7 +40,9 @@ func (b *builder) build() *Config {
 		},
 		Release: b.release(),
 		Hold:    b.hold(),
+		Queue:   b.queue(),
 		Domains: b.domains(),
+		Routes:  b.routes(),
 		TLS:     b.overrides(),
 	}
 	b.checkDoors(c)
@@ -178,15 +180,6 @@ func (b *builder) socketMode(l Listen) fs.FileMode {
 	return mode
 }
 
-func (b *builder) relay() Relay {
-	in := b.in.Relay
-	return Relay{
-		Listen:  b.listen("relay", in.Listen),
-		Trusted: each(b, "relay.trusted", in.Trusted, parsePrefix),
-		NextHop: optional(b, "relay.next_hop", in.NextHop, destination),
-	}
-}
-
 func (b *builder) store() Store {
 	const path = "store.url"
 	scheme, name, _ := strings.Cut(b.in.Store.URL, ":")
@@ -237,8 +230,14 @@ func resolver(s string) (string, error) {
 	return hp, nil
 }
 
+// release reads the way out. Where there is a relay and no milter, mail didn't come
+// from a server that could take it back: it leaves through the relay.
 func (b *builder) release() Release {
-	if via := b.in.Release.Via; via != ReleaseViaRelay {
+	via := b.in.Release.Via
+	if !b.src.has("release.via") && b.src.has("relay") && !b.src.has("milter") {
+		via = ReleaseViaRelay
+	}
+	if via != ReleaseViaRelay {
 		return Release{one(b, "release.via", via, destination)}
 	}
 	if !b.src.has("relay") {
@@ -273,9 +272,11 @@ type door struct {
 // doors lists the open ones.
 func (c *Config) doors() []door {
 	var open []door
-	for _, d := range []door{
-		{"milter", c.Milter.Listen}, {"relay", c.Relay.Listen}, {"socketmap", c.Socketmap.Listen}, {"web", c.Web.Listen},
-	} {
+	doors := []door{{"milter", c.Milter.Listen}, {"socketmap", c.Socketmap.Listen}, {"web", c.Web.Listen}}
+	for _, l := range c.Relay.Listeners {
+		doors = append(doors, door{l.Path, l.Listen})
+	}
+	for _, d := range doors {
 		if !d.listen.IsZero() {
 			open = append(open, d)
 		}

@@ -30,7 +30,9 @@ type Config struct {
 	Policy    Policy
 	Release   Release
 	Hold      Hold
+	Queue     Queue
 	Domains   []Domain
+	Routes    []Route
 	TLS       []TLSOverride
 
 	unsupported Errors
@@ -59,13 +61,6 @@ type Milter struct {
 	MaxConnections int
 	Timeout        time.Duration // an idle connection is closed after it
 	SocketMode     fs.FileMode   // of a Unix socket; 0 for other networks
-}
-
-// Relay is the SMTP door.
-type Relay struct {
-	Listen  Listen
-	Trusted []netip.Prefix
-	NextHop string // "host:port"; empty: the recipient domain's MX
 }
 
 // Socketmap is Postfix's TLS-policy door.

@@ -34,7 +34,8 @@ func TestDefaults(t *testing.T) {
 		Engine:   EngineAuto,
 		Hostname: "mx1.example.com",
 		Milter:   Milter{Trusted: loopback, MaxConnections: 500, Timeout: 2 * time.Hour},
-		Relay:    Relay{Trusted: loopback},
+		Relay:    Relay{MaxSize: 35_000_000, MaxRecipients: 1000, MaxConnections: 1000, MaxPerClient: 100},
+		Queue:    defaultQueue(),
 		Control:  Control{"/run/mailgate/control.sock"},
 		Store:    Store{"sqlite", "/var/lib/mailgate/mailgate.db"},
 		DNS:      DNS{Authoritative: true},
@@ -50,6 +51,13 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func defaultQueue() Queue {
+	return Queue{
+		MaxAge: 5 * 24 * time.Hour, DelayNotice: 4 * time.Hour, RetryFirst: 5 * time.Minute, RetryMost: 4 * time.Hour,
+		PerDestination: 5, Connections: 50,
+	}
+}
+
 const everything = `
 mode = "observe"
 engine = "go"
@@ -58,6 +66,12 @@ egress = ["203.0.113.9", "::ffff:203.0.113.10", "2001:DB8::9"]
 milter = { listen = "local:run/m.sock", trusted = ["192.0.2.1", "2001:db8::/32", "2001:db8::1"], umask = "002" }
 relay.listen = "[::1]:2525"
 relay.next_hop = "Mail.example.net:587"
+relay.bare_newlines = "normalise"
+relay.max_size = "64KiB"
+relay.max_recipients = 100
+relay.max_connections = 1
+relay.max_per_client = 2
+queue = { max_age = "2d", delay_notice = "0", retry_first = "1m", retry_most = "1h", per_destination = 1, connections = 2 }
 [store]
 url = "sqlite:data/mail.db"
 [dns]
@@ -99,6 +113,32 @@ destination = "mx:*.Google.com"
 level = "none"
 reason = "old"
 expires = 2027-03-31
+[[relay.listener]]
+listen = "192.0.2.1:25"
+trusted = ["192.0.2.0/24"]
+from = ["example.com", "Bücher.example"]
+tls = "offered"
+certificate = "c.pem"
+key = "/keys/c.pem"
+profile = "legacy"
+proxy = ["192.0.2.9"]
+[[relay.listener]]
+listen = "192.0.2.1:465"
+tls = "implicit"
+certificate = "c.pem"
+key = "/keys/c.pem"
+[[relay.user]]
+name = "exchange"
+password = "$argon2id$v=19$x"
+from = ["example.com"]
+[[route]]
+destination = ".Bücher.example"
+via = "[2001:db8::1]:587"
+user = "u"
+password_file = "p"
+tls = "secure"
+[[route]]
+destination = "*"
 [[tls]]
 destination = ".bücher.example"
 level = "dane-only"
@@ -127,8 +167,28 @@ func TestValues(t *testing.T) {
 			MaxConnections: 500, Timeout: 2 * time.Hour, SocketMode: 0o775,
 		},
 		Relay: Relay{
-			Listen:  Listen{"tcp", "[::1]:2525"},
-			Trusted: prefixes("127.0.0.0/8", "::1/128"), NextHop: "mail.example.net:587",
+			Listeners: []RelayListener{
+				{Path: "relay", Listen: Listen{"tcp", "[::1]:2525"}, Trusted: prefixes("127.0.0.0/8", "::1/128"), TLS: TLSOff},
+				{
+					Path: "relay.listener[0]", Listen: Listen{"tcp", "192.0.2.1:25"}, Trusted: prefixes("192.0.2.0/24"),
+					From: []mail.Domain{"example.com", "xn--bcher-kva.example"}, TLS: TLSOffered,
+					Certificate: "/etc/mailgate/c.pem", Key: "/keys/c.pem", Legacy: true, Proxy: prefixes("192.0.2.9/32"),
+				},
+				{
+					Path: "relay.listener[1]", Listen: Listen{"tcp", "192.0.2.1:465"}, Trusted: prefixes("127.0.0.0/8", "::1/128"),
+					TLS: TLSImplicit, Certificate: "/etc/mailgate/c.pem", Key: "/keys/c.pem",
+				},
+			},
+			NextHop: "mail.example.net:587", Normalise: true,
+			Users:   []RelayUser{{"exchange", "$argon2id$v=19$x", []mail.Domain{"example.com"}}},
+			MaxSize: 64 << 10, MaxRecipients: 100, MaxConnections: 1, MaxPerClient: 2,
+		},
+		Queue: Queue{
+			MaxAge: 48 * time.Hour, RetryFirst: time.Minute, RetryMost: time.Hour, PerDestination: 1, Connections: 2,
+		},
+		Routes: []Route{
+			{Destination: ".xn--bcher-kva.example", Via: "[2001:db8::1]:587", User: "u", PasswordFile: "/etc/mailgate/p", TLS: TLSSecure},
+			{Destination: "*"},
 		},
 		Control: Control{"/run/mailgate/control.sock"},
 		Store:   Store{"sqlite", "/etc/mailgate/data/mail.db"},

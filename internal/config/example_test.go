@@ -52,6 +52,9 @@ func TestExampleIsComplete(t *testing.T) {
 			case section == "" && isTable(inner):
 				check(key, inner)
 				continue
+			case sections[section+"."+key] != "":
+				check(section+"."+key, inner)
+				continue
 			case isTable(inner):
 				check(section, inner)
 			}

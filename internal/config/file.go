@@ -19,7 +19,9 @@ type file struct {
 	Policy    filePolicy     `toml:"policy"`
 	Release   fileRelease    `toml:"release"`
 	Hold      fileHold       `toml:"hold"`
+	Queue     fileQueue      `toml:"queue"`
 	Domain    []fileDomain   `toml:"domain"`
+	Route     []fileRoute    `toml:"route"`
 	TLS       []fileOverride `toml:"tls"`
 }
 
@@ -37,9 +39,56 @@ type fileMilter struct {
 }
 
 type fileRelay struct {
-	Listen  string   `toml:"listen"`
-	Trusted []string `toml:"trusted"`
-	NextHop string   `toml:"next_hop"`
+	Listen         string              `toml:"listen"`
+	Trusted        []string            `toml:"trusted"`
+	NextHop        string              `toml:"next_hop"`
+	From           []string            `toml:"from"`
+	TLS            string              `toml:"tls"`
+	Certificate    string              `toml:"certificate"`
+	Key            string              `toml:"key"`
+	Profile        string              `toml:"profile"`
+	Proxy          []string            `toml:"proxy"`
+	BareNewlines   string              `toml:"bare_newlines"`
+	MaxSize        string              `toml:"max_size"`
+	MaxRecipients  int64               `toml:"max_recipients"`
+	MaxConnections int64               `toml:"max_connections"`
+	MaxPerClient   int64               `toml:"max_per_client"`
+	Listener       []fileRelayListener `toml:"listener"`
+	User           []fileRelayUser     `toml:"user"`
+}
+
+type fileRelayListener struct {
+	Listen      string   `toml:"listen"`
+	Trusted     []string `toml:"trusted"`
+	From        []string `toml:"from"`
+	TLS         string   `toml:"tls"`
+	Certificate string   `toml:"certificate"`
+	Key         string   `toml:"key"`
+	Profile     string   `toml:"profile"`
+	Proxy       []string `toml:"proxy"`
+}
+
+type fileRelayUser struct {
+	Name     string   `toml:"name"`
+	Password string   `toml:"password"`
+	From     []string `toml:"from"`
+}
+
+type fileRoute struct {
+	Destination  string `toml:"destination"`
+	Via          string `toml:"via"`
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password_file"`
+	TLS          string `toml:"tls"`
+}
+
+type fileQueue struct {
+	MaxAge         string `toml:"max_age"`
+	DelayNotice    string `toml:"delay_notice"`
+	RetryFirst     string `toml:"retry_first"`
+	RetryMost      string `toml:"retry_most"`
+	PerDestination int64  `toml:"per_destination"`
+	Connections    int64  `toml:"connections"`
 }
 
 type fileControl struct {
@@ -106,10 +155,16 @@ type fileOverride struct {
 func defaults() file {
 	loopback := []string{"127.0.0.0/8", "::1/128"}
 	return file{
-		Mode:    string(Enforce),
-		Engine:  string(EngineAuto),
-		Milter:  fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "2h"},
-		Relay:   fileRelay{Trusted: loopback},
+		Mode:   string(Enforce),
+		Engine: string(EngineAuto),
+		Milter: fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "2h"},
+		Relay: fileRelay{
+			Trusted: loopback, TLS: string(TLSOff), Profile: "modern", BareNewlines: "refuse",
+			MaxSize: "35MB", MaxRecipients: 1000, MaxConnections: 1000, MaxPerClient: 100,
+		},
+		Queue: fileQueue{
+			MaxAge: "5d", DelayNotice: "4h", RetryFirst: "5m", RetryMost: "4h", PerDestination: 5, Connections: 50,
+		},
 		Control: fileControl{Socket: "/run/mailgate/control.sock"},
 		Store:   fileStore{URL: "sqlite:/var/lib/mailgate/mailgate.db"},
 		DNS:     fileDNS{Authoritative: true},

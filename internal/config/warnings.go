@@ -17,6 +17,7 @@ func (c *Config) warnings(now time.Time) []string {
 	c.warnGeneral(&w)
 	c.warnEgress(&w)
 	c.warnTrusted(&w)
+	c.warnRelay(&w)
 	c.warnRelease(&w)
 	c.warnHold(&w)
 	c.warnDomains(&w)
@@ -41,8 +42,6 @@ func (c *Config) warnGeneral(w *warner) {
 		"hostname: %s is a single label; receivers expect a full name with an address and a PTR record", c.Hostname)
 	w.add(len(c.doors()) == 0, "no door is open: none of the sections [milter], [relay], [socketmap] and [web] is there")
 	w.add(c.Policy.Refused == ActionPass, `policy.refused: "pass" lets mail go that its receiver is predicted to refuse`)
-	w.add(c.Relay.NextHop != "" && !c.Relay.Listen.IsZero() && reaches(c.Relay.NextHop, c.Relay.Listen),
-		"relay.next_hop: %s is the relay itself: mail would go in a circle", c.Relay.NextHop)
 	w.add(!c.Web.Listen.IsZero() && !isLoopback(c.Web.Listen),
 		"web.listen: %s can be reached from other machines; put a proxy with TLS before it", c.Web.Listen)
 }
@@ -56,12 +55,8 @@ func (c *Config) warnEgress(w *warner) {
 }
 
 func (c *Config) warnTrusted(w *warner) {
-	const text = "%s.trusted: %s lets the whole Internet have mail signed"
 	for _, p := range c.Milter.Trusted {
-		w.add(p.Bits() == 0 && !c.Milter.Listen.IsZero(), text, "milter", p)
-	}
-	for _, p := range c.Relay.Trusted {
-		w.add(p.Bits() == 0 && !c.Relay.Listen.IsZero(), text, "relay", p)
+		w.add(p.Bits() == 0 && !c.Milter.Listen.IsZero(), "milter.trusted: %s lets the whole Internet have mail signed", p)
 	}
 }
 
@@ -69,7 +64,7 @@ func (c *Config) warnRelease(w *warner) {
 	for _, d := range c.doors() {
 		own := c.Release.Via != ReleaseViaRelay && reaches(c.Release.Via, d.listen)
 		switch {
-		case own && d.section == "relay":
+		case own && strings.HasPrefix(d.section, "relay"):
 			w.add(true, `release.via: %s is our own relay; write "relay"`, c.Release.Via)
 		case own:
 			w.add(true, "release.via: %s is our own %s door, which takes no mail; want the MTA's SMTP port", c.Release.Via, d.section)
