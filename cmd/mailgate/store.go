@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -22,11 +23,11 @@ func (a *app) storeCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Look whether everything in the store is sound",
 		Long: `Look at everything in the store the configuration names: pages and indexes of the
-database, the size and digest of every message kept, the numbers that lists rest
-on, the state of every recipient against the review log, and the log's chain of
+database, the size and digest of every message kept and of the evidence, the
+numbers that lists rest on, the index of words that searches use, the state of every recipient against the review log, and the log's chain of
 hashes. Nothing is changed, and a running gateway goes on meanwhile.
 
-Exit code 0: sound. 1: there are faults. With faults, make no backup over an older
+Exit code 0: sound. 1: there are faults. 78: there is no database. With faults, make no backup over an older
 one; stop mailgate, copy the database aside with its -wal file, and restore the
 last good backup (see mailgate store backup --help).`,
 		Example: `  mailgate store check
@@ -78,6 +79,13 @@ type faultView struct {
 	Text string `json:"text"`
 }
 
+func (v *checkedView) logText() string {
+	if v.LogLast == 0 {
+		return "the review log is empty"
+	}
+	return fmt.Sprintf("review log %d to %d", v.LogFirst, v.LogLast)
+}
+
 func (a *app) printChecked(cmd *cobra.Command, c *store.Checked) error {
 	v := checkedView{
 		Database: c.Path, Sound: len(c.Faults) == 0, Schema: c.Schema, Partly: c.Schema != c.Known,
@@ -108,8 +116,8 @@ func (a *app) printChecked(cmd *cobra.Command, c *store.Checked) error {
 	}
 	fmt.Fprintf(out, "%s %s is sound", p.green("✓"), v.Database)
 	if !v.Partly {
-		fmt.Fprintf(out, ": %s, %s with %s, review log %d to %d", count(int(v.Messages), "message", "messages"),
-			count(int(v.Bodies), "body", "bodies"), bytesText(v.BodyBytes), v.LogFirst, v.LogLast)
+		fmt.Fprintf(out, ": %s, %s with %s, %s", count(int(v.Messages), "message", "messages"),
+			count(int(v.Bodies), "body", "bodies"), bytesText(v.BodyBytes), v.logText())
 	}
 	fmt.Fprintln(out)
 	return nil
@@ -144,16 +152,19 @@ released after it is held again, and may be sent twice: look at the list first.`
 			if err != nil {
 				return usageError(err)
 			}
-			var size int64
 			line := newProgress(cmd.ErrOrStderr(), a.json())
 			err = store.Backup(cmd.Context(), url, file, func(done, total int64) {
-				size = total
 				line.insist(func() string { return "copying" + percent(done, total) })
 			})
 			line.clear()
 			if err != nil {
 				return storeError(cmd.Context(), fmt.Errorf("back up to %s: %w", file, err))
 			}
+			info, err := os.Stat(file)
+			if err != nil {
+				return coded(exitSoftware, err)
+			}
+			size := info.Size()
 			if a.json() {
 				return printJSON(cmd, struct {
 					File  string `json:"file"`
@@ -217,6 +228,8 @@ func storeError(ctx context.Context, err error) error {
 		return coded(exitInterrupted, errors.New("interrupted; the store is as it was"))
 	case errors.Is(err, store.ErrInUse):
 		return coded(exitUnavailable, fmt.Errorf("%w: stop mailgate first", err))
+	case errors.Is(err, store.ErrMissing):
+		return coded(exitConfig, err)
 	case errors.Is(err, fs.ErrPermission):
 		return coded(exitNoPerm, err)
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):

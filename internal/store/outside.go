@@ -17,6 +17,9 @@ import (
 // ErrInUse: another process has the store open.
 var ErrInUse = errors.New("the store is in use")
 
+// ErrMissing: there is no database at the store's URL.
+var ErrMissing = errors.New("is [store] url right? mailgate serve makes it at its first start")
+
 // owner is whom a file belongs to.
 type owner struct{ uid, gid int }
 
@@ -29,7 +32,7 @@ func existing(url string) (path string, o owner, err error) {
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", o, fmt.Errorf("there is no database %s: is [store] url right? mailgate serve makes it at its first start (%w)", path, fs.ErrNotExist)
+		return "", o, fmt.Errorf("there is no database %s: %w (%w)", path, ErrMissing, fs.ErrNotExist)
 	}
 	if err != nil {
 		return "", o, err

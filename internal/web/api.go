@@ -40,7 +40,7 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/log", knows(a.log, logKeys...))
 	mux.HandleFunc("GET /v1/log/verify", knows(a.verify, "against"))
 	mux.HandleFunc("POST /v1/reload", knows(a.reload))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
