@@ -79,7 +79,7 @@ func (c *conn) nextChunk() error {
 func (c *conn) skipChunk() error {
 	left := c.chunk.left
 	c.chunk = chunk{}
-	if left > c.server.Limits.Size {
+	if left > c.server.Limits.Refused {
 		return fmt.Errorf("a chunk of %d bytes to skip", left)
 	}
 	for left > 0 {

@@ -149,7 +149,7 @@ func (t *content) skip() error {
 		if err != nil {
 			return err
 		}
-		if n += int64(len(raw)); n > t.conn.server.Limits.Size {
+		if n += int64(len(raw)); n > t.conn.server.Limits.Refused {
 			return fmt.Errorf("%d bytes of a refused message, and no end", n)
 		}
 	}

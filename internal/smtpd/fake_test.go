@@ -174,7 +174,7 @@ func start(t testing.TB, change func(*Config, *Listener)) *rig {
 	}
 	config := Config{
 		Name: "mx1.example.com", Gate: r.gate, Custody: r.spool, SpillDir: t.TempDir(),
-		Log:     slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:     newLog(r.log),
 		Metrics: NewMetrics(r.metrics),
 		Limits:  Limits{Drain: 50 * time.Millisecond},
 		Now:     func() time.Time { return time.Date(2026, 11, 21, 16, 22, 3, 0, time.UTC) },
@@ -309,6 +309,10 @@ func (k *talk) deliver(message string, to ...string) string {
 	return k.reply()
 }
 
+func newLog(l *logBuffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 // logBuffer is a log that can be read while it is written.
 type logBuffer struct {
 	mu sync.Mutex
@@ -341,4 +345,22 @@ func eventually(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("still no %s", what)
 		}
 	}
+}
+
+// counted is what a metric says for a value of its label.
+func (r *rig) counted(t testing.TB, name, value string) float64 {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name && m.GetLabel()[0].GetValue() == value {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no metric %s of %s", name, value)
+	return 0
 }

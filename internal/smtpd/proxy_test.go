@@ -22,7 +22,6 @@ func behind(t *testing.T, change func(*Config, *Listener)) *rig {
 	return start(t, func(c *Config, l *Listener) {
 		l.ProxyFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		l.Trusted = In([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("127.0.0.0/8")})
-		c.Limits.Proxy = 50 * time.Millisecond
 		if change != nil {
 			change(c, l)
 		}
@@ -88,7 +87,11 @@ func TestNoPROXY(t *testing.T) {
 		"silence":      "",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := behind(t, nil)
+			r := behind(t, func(c *Config, _ *Listener) {
+				if send == "" {
+					c.Limits.Proxy = 50 * time.Millisecond
+				}
+			})
 			k := r.dial(t)
 			k.send(send)
 			k.closed()

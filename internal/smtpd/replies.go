@@ -44,7 +44,7 @@ func (c *conn) replyLine(line string) {
 	if last && line[0] >= '4' {
 		c.errors++
 	}
-	fmt.Fprintf(c.out, "%s\r\n", c.reword(line))
+	fmt.Fprintf(c.out, "%s\r\n", printable(c.reword(line), maxReply))
 }
 
 // reword repeats nothing that the client said, says which limit holds, and calls a
@@ -77,25 +77,26 @@ func (c *conn) say(code int, enhanced, text string) {
 }
 
 // answer is a reply as the library takes it: an error, even where it is none. The
-// library makes a permanent refusal of every other error.
+// library makes a permanent refusal of every other error. The text becomes one
+// line of printable ASCII.
 func answer(code int, enhanced, format string, args ...any) *smtp.SMTPError {
-	return fromGate(&gate.Reply{Code: code, Enhanced: enhanced, Text: fmt.Sprintf(format, args...)})
+	e := &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}}
+	if enhancedCode.MatchString(enhanced) && int(enhanced[0]-'0') == code/100 {
+		fmt.Sscanf(enhanced, "%d.%d.%d", &e.EnhancedCode[0], &e.EnhancedCode[1], &e.EnhancedCode[2])
+	}
+	e.Message = printable(fmt.Sprintf(format, args...), maxReply-len("550 5.7.26 "))
+	return e
 }
 
 var enhancedCode = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`)
 
-// fromGate makes one line of printable ASCII. What can't be answered becomes a
-// temporary refusal.
+// fromGate is the gate's refusal. What is none becomes a temporary one.
 func fromGate(r *gate.Reply) *smtp.SMTPError {
-	e := &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode{r.Code / 100, 0, 0}}
-	if r.Code < 200 || r.Code > 599 || r.Code/100 == 3 {
-		e.Code, e.EnhancedCode = 451, smtp.EnhancedCode{4, 7, 1}
+	code, enhanced := r.Code, r.Enhanced
+	if code < 400 || code > 599 {
+		code, enhanced = 451, "4.7.1"
 	}
-	if enhancedCode.MatchString(r.Enhanced) && int(r.Enhanced[0]-'0') == e.Code/100 {
-		fmt.Sscanf(r.Enhanced, "%d.%d.%d", &e.EnhancedCode[0], &e.EnhancedCode[1], &e.EnhancedCode[2])
-	}
-	e.Message = printable(r.Text, maxReply-len("550 5.7.26 "))
-	return e
+	return answer(code, enhanced, "%s", r.Text)
 }
 
 // printable keeps what can stand in a reply, at most limit bytes.

@@ -42,6 +42,7 @@ type Limits struct {
 	SessionsPerClient int // of one address, an IPv6 /64 counting as one; 100
 
 	Size       int64 // of a message, in bytes; 35 MiB
+	Refused    int64 // bytes of a refused message that are read past, so that the client hears why; 1 GiB
 	Recipients int   // of a message; more are answered 452; 1,000
 	Header     int   // bytes of header; 1 MiB
 	Fields     int   // header fields; 2,000
@@ -63,6 +64,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Sessions, 1000)
 	or(&l.SessionsPerClient, 100)
 	or(&l.Size, 35<<20)
+	or(&l.Refused, 1<<30)
 	or(&l.Recipients, 1000)
 	or(&l.Header, 1<<20)
 	or(&l.Fields, 2000)

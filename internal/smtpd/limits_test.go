@@ -1,0 +1,285 @@
+package smtpd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sized is a message of exactly n bytes.
+func sized(n int) string {
+	const line = 80
+	b := strings.Builder{}
+	b.WriteString(head)
+	for n-b.Len() > 2*line {
+		b.WriteString(strings.Repeat("x", line-2) + "\r\n")
+	}
+	return b.String() + strings.Repeat("y", n-b.Len()-2) + "\r\n"
+}
+
+func TestSize(t *testing.T) {
+	const most = 300_000
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Size = most })
+	for _, way := range []string{"DATA", "one chunk", "chunks"} {
+		for _, c := range []struct {
+			n    int
+			want string
+		}{{most - 1, "250 2.0.0 taken"}, {most, "250 2.0.0 taken"}, {most + 1, "552 5.3.4"}, {2 * most, "552 5.3.4"}} {
+			t.Run(fmt.Sprintf("%s of %d", way, c.n), func(t *testing.T) {
+				k := r.talk(t)
+				var got string
+				switch message := sized(c.n); way {
+				case "DATA":
+					got = k.deliver(message)
+				case "one chunk":
+					k.envelope()
+					got = k.chunks(message, c.n, false)
+				default:
+					k.envelope()
+					for got = "250"; len(message) > 0 && got[:3] == "250"; {
+						piece := message[:min(len(message), 100_000)]
+						message = message[len(piece):]
+						last := ""
+						if message == "" {
+							last = " LAST"
+						}
+						k.send(fmt.Sprintf("BDAT %d%s\r\n%s", len(piece), last, piece))
+						got = k.reply()
+					}
+				}
+				if !strings.HasPrefix(got, c.want) {
+					t.Errorf("reply %q, want %s", got, c.want)
+				}
+				k.say("NOOP", "250") // the session goes on
+			})
+		}
+	}
+	r.spool.mu.Lock()
+	defer r.spool.mu.Unlock()
+	for i, m := range r.spool.taken {
+		if m.Size != int64(len(r.spool.bytes[i])) || m.Size > most {
+			t.Errorf("size %d of %d bytes", m.Size, len(r.spool.bytes[i]))
+		}
+	}
+}
+
+// A refused message that doesn't end is not read for ever.
+func TestEndless(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Size, c.Limits.Refused = 100_000, 300_000 })
+	for _, begin := range []string{"DATA", "BDAT 4000000000"} {
+		k := r.talk(t)
+		k.envelope()
+		k.send(begin + "\r\n")
+		go func() {
+			for {
+				if _, err := io.WriteString(k.Conn, strings.Repeat(strings.Repeat("x", 98)+"\r\n", 100)); err != nil {
+					return
+				}
+			}
+		}()
+		for k.reply() != "" { // the reply may be lost, the end isn't
+		}
+	}
+	if r.spool.count() != 0 {
+		t.Error("something was taken")
+	}
+}
+
+func TestLines(t *testing.T) {
+	const most = 2_000
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Line = most })
+	k := r.talk(t)
+	for n, want := range map[int]string{most: "250", most + 1: "554 5.6.0"} {
+		if got := k.deliver(head + strings.Repeat("x", n) + "\r\n"); !strings.HasPrefix(got, want) {
+			t.Errorf("line of %d: %q", n, got)
+		}
+	}
+	for n, noted := range map[int]bool{998: false, 999: true} {
+		k.deliver(head+strings.Repeat("x", n)+"\r\n", "hold@gmail.com")
+		m, _ := r.spool.last(t)
+		if got := strings.Contains(strings.Join(m.Recipients[0].Codes, " "), "line-too-long"); got != noted {
+			t.Errorf("line of %d: codes %v", n, m.Recipients[0].Codes)
+		}
+	}
+	k.say("NOOP "+strings.Repeat("x", readBuffer-len("NOOP \r\n")-1), "250")
+	k.send("NOOP " + strings.Repeat("x", readBuffer))
+	k.want("500 5.5.6")
+	if err := k.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Lines of a million bytes, and of a message over what is kept in memory.
+func TestDefaultLine(t *testing.T) {
+	r := start(t, nil)
+	message := head + strings.Repeat("x", 1_000_000) + "\r\n"
+	if got := r.talk(t).deliver(message); !strings.HasPrefix(got, "250") {
+		t.Fatal(got)
+	}
+	if _, content := r.spool.last(t); content != message {
+		t.Error("content differs")
+	}
+	if got := r.talk(t).deliver(head + strings.Repeat("x", 1_000_001) + "\r\n"); !strings.HasPrefix(got, "554 5.6.0") {
+		t.Error(got)
+	}
+}
+
+func TestHeaderLimits(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Fields, c.Limits.Header, c.Limits.Hops = 100, 10_000, 50 })
+	k := r.talk(t)
+	from := "From: ann@example.com\r\n"
+	for _, c := range []struct {
+		name, header, want string
+	}{
+		{"fields", from + strings.Repeat("a: b\r\n", 99), "250"},
+		{"more fields", from + strings.Repeat("a: b\r\n", 100), "552 5.3.4"},
+		{"bytes", from + "a: " + strings.Repeat("x", 10_000-len(from)-len("a: \r\n\r\n")) + "\r\n", "250"},
+		{"more bytes", from + "a: " + strings.Repeat("x", 10_001-len(from)-len("a: \r\n\r\n")) + "\r\n", "552 5.3.4"},
+		{"hops", from + strings.Repeat("received: x\r\n", 50), "250"},
+		{"more hops", from + strings.Repeat("received: x\r\n", 51), "554 5.4.6"},
+	} {
+		if got := k.deliver(c.header + "\r\nx\r\n"); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s: %q, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestRecipients(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Recipients = 3 })
+	k := r.talk(t)
+	k.envelope("a@gmail.com", "b@gmail.com", "c@gmail.com", "b@gmail.com")
+	k.say("RCPT TO:<d@gmail.com>", "452 4.5.3")
+	k.say("DATA", "354")
+	k.send(letter + ".\r\n")
+	k.want("250")
+	if m, _ := r.spool.last(t); len(m.Recipients) != 3 {
+		t.Errorf("%d recipients", len(m.Recipients))
+	}
+}
+
+func TestCommandsAndErrors(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Commands, c.Limits.Errors = 20, 5 })
+	k := r.talk(t)
+	for range 19 {
+		k.say("NOOP", "250")
+	}
+	k.say("NOOP", "421 4.7.0 too many commands")
+	k.closed()
+
+	k = r.talk(t)
+	for range 6 {
+		k.say("RCPT TO:<bob@gmail.com>", "503")
+	}
+	k.say("NOOP", "421 4.7.0 too many errors")
+	k.closed()
+
+	k = r.talk(t)
+	for range 10 { // a message sets both back
+		k.say("RCPT TO:<bob@gmail.com>", "503")
+		k.deliver(letter)
+	}
+	k = r.talk(t)
+	for range 4 { // the library counts to four
+		k.send("XXXX\r\n")
+	}
+	for range 4 {
+		k.want("500 5.5.2")
+	}
+	k.want("421 4.7.0 too many errors")
+	k.closed()
+}
+
+func TestSessions(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Sessions, c.Limits.SessionsPerClient = 3, 2 })
+	a, b := r.talk(t), r.talk(t)
+	for range 3 {
+		k := r.dial(t)
+		k.want("421 4.7.0 mx1.example.com too many connections from your address")
+		k.closed()
+	}
+	a.say("QUIT", "221")
+	a.closed()
+	eventually(t, "place for another", func() bool { return strings.HasPrefix(r.dial(t).reply(), "220") })
+	b.say("NOOP", "250")
+
+	r = start(t, func(c *Config, _ *Listener) { c.Limits.Sessions = 1 })
+	r.talk(t)
+	k := r.dial(t)
+	k.want("421 4.3.2 mx1.example.com too many connections")
+	k.closed()
+}
+
+// Whoever is slow is sent away, at each stage; a client beside goes on.
+func TestSlow(t *testing.T) {
+	const short = 60 * time.Millisecond
+	for _, c := range []struct {
+		name   string
+		limits Limits
+		send   string
+		drip   string // a byte at a time, for ever
+		want   string
+	}{
+		{"silent", Limits{Idle: short}, "", "", "421 4.4.2"},
+		{"idle", Limits{Idle: short}, "NOOP\r\n", "", "421 4.4.2"},
+		{"half a command", Limits{Idle: short}, "NOO", "", "421 4.4.2"},
+		{"a command byte by byte", Limits{Idle: short}, "NOOP ", "x", "421 4.4.2"},
+		{"silent in DATA", Limits{Read: short}, "MAIL FROM:<>\r\nRCPT TO:<bob@gmail.com>\r\nDATA\r\n" + letter, "", "421 4.4.2"},
+		{"DATA byte by byte", Limits{Message: short}, "MAIL FROM:<>\r\nRCPT TO:<bob@gmail.com>\r\nDATA\r\n" + letter, "x", "421 4.4.2"},
+		{"refused DATA byte by byte", Limits{Message: short}, "MAIL FROM:<>\r\nRCPT TO:<bob@gmail.com>\r\nDATA\r\n\r\r", "x", "550 5.6.11"},
+		{"silent in BDAT", Limits{Read: short}, "MAIL FROM:<>\r\nRCPT TO:<bob@gmail.com>\r\nBDAT 1000 LAST\r\n" + letter, "", "421 4.4.2"},
+		{"BDAT byte by byte", Limits{Message: short}, "MAIL FROM:<>\r\nRCPT TO:<bob@gmail.com>\r\nBDAT 1000000 LAST\r\n" + letter, "x", "421 4.4.2"},
+		{"between chunks", Limits{Read: short}, "MAIL FROM:<>\r\nRCPT TO:<bob@gmail.com>\r\nBDAT 2\r\nab", "", "421 4.4.2"},
+		{"in AUTH", Limits{Idle: short}, "NOOP\r\n", "", "421 4.4.2"},
+		{"session", Limits{Session: short}, "NOOP\r\n", "", "421 4.4.2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := start(t, func(config *Config, _ *Listener) { config.Limits = c.limits })
+			k := r.dial(t)
+			k.send("EHLO x\r\n" + c.send)
+			stop := make(chan struct{})
+			defer close(stop)
+			if c.drip != "" {
+				go func() {
+					for tick := time.Tick(short / 10); ; {
+						select {
+						case <-tick:
+							io.WriteString(k.Conn, c.drip) // fails when the server has had enough
+						case <-stop:
+							return
+						}
+					}
+				}()
+			}
+			var last string
+			for {
+				got := k.reply()
+				if got == "" {
+					break
+				}
+				last = got
+			}
+			if !strings.HasPrefix(last, c.want) {
+				t.Errorf("last reply %q, want %s", last, c.want)
+			}
+			if r.spool.count() != 0 {
+				t.Error("something was taken")
+			}
+		})
+	}
+}
+
+// The rest of a body is never taken for commands, even when the client wakes up.
+func TestSlowThenCommands(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Read = 50 * time.Millisecond })
+	k := r.talk(t)
+	k.data()
+	k.send(letter)
+	k.want("421 4.4.2")
+	io.WriteString(k.Conn, "RSET\r\nMAIL FROM:<eve@example.net>\r\nRCPT TO:<bob@gmail.com>\r\nDATA\r\n"+letter+".\r\n")
+	k.closed()
+	if r.spool.count() != 0 {
+		t.Error("something was taken")
+	}
+}
