@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -94,11 +95,9 @@ type boxSession struct {
 }
 
 // say answers a line; false ends the session.
-func (s *boxSession) say(line, usual string) bool {
-	text := s.b.says(line)
-	if text == "" {
-		text = usual
-	}
+func (s *boxSession) say(line, usual string) bool { return s.send(cmp.Or(s.b.says(line), usual)) }
+
+func (s *boxSession) send(text string) bool {
 	if text == "close" {
 		return false
 	}
@@ -117,6 +116,8 @@ func (b *box) says(line string) string {
 	return b.answer(line)
 }
 
+func (b *box) answers(f func(string) string) { b.change(func() { b.answer = f }) }
+
 // change changes what answers depend on.
 func (b *box) change(f func()) {
 	b.mu.Lock()
@@ -133,10 +134,13 @@ func (s *boxSession) command(line string) bool {
 	case "EHLO":
 		return s.say(line, s.extensions())
 	case "STARTTLS":
+		if s.b.cert == nil {
+			return s.say(line, "502 5.5.1 no such command")
+		}
 		if !s.say(line, "220 go on") {
 			return false
 		}
-		if !s.said(line) {
+		if said := s.b.says(line); said != "" && !strings.HasPrefix(said, "220") {
 			return true
 		}
 		secured := tls.Server(s.c, &tls.Config{Certificates: []tls.Certificate{*s.b.cert}})
@@ -195,7 +199,7 @@ func (s *boxSession) data() bool {
 		s.b.mails = append(s.b.mails, s.m)
 		s.b.mu.Unlock()
 	}
-	return s.say(".", "250 2.0.0 queued as 4Zx")
+	return s.send(cmp.Or(answer, "250 2.0.0 queued as 4Zx"))
 }
 
 // got returns what was taken so far.

@@ -25,7 +25,7 @@ type worker struct {
 // serve delivers what is due at a destination.
 func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
 	w := &worker{e: e, domain: d, lane: in}
-	defer w.leave(ctx)
+	defer w.leave()
 	for ctx.Err() == nil {
 		now := e.o.Now()
 		until := now.Add(lease)
@@ -49,13 +49,8 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
 	}
 }
 
-// leave parks the connection for whoever comes next. A destination in trouble is
-// paused only now: all that was due has been put off by then, each by its schedule,
-// and what is too old has gone back.
-func (w *worker) leave(ctx context.Context) {
-	if !w.until.IsZero() {
-		w.e.pause(context.WithoutCancel(ctx), w.domain, w.lane, w.until)
-	}
+// leave parks the connection for whoever comes next.
+func (w *worker) leave() {
 	if w.session != nil {
 		w.e.parked.park(w.lane.key, w.session)
 	}
@@ -82,31 +77,38 @@ func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 // send decides the fates that are open.
 func (w *worker) send(ctx context.Context, m *spool.Message, fates []*fate) {
 	if why := w.barred(); why != nil {
-		meet(fates, why)
+		w.meet(fates, why)
 		return
 	}
 	p, err := w.e.pack(ctx, w.e.settings(), m)
 	if err != nil {
 		w.e.log.ErrorContext(ctx, "can't get a message ready to be sent", "id", m.ID, "error", err)
-		meet(fates, later("4.3.0", "mailgate can't get the message ready: %v", err))
+		w.meet(fates, later("4.3.0", "mailgate can't get the message ready: %v", err))
 		return
 	}
 	defer p.close()
 	for rest := open(fates); len(rest) > 0; {
-		if why := w.transaction(ctx, m, p, rest[:min(len(rest), maxRecipients)]); why != nil {
-			meet(fates, why)
+		why := w.transaction(ctx, m, p, rest[:min(len(rest), maxRecipients)])
+		if why != nil {
+			for _, f := range fates {
+				f.until = w.until
+			}
+			w.meet(fates, why)
 			return
 		}
 		before := len(rest)
 		if rest = open(fates); len(rest) == before {
-			meet(fates, later("4.4.2", "%s gave no answer", w.domain))
+			w.meet(fates, later("4.4.2", "%s gave no answer", w.domain))
 		}
 	}
 }
 
-func meet(fates []*fate, t *trouble) {
+// meet has the open fates share a trouble. While the destination is paused, they are
+// not tried again.
+func (w *worker) meet(fates []*fate, t *trouble) {
 	for _, f := range open(fates) {
 		f.meet(t)
+		f.until = w.until
 	}
 }
 
@@ -166,6 +168,7 @@ func (w *worker) barred() *trouble {
 // fail notes a failure that is the destination's as a whole.
 func (w *worker) fail(ctx context.Context, why *trouble) {
 	w.blocked, w.until = why, w.e.lanes.failed(w.lane, why, w.e.o.Now())
+	w.e.o.Metrics.Pause(w.lane.key)
 	w.e.log.InfoContext(ctx, "connections are put off", "domain", w.domain, "next", w.lane.key, "until", w.until.UTC().Format(time.RFC3339), "reply", why.words)
 }
 
@@ -239,5 +242,7 @@ func (e *Engine) reachAt(ctx context.Context, s Settings, r Route, d mail.Domain
 	if why, ok := errors.AsType[*trouble](err); ok {
 		return nil, why
 	}
-	return nil, later("4.4.1", "%v", err)
+	why := later("4.4.1", "%v", err)
+	why.host = h.name
+	return nil, why
 }

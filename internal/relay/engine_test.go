@@ -61,14 +61,14 @@ func TestStaleConnection(t *testing.T) {
 	w := newWorld(t)
 	n := 0
 	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
-	b.answer = func(line string) string {
+	b.answers(func(line string) string {
 		if strings.HasPrefix(line, "MAIL") {
 			if n++; n == 2 {
 				return "close"
 			}
 		}
 		return ""
-	}
+	})
 	w.queue(nil, "bob@dest.example")
 	m := w.queue(nil, "bob@dest.example")
 	w.pass()
@@ -113,7 +113,7 @@ func TestTooManyRecipients(t *testing.T) {
 	w := newWorld(t)
 	n := 0
 	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
-	b.answer = func(line string) string {
+	b.answers(func(line string) string {
 		switch {
 		case strings.HasPrefix(line, "MAIL"):
 			n = 0
@@ -123,7 +123,7 @@ func TestTooManyRecipients(t *testing.T) {
 			}
 		}
 		return ""
-	}
+	})
 	m := w.queue(nil, "a@dest.example", "b@dest.example", "c@dest.example", "d@dest.example", "e@dest.example")
 	w.pass()
 	w.want(m, spool.Delivered, "250")
@@ -137,12 +137,12 @@ func TestDisconnectAfterDot(t *testing.T) {
 	w := newWorld(t)
 	first := true
 	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
-	b.answer = func(line string) string {
+	b.answers(func(line string) string {
 		if line == "." && first {
 			return "close"
 		}
 		return ""
-	}
+	})
 	m := w.queue(nil, "bob@dest.example")
 	w.pass()
 	w.want(m, spool.Queued, "final dot")
@@ -165,12 +165,12 @@ func TestServerIsBusy(t *testing.T) {
 			w := newWorld(t)
 			busy := true
 			b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
-			b.answer = func(line string) string {
+			b.answers(func(line string) string {
 				if busy && strings.HasPrefix(line, at) {
 					return "421 4.3.2 too busy"
 				}
 				return ""
-			}
+			})
 			first := w.queue(nil, "bob@dest.example")
 			second := w.queue(nil, "carol@dest.example")
 			w.pass()

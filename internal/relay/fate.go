@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -28,9 +29,10 @@ type fate struct {
 	status    string  // RFC 3463; empty: the server gave none
 	answered  bool    // words are a server's reply
 	host, tls string
-	rule      string // with held: the refusal
-	passedOn  bool   // the server took over what the sender asked to be told
-	why       string // with held: in words, where the server was not asked
+	rule      string    // with held: the refusal
+	passedOn  bool      // the server took over what the sender asked to be told
+	until     time.Time // no other try before; zero: any time
+	why       string    // with held: in words, where the server was not asked
 }
 
 // open returns the fates that are not decided.

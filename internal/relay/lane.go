@@ -25,6 +25,7 @@ type lanes struct {
 	serving  map[mail.Domain]*lane // with a worker
 	workers  map[mail.Domain]int
 	total    int
+	most     int // total was at most
 }
 
 // maxIdleLanes bounds how many lanes without a worker are remembered.
@@ -52,6 +53,7 @@ func (l *lanes) enter(d mail.Domain, key string, s Settings) (*lane, bool) {
 	l.workers[d]++
 	in.workers++
 	l.total++
+	l.most = max(l.most, l.total)
 	return in, true
 }
 
@@ -102,4 +104,11 @@ func (l *lanes) running() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.total
+}
+
+// peak is how many workers there were at most at once.
+func (l *lanes) peak() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.most
 }

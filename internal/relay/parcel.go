@@ -106,7 +106,7 @@ func (p *parcel) wantsUTF8(m *spool.Message) bool {
 func (s *session) unfit(p *parcel) *trouble {
 	limit, limited := s.client.MaxMessageSize()
 	switch {
-	case p.shape.bare:
+	case p.shape.isBare():
 		return forGood("5.6.11", "the message has a CR or LF that is not part of a CRLF: it can't be sent as it is")
 	case p.needsUTF8 && !s.utf8:
 		return forGood("5.6.7", "%s doesn't take addresses or headers in UTF-8 (SMTPUTF8)", s.host)
@@ -126,6 +126,9 @@ type shape struct {
 	line           int  // length of the present line
 	cr             bool // the last byte was CR
 }
+
+// isBare reports whether a CR or LF is not part of a CRLF.
+func (s *shape) isBare() bool { return s.bare || s.cr }
 
 // Write never fails.
 func (s *shape) Write(p []byte) (int, error) {

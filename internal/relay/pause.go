@@ -42,15 +42,6 @@ func (l *lanes) paused(in *lane, now time.Time) (*trouble, time.Time) {
 	return in.last, in.until
 }
 
-// pause puts a destination off as a whole, so that mail for it that comes meanwhile
-// doesn't make connections either.
-func (e *Engine) pause(ctx context.Context, d mail.Domain, in *lane, until time.Time) {
-	if _, err := e.o.Queue.Defer(ctx, d, until, false); err != nil {
-		e.log.ErrorContext(ctx, "can't pause a destination", "domain", d, "error", err)
-	}
-	e.o.Metrics.Pause(in.key)
-}
-
 // Retry ends the pause of a destination (empty: of all), has what is queued for it
 // tried at once, and says how many recipients that are.
 func (e *Engine) Retry(ctx context.Context, d mail.Domain) (int, error) {

@@ -8,9 +8,10 @@ import (
 )
 
 // next is when a recipient is tried again after a try at now: 5 minutes later, and
-// twice as long after each further try, up to 4 hours, give or take a tenth. A try
-// falls on the moment the sender is to be told of the delay, and one on the end.
-func (s Settings) next(m *spool.Message, r *spool.Recipient, now time.Time) time.Time {
+// twice as long after each further try, up to 4 hours, give or take a tenth, but not
+// before a pause is over. A try falls on the moment the sender is to be told of the
+// delay, and one on the end.
+func (s Settings) next(m *spool.Message, r *spool.Recipient, now, pause time.Time) time.Time {
 	wait := s.FirstRetry
 	for range r.Delivery.Tries {
 		if wait *= 2; wait >= s.LastRetry {
@@ -18,6 +19,9 @@ func (s Settings) next(m *spool.Message, r *spool.Recipient, now time.Time) time
 		}
 	}
 	at := now.Add(spread(min(wait, s.LastRetry)))
+	if at.Before(pause) {
+		at = pause.Add(rand.N(time.Minute))
+	}
 	for _, mark := range []time.Time{s.delayAt(m, r), s.end(m, r)} {
 		if mark.After(now) && mark.Before(at) {
 			at = mark

@@ -75,7 +75,7 @@ func (e *Engine) result(s Settings, m *spool.Message, f *fate) spool.Result {
 			r.Reason = "the receiver refused it as not authenticated"
 		}
 	default:
-		r.Into, r.Next = spool.Queued, s.next(m, &f.to, e.o.Now())
+		r.Into, r.Next = spool.Queued, s.next(m, &f.to, e.o.Now(), f.until)
 	}
 	return r
 }

@@ -1,0 +1,294 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/spool"
+)
+
+// 200 destinations with 12 messages each, after a long stop: all arrive, within the
+// limits.
+func TestManyDestinations(t *testing.T) {
+	w := newWorld(t)
+	w.settings.Connections, w.settings.PerDestination = 20, 3
+	b := startBox(t, &box{})
+	var domains []string
+	for i := range 200 {
+		d := fmt.Sprintf("d%d.example", i)
+		ip := fmt.Sprintf("198.51.100.%d", i)
+		domains = append(domains, d)
+		w.mx[mail.Domain(d)] = []MX{{mail.Domain("mx." + d), 10}}
+		w.hosts[mail.Domain("mx."+d)] = append(w.hosts[mail.Domain("mx."+d)], addr(ip))
+		w.boxes[addr(ip)] = b
+	}
+	const rounds = 3
+	for range rounds {
+		w.queue(nil, to(domains)...)
+	}
+	w.advance(30 * 24 * time.Hour)
+	w.pass()
+	if n := len(b.got()); n != rounds*200 {
+		t.Errorf("%d messages arrived", n)
+	}
+	// A parked connection is idle, and doesn't count: so many workers there were.
+	if most := w.e.lanes.peak(); most > 20 || most < 5 {
+		t.Errorf("%d workers at once", most)
+	}
+	counts, err := w.store.Count(t.Context())
+	if err != nil || counts.States[spool.Delivered] != rounds*200 || len(w.reports()) != 0 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
+func to(domains []string) []string {
+	var list []string
+	for _, d := range domains {
+		list = append(list, "bob@"+d)
+	}
+	return list
+}
+
+// One destination gets so many connections and no more.
+func TestPerDestination(t *testing.T) {
+	for _, limit := range []int{1, 3} {
+		w := newWorld(t)
+		w.settings.PerDestination = limit
+		arrived, hold := make(chan struct{}, 100), make(chan struct{})
+		b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+		all, n := make(chan struct{}), 0
+		b.answers(func(line string) string {
+			if line == "." {
+				if n++; n == 5*claimSize {
+					close(all)
+				}
+			}
+			return ""
+		})
+		for range 5 * claimSize {
+			w.queue(nil, "bob@dest.example")
+		}
+		w.e.o.Dial = holding(w, arrived, hold)
+		go func() {
+			for range limit {
+				<-arrived
+			}
+			close(hold)
+		}()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.e.Run(ctx) }()
+		<-all
+		cancel()
+		<-done
+		if most := w.e.lanes.peak(); most != limit {
+			t.Errorf("%d workers at once, not %d", most, limit)
+		}
+	}
+}
+
+func holding(w *world, arrived chan<- struct{}, hold <-chan struct{}) Dial {
+	return func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+		arrived <- struct{}{}
+		<-hold
+		return w.dial(ctx, local, remote)
+	}
+}
+
+// Run delivers what is kicked, and at its stop lets a delivery come to its end.
+func TestRunStops(t *testing.T) {
+	w := newWorld(t)
+	dot, goOn := make(chan struct{}), make(chan struct{})
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	b.answers(func(line string) string {
+		if line == "." {
+			close(dot)
+			<-goOn
+			return "250 2.0.0 late"
+		}
+		return ""
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.e.Run(ctx) }()
+	m := w.queue(nil, "bob@dest.example")
+	w.e.Kick()
+	<-dot
+	cancel()
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	w.want(m, spool.Delivered, "250 2.0.0 late")
+}
+
+// What takes too long at the stop is broken off, and tried again at the next start.
+func TestRunBreaksOff(t *testing.T) {
+	w := newWorld(t)
+	w.settings.Drain = time.Millisecond
+	dot, never := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	b.answers(func(line string) string {
+		if strings.HasPrefix(line, "MAIL") {
+			once.Do(func() { close(dot) })
+			<-never
+		}
+		return ""
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.e.Run(ctx) }()
+	m := w.queue(nil, "bob@dest.example")
+	w.e.Kick()
+	<-dot
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	close(never)
+	w.want(m, spool.Queued, "")
+	if claims, err := w.store.Claim(t.Context(), "dest.example", w.clock(), w.clock().Add(time.Hour), 1); err != nil || len(claims) != 0 && claims[0].Message.Recipients[0].Delivery.Tries != 0 {
+		t.Errorf("%v, %v", claims, err)
+	}
+}
+
+// The process was killed after it claimed: when the lease is over, another delivers.
+func TestKilledAfterClaim(t *testing.T) {
+	w := newWorld(t)
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	m := w.queue(nil, "bob@dest.example")
+	claims, err := w.store.Claim(t.Context(), "dest.example", w.clock(), w.clock().Add(lease), 1)
+	if err != nil || len(claims) != 1 {
+		t.Fatal(claims, err)
+	}
+	w.pass()
+	if len(b.got()) != 0 {
+		t.Error("delivered under another's lease")
+	}
+	w.advance(lease + time.Second)
+	w.pass()
+	w.want(m, spool.Delivered, "250")
+
+	// The late one finds out that it is late.
+	f := &fate{to: claims[0].Message.Recipients[0], outcome: delivered, words: "250 late"}
+	w.e.settle(t.Context(), claims[0], []*fate{f})
+	if !strings.Contains(w.log.String(), "can't record what came of a delivery") {
+		t.Errorf("log: %s", w.log)
+	}
+	w.want(m, spool.Delivered, "250 2.0.0 queued")
+}
+
+// A worker stops early enough before its lease is over.
+func TestLeaseRunsOut(t *testing.T) {
+	w := newWorld(t)
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	b.answers(func(line string) string {
+		if line == "." {
+			w.advance(lease * 3 / 4)
+		}
+		return ""
+	})
+	w.queue(nil, "bob@dest.example")
+	second := w.queue(nil, "carol@dest.example")
+	if err := w.e.dispatch(t.Context(), t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.e.work.Wait()
+	if len(b.got()) != 1 {
+		t.Errorf("%d messages", len(b.got()))
+	}
+	w.want(second, spool.Queued, "")
+	b.answers(nil)
+	w.advance(lease)
+	w.pass()
+	w.want(second, spool.Delivered, "250")
+}
+
+// Retry ends a pause.
+func TestRetry(t *testing.T) {
+	w := newWorld(t)
+	w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
+	m := w.queue(nil, "bob@dest.example")
+	w.pass()
+	w.want(m, spool.Queued, "connection refused")
+	w.boxes[addr("203.0.113.5")] = startBox(t, &box{})
+	if n, err := w.e.Retry(t.Context(), "dest.example"); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	w.pass()
+	w.want(m, spool.Delivered, "250")
+}
+
+// Who may come in: so many in all, so many in a lane, one in a lane in trouble, and
+// none for a domain while another is about to claim there.
+func TestEnter(t *testing.T) {
+	s := Settings{Connections: 5, PerDestination: 2}
+	var l lanes
+	enter := func(d mail.Domain, key string) *lane {
+		in, _ := l.enter(d, key, s)
+		return in
+	}
+	first := enter("a.example", "hop")
+	if enter("a.example", "hop") != nil {
+		t.Error("two are about to claim the same")
+	}
+	l.claimed("a.example")
+	if enter("b.example", "hop") == nil || enter("c.example", "hop") != nil {
+		t.Error("the lane's limit")
+	}
+	if busy := l.busy(s); len(busy) != 2 {
+		t.Errorf("busy: %v", busy)
+	}
+	troubled := enter("d.example", "d.example")
+	l.claimed("d.example")
+	l.failed(troubled, later("4.4.1", "down"), time.Now())
+	if enter("d.example", "d.example") != nil {
+		t.Error("a second connection to a server in trouble")
+	}
+	l.works(troubled)
+	if enter("d.example", "d.example") == nil || enter("e.example", "e.example") == nil || enter("f.example", "f.example") != nil {
+		t.Error("the limit in all")
+	}
+	l.leave("a.example", first)
+	if enter("f.example", "f.example") == nil {
+		t.Error("there is room again")
+	}
+}
+
+func TestPauseGrows(t *testing.T) {
+	var l lanes
+	in, _ := l.enter("dest.example", "dest.example", Settings{}.complete())
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	why := later("4.4.1", "down")
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60, 60} {
+		until := l.failed(in, why, now)
+		if wait := until.Sub(now); wait < want*time.Minute*9/10 || wait > want*time.Minute*11/10 {
+			t.Errorf("after %d failures: %v", i+1, wait)
+		}
+	}
+	if got, _ := l.paused(in, now); got != why {
+		t.Error("not paused")
+	}
+	if got, _ := l.paused(in, now.Add(2*time.Hour)); got != nil {
+		t.Error("paused for ever")
+	}
+	if got, _ := l.paused(in, now.Add(-48*time.Hour)); got != nil {
+		t.Error("a clock put back makes the pause longer")
+	}
+	l.works(in)
+	if got, _ := l.paused(in, now); got != nil {
+		t.Error("paused although it works")
+	}
+	l.leave("dest.example", in)
+	if len(l.lanes)+len(l.serving)+len(l.starting)+len(l.workers)+l.total != 0 {
+		t.Errorf("left over: %+v", &l)
+	}
+}
