@@ -16,5 +16,9 @@ func (b *batch) cause(r *spool.Recipient) (int64, error) {
 // reply returns the key of a predicted reply.
 func (b *batch) reply(text string) (int64, error) {
 	args := []any{text}
-	return b.keyOf("SELECT id FROM replies WHERE text = ?", args, "INSERT INTO replies (text) VALUES (?)", args)
+	id, err := b.keyOf("SELECT id FROM replies WHERE text = ?", args, "INSERT INTO replies (text) VALUES (?)", args)
+	if b.w.replied != nil && err == nil {
+		b.w.replied[id] = true
+	}
+	return id, err
 }

@@ -39,7 +39,11 @@ func (s *Store) trim(ctx context.Context, before time.Time) (int64, error) {
 	}
 	// Only what the log spoke of until now can be forgotten now.
 	if s.forgot.Load() != base+1 {
-		if err := s.trimMessages(ctx, before); err != nil {
+		some, err := s.trimMessages(ctx, before)
+		if err == nil && some {
+			err = s.sweep(ctx)
+		}
+		if err != nil {
 			return n, err
 		}
 		s.forgot.Store(base + 1)
@@ -116,8 +120,9 @@ type spent struct {
 }
 
 // trimMessages forgets messages that finished before the given time, whose body
-// is gone and of which the log says nothing any more.
-func (s *Store) trimMessages(ctx context.Context, before time.Time) error {
+// is gone and of which the log says nothing any more, and says whether there were
+// some.
+func (s *Store) trimMessages(ctx context.Context, before time.Time) (some bool, err error) {
 	var last spent
 	for more := true; more; {
 		err := s.update(ctx, "trim-messages", 0, func(b *batch) error {
@@ -130,14 +135,15 @@ func (s *Store) trimMessages(ctx context.Context, before time.Time) error {
 					return err
 				}
 			}
+			some = some || len(gone) > 0
 			more, last = end.seq != 0, end
 			return nil
 		})
 		if err != nil {
-			return err
+			return some, err
 		}
 	}
-	return nil
+	return some, nil
 }
 
 const spentAt = `SELECT seq, finished, evidence, EXISTS (SELECT 1 FROM review_log l WHERE l.id = m.id) FROM messages m

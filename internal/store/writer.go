@@ -53,6 +53,8 @@ type writer struct {
 
 	next      position
 	suspected sync.Once
+
+	replied map[int64]bool // replies that came into use since a sweep began; nil without one
 }
 
 // position is what the writer knows of the database without asking. It goes back

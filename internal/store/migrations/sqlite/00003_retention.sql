@@ -7,6 +7,7 @@ CREATE TABLE marks (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX messages_to_trim ON messages (finished) WHERE finished IS NOT NULL AND body IS NULL;
+CREATE INDEX messages_by_identity ON messages (identity);
 CREATE INDEX messages_by_evidence ON messages (evidence) WHERE evidence IS NOT NULL;
 
 -- The last entry of the review log that was removed. Those up to it that are still
