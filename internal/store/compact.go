@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,13 +60,13 @@ func sizeOnDisk(path string) (int64, error) {
 	return size, nil
 }
 
-func vacuum(ctx context.Context, path string) error {
+func vacuum(ctx context.Context, path string) (err error) {
 	connector, err := connect(path, pragmas)
 	if err != nil {
 		return err
 	}
 	db := sql.OpenDB(connector)
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
 	var found string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
@@ -79,11 +80,25 @@ func vacuum(ctx context.Context, path string) error {
 	beside := "PRAGMA temp_store_directory = '" + strings.ReplaceAll(filepath.Dir(path), "'", "''") + "'"
 	defer db.ExecContext(context.WithoutCancel(ctx), "PRAGMA temp_store_directory = ''")
 	for _, sql := range []string{
-		"PRAGMA temp_store = file", beside, "PRAGMA auto_vacuum = incremental", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)",
+		"PRAGMA temp_store = file", beside, "PRAGMA auto_vacuum = incremental", "VACUUM",
 	} {
 		if _, err := db.ExecContext(ctx, sql); err != nil {
 			return err
 		}
 	}
-	return nil
+	return truncateLog(ctx, db)
+}
+
+// errReading: the database is written anew, but some of it is still in the WAL.
+var errReading = errors.New("another program reads it, so that its -wal file could not be emptied: end that program, then compact once more")
+
+// truncateLog copies the WAL into the database and empties it. It waits for readers
+// as long as for a lock.
+func truncateLog(ctx context.Context, db *sql.DB) error {
+	var busy bool
+	err := db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, new(int), new(int))
+	if err == nil && busy {
+		err = errReading
+	}
+	return err
 }
