@@ -107,7 +107,7 @@ func (c *conn) startTLS() error {
 		c.say(503, "5.5.1", "in the middle of a message: want BDAT or RSET")
 	case c.tls != nil:
 		c.say(503, "5.5.1", "TLS is already on")
-	case c.listener.TLS != TLSOffered && c.listener.TLS != TLSRequired:
+	case !c.listener.offersTLS():
 		c.say(502, "5.5.1", "no TLS here")
 	case c.in.Buffered() > 0:
 		c.server.Metrics.failed("injection")

@@ -37,8 +37,7 @@ type message struct {
 	header mail.Header // as the gate has it: fields added, and those kept
 	kept   mail.Header // what is in custody of the client's
 	added  mail.Header // Date and Message-ID, where the client left them out
-	size   int64
-	notes  []string // findings about the message itself
+	notes  []string    // findings about the message itself
 
 	tx   Transaction
 	copy *spool.Buffer
@@ -65,7 +64,6 @@ func (s *session) data(m *message, body *content) error {
 	if body.endings.longest > softLimit {
 		m.notes = append(m.notes, "line-too-long")
 	}
-	m.size = body.size
 	out := m.tx.Finish(ctx)
 	if out.Refusal != nil {
 		return s.refuseOutcome(m, out, fromGate(out.Refusal))

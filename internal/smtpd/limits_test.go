@@ -1,11 +1,15 @@
 package smtpd
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"mailgate/internal/spool"
 )
 
 // sized is a message of exactly n bytes.
@@ -192,7 +196,7 @@ func TestCommandsAndErrors(t *testing.T) {
 }
 
 func TestSessions(t *testing.T) {
-	r := start(t, func(c *Config, _ *Listener) { c.Limits.Sessions, c.Limits.SessionsPerClient = 3, 2 })
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Sessions, c.Limits.SessionsPerClient = 10, 2 })
 	a, b := r.talk(t), r.talk(t)
 	for range 3 {
 		k := r.dial(t)
@@ -281,5 +285,55 @@ func TestSlowThenCommands(t *testing.T) {
 	k.closed()
 	if r.spool.count() != 0 {
 		t.Error("something was taken")
+	}
+}
+
+// A message may take longer than a command, as long as it goes on.
+func TestSteady(t *testing.T) {
+	r := start(t, func(c *Config, _ *Listener) { c.Limits.Idle = 500 * time.Millisecond })
+	k := r.talk(t)
+	k.data()
+	k.send(letter)
+	for range 10 {
+		time.Sleep(60 * time.Millisecond)
+		k.send("more\r\n")
+	}
+	k.send(".\r\n")
+	k.want("250 2.0.0 taken")
+	k.envelope()
+	k.send("BDAT 10000 LAST\r\n" + letter)
+	for range 10 {
+		time.Sleep(60 * time.Millisecond)
+		k.send("more\r\n")
+	}
+	k.send(strings.Repeat("x", 10000-len(letter)-60))
+	k.want("250 2.0.0 taken")
+}
+
+// heap keeps nothing, and notes how much memory there is in use.
+type heap struct{ inUse uint64 }
+
+func (h *heap) Take(_ context.Context, m *spool.Message, content io.Reader) error {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	h.inUse, m.ID = stats.HeapAlloc, "q7f3a"
+	_, err := io.Copy(io.Discard, content)
+	return err
+}
+
+// A message costs bounded memory, whatever its size.
+func TestMemory(t *testing.T) {
+	store := &heap{}
+	r := start(t, func(c *Config, _ *Listener) { c.Custody, c.Gate = store, openGate{} })
+	k := r.talk(t)
+	small, large := letter, sized(30<<20)
+	k.deliver(small)
+	before := store.inUse
+	if got := k.deliver(large); !strings.HasPrefix(got, "250") {
+		t.Fatal(got)
+	}
+	if more := int64(store.inUse) - int64(before); more > 2<<20 {
+		t.Errorf("%d bytes more for a message of 30 MiB", more)
 	}
 }

@@ -100,8 +100,8 @@ func (s *Server) library(c *conn) {
 	server.EnableDSN = true
 	server.EnableSMTPUTF8 = true
 	server.AllowInsecureAuth = c.tls != nil
-	if c.tls == nil {
-		server.TLSConfig = c.listener.Config // offers STARTTLS, and never sees it
+	if c.tls == nil && c.listener.offersTLS() {
+		server.TLSConfig = c.listener.Config // it says STARTTLS, and never sees it
 	}
 	server.ErrorLog = libraryLog{c.log}
 	server.Serve(&oneConn{conn: c}) // returns io.EOF when c.done is closed

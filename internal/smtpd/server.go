@@ -117,6 +117,8 @@ type Listener struct {
 	ProxyFrom []netip.Prefix // balancers that begin with a PROXY header, and must
 }
 
+func (l *Listener) offersTLS() bool { return l.TLS == TLSOffered || l.TLS == TLSRequired }
+
 // Users knows who may log in.
 type Users interface {
 	// Check takes the same time whether there is such a user or not. An error means
