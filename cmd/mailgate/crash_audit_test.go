@@ -19,7 +19,8 @@ func (w *crashWorld) audit() {
 		w.t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.VerifyLog(w.t.Context()); err != nil {
+	chain, err := s.VerifyLog(w.t.Context())
+	if err != nil {
 		w.t.Error(err)
 	}
 	states := map[claim]spool.State{}
@@ -45,13 +46,17 @@ func (w *crashWorld) audit() {
 			after = m.ID
 		}
 	}
-	checkReviewLog(w.t, s, states)
-	w.ledger.balance(states, copies)
+	w.checkReviewLog(s, states, chain.Trimmed > 0)
+	forgotten := w.ledger.balance(states, copies, chain.Trimmed > 0)
+	w.ledger.auditDigests(w.t, s, forgotten)
 	w.ledger.report(w.t)
+	w.trimmed, w.forgotten = int(chain.Trimmed), forgotten
 }
 
 // checkReviewLog follows every recipient through the log to the state it is in.
-func checkReviewLog(t *testing.T, s *store.Store, states map[claim]spool.State) {
+// Entries that were trimmed are its first; a message that is forgotten has none.
+func (w *crashWorld) checkReviewLog(s *store.Store, states map[claim]spool.State, trimmed bool) {
+	t := w.t
 	logged := map[claim]spool.State{}
 	for after := int64(0); ; {
 		entries, err := s.Log(t.Context(), spool.LogFilter{After: after, OldestFirst: true, Limit: 1000})
@@ -67,15 +72,18 @@ func checkReviewLog(t *testing.T, s *store.Store, states map[claim]spool.State) 
 				continue
 			}
 			c := claim{e.ID, e.Recipient.String()}
-			if e.From != logged[c] {
-				t.Errorf("%v: entry %d begins at %q, the one before led to %q", c, e.N, e.From, logged[c])
+			if from, known := logged[c]; e.From != from && (known || !trimmed) {
+				t.Errorf("%v: entry %d begins at %q, the one before led to %q", c, e.N, e.From, from)
 			}
 			logged[c] = e.Into
+			if e.Action == spool.ActionNotify && w.ledger.notices.delays[e.ID] == 0 {
+				t.Errorf("entry %d says that the sender of %s was told of the delay, and no report arrived", e.N, e.ID)
+			}
 		}
 	}
 	for c, state := range states {
-		if logged[c] != state {
-			t.Errorf("%v is %s, the log says %q", c, state, logged[c])
+		if last, known := logged[c]; last != state && (known || !trimmed) {
+			t.Errorf("%v is %s, the log says %q", c, state, last)
 		}
 	}
 	for c := range logged {
@@ -86,25 +94,38 @@ func checkReviewLog(t *testing.T, s *store.Store, states map[claim]spool.State) 
 }
 
 // balance compares promises with arrivals: of every letter acknowledged each
-// recipient's copy arrived, and none twice but for an answer that was in flight.
-func (l *ledger) balance(states map[claim]spool.State, copies map[receipt]int) {
+// recipient's copy arrived, or was discarded, and none arrived twice but for an
+// answer that was in flight. It returns how many recipients known from that are no
+// longer in the store, from which the log's retention may have removed them.
+func (l *ledger) balance(states map[claim]spool.State, copies map[receipt]int, trimmed bool) (forgotten int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	arrived := map[claim][]receipt{}
 	direct := map[receipt]int{}
 	for _, r := range l.receipts {
 		key := receipt{n: r.n, to: r.to}
-		switch {
-		case r.id == "":
+		if r.id == "" {
 			direct[key]++
-		default:
-			c := claim{r.id, r.to}
-			l.checkRepeat(c, arrived[c], r)
-			arrived[c] = append(arrived[c], r)
+			continue
+		}
+		c := claim{r.id, r.to}
+		l.checkRepeat(c, arrived[c], r)
+		if states[c] == "" && arrived[c] == nil {
+			copies[key]++
+		}
+		arrived[c] = append(arrived[c], r)
+	}
+	for c := range l.reviews.discarded {
+		if states[c] == "" && arrived[c] == nil {
+			arrived[c] = []receipt{}
 		}
 	}
 	for c, list := range arrived {
-		if states[c] == "" {
+		if states[c] != "" {
+			continue
+		}
+		forgotten++
+		if !trimmed {
 			l.fault("%v arrived %d times and is not in custody", c, len(list))
 		}
 	}
@@ -112,15 +133,20 @@ func (l *ledger) balance(states map[claim]spool.State, copies map[receipt]int) {
 		l.checkEnd(c, state, arrived[c])
 	}
 	for _, m := range l.letters {
-		for _, to := range m.to {
-			key := receipt{n: m.n, to: to}
-			if m.acked && l.arrived[m.n][to] == 0 {
-				l.fault("letter %d to %s was acknowledged and is lost", m.n, to)
-			}
-			if n := direct[key] + copies[key]; n > 1+m.broken || direct[key] > 1 {
-				l.fault("letter %d to %s: %d went at once, %d were taken into custody, with one 250 and %d tries broken off",
-					m.n, to, direct[key], copies[key], m.broken)
-			}
+		l.checkLetter(m, direct, copies)
+	}
+	return forgotten
+}
+
+func (l *ledger) checkLetter(m *letter, direct, copies map[receipt]int) {
+	for _, to := range m.to {
+		key := receipt{n: m.n, to: to}
+		if m.acked && l.waitsFor(m.n, to) {
+			l.fault("letter %d to %s was acknowledged and is lost", m.n, to)
+		}
+		if n := direct[key] + copies[key]; n > 1+m.broken || direct[key] > 1 {
+			l.fault("letter %d to %s: %d went at once, %d were taken into custody, with one 250 and %d tries broken off",
+				m.n, to, direct[key], copies[key], m.broken)
 		}
 	}
 }
@@ -140,7 +166,8 @@ func (l *ledger) checkRepeat(c claim, before []receipt, r receipt) {
 	l.fault("%v left in life %d and again in life %d, without a crash in between that left it queued", c, last.life, r.life)
 }
 
-// checkEnd: the state a recipient ended in is told by the last arrival.
+// checkEnd: the state a recipient ended in is told by the last arrival, or by a
+// reviewer.
 func (l *ledger) checkEnd(c claim, state spool.State, arrived []receipt) {
 	want := spool.Held
 	if len(arrived) > 0 {
@@ -148,6 +175,9 @@ func (l *ledger) checkEnd(c claim, state spool.State, arrived []receipt) {
 		if arrived[len(arrived)-1].bounce {
 			want = spool.Bounced
 		}
+	}
+	if l.reviews.discarded[c] {
+		want = spool.Discarded
 	}
 	if state != want || !state.Final() {
 		l.fault("%v is %s; it arrived %d times: %+v", c, state, len(arrived), arrived)

@@ -11,8 +11,8 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 
-	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 	"mailgate/internal/store"
 )
@@ -29,6 +29,7 @@ func crashChild() {
 	passes := flag.Int("passes", 0, "how often it is passed before")
 	port := flag.Int("port", 0, "of the authoritative name servers")
 	checkpoint := flag.Int("checkpoint", 0, "bytes between two checkpoints")
+	index := flag.Int("index", 0, "messages that come into the index at once")
 	flag.Parse()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -38,9 +39,10 @@ func crashChild() {
 	err := serveUntilKilled(ctx, flag.Arg(0), wiring{
 		log:           slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		authorityPort: *port,
-		providers:     map[string]preflight.Provider{crashProvider: preflight.Google},
+		providers:     siteProviders(),
 		crashPoint:    killAt(*point, *passes),
 		checkpoint:    *checkpoint,
+		indexEvery:    *index,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,10 +51,19 @@ func crashChild() {
 }
 
 // killAt returns a hook that ends the process at the point named, once it was
-// passed so often. Nothing is written or closed any more.
+// passed so often: nothing is written or closed any more. A point of which
+// crashSteps doesn't know ends it as a failure.
 func killAt(point string, passes int) func(string) {
+	known := map[string]bool{}
+	for _, step := range crashSteps() {
+		known[step.point] = true
+	}
 	var passed atomic.Int64
 	return func(name string) {
+		if !known[name] {
+			fmt.Fprintf(os.Stderr, "crash point %q is passed, and no step kills there\n", name)
+			os.Exit(1)
+		}
 		if name == point && passed.Add(1) > int64(passes) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
@@ -78,6 +89,13 @@ func serveUntilKilled(ctx context.Context, config string, w wiring) (err error) 
 	say := bufio.NewWriter(os.Stdout)
 	for _, r := range left {
 		fmt.Fprintln(say, "queued", r.id, r.to)
+	}
+	told, err := g.store.Mark(ctx, digestMark)
+	if err != nil {
+		return err
+	}
+	if !told.IsZero() {
+		fmt.Fprintln(say, "told", told.Format(time.RFC3339Nano))
 	}
 	fmt.Fprintln(say, "started")
 	if err := say.Flush(); err != nil {
@@ -127,6 +145,12 @@ func (r queuedOne) wasResumed(ctx context.Context, s *store.Store) error {
 	log, err := s.Log(ctx, spool.LogFilter{ID: r.id, Recipient: r.to, After: r.entry, OldestFirst: true})
 	if err != nil {
 		return err
+	}
+	if len(log) == 0 {
+		m, err := s.Get(ctx, r.id) // closed, and trimmed already?
+		if errors.Is(err, spool.ErrNotFound) || err == nil && len(m.In(spool.Held))+len(m.In(spool.Queued)) == 0 {
+			return nil
+		}
 	}
 	if len(log) == 0 || log[0].From != spool.Queued {
 		return fmt.Errorf("%s to %s was left queued by a crash, and is so after the start", r.id, r.to)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -52,18 +53,11 @@ func (d *crashDNS) publish() error {
 	if err := d.Recursive(); err != nil {
 		return err
 	}
-	for origin, text := range map[string]string{
-		"gmail.test":       "@ MX 10 " + crashProvider + ".\nmx A 127.0.0.1\n",
-		"other.test":       "@ MX 10 mx.other.test.\nmx A 127.0.0.1\n",
-		"gate.test":        "mx1 A 127.0.0.1\nmx1 TXT \"v=spf1 a -all\"\n",
-		"127.in-addr.arpa": "1.0.0 PTR " + crashHost + ".\n",
-		crashSite:          "@ TXT \"v=spf1 ip4:127.0.0.1 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n",
-	} {
-		if err := d.SetZone(origin, text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		setReceivers(d.Server, crashHost),
+		d.SetZone("gate.test", "mx1 A 127.0.0.1\nmx1 TXT \"v=spf1 a -all\"\n"),
+		d.SetZone(crashSite, "@ TXT \"v=spf1 ip4:127.0.0.1 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n"),
+	)
 }
 
 // set changes what a sender's domain publishes. It is called with mu held.

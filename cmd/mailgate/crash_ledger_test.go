@@ -37,9 +37,10 @@ type ledger struct {
 	missing  int                    // recipients acknowledged, and not arrived
 	of       map[string]int         // them by sender
 	receipts []receipt              // in the order of arrival
-	delays   map[claim]int          // delay reports: the life that sent the last
-	queued   map[claim][]int        // found queued at the start of which lives
-	deferred map[string]int         // answers 4xx of the gateway itself
+	notices  notices
+	reviews  reviews
+	queued   map[claim][]int // found queued at the start of which lives
+	deferred map[string]int  // answers 4xx of the gateway itself
 	faults   []string
 	events   int    // acknowledgements and arrivals
 	alarm    func() // called once at event number at
@@ -47,7 +48,10 @@ type ledger struct {
 }
 
 func newLedger(txt func(string) ([]string, error)) *ledger {
-	l := &ledger{txt: txt, arrived: map[int]map[string]int{}, queued: map[claim][]int{}, deferred: map[string]int{}, delays: map[claim]int{}, of: map[string]int{}}
+	l := &ledger{
+		txt: txt, arrived: map[int]map[string]int{}, of: map[string]int{}, queued: map[claim][]int{},
+		deferred: map[string]int{}, notices: newNotices(), reviews: newReviews(),
+	}
 	l.changed = sync.NewCond(&l.mu)
 	return l
 }
@@ -106,12 +110,18 @@ func (l *ledger) acknowledge(m *letter) {
 		m.acked = true
 		l.events++
 		for _, to := range m.to {
-			if l.arrived[m.n][to] == 0 {
+			if l.waitsFor(m.n, to) {
 				l.missing++
 				l.of[m.from]++
 			}
 		}
 	})
+}
+
+// waitsFor reports whether a recipient of a letter has neither got it nor been
+// discarded.
+func (l *ledger) waitsFor(n int, to string) bool {
+	return l.arrived[n][to] == 0 && !l.reviews.thrown[receipt{n: n, to: to}]
 }
 
 var (
@@ -128,6 +138,10 @@ func (l *ledger) receive(m mtatest.Mail, life int) {
 	signed := l.signed(m.Content)
 	l.do(func() {
 		l.events++
+		if m.From == "" && m.To == crashPostmaster {
+			l.noteDigest(m.Content, life)
+			return
+		}
 		n, err := strconv.Atoi(subject)
 		if err != nil {
 			l.fault("mail to %s that nobody sent:\n%s", m.To, m.Content)
@@ -142,7 +156,7 @@ func (l *ledger) receive(m mtatest.Mail, life int) {
 		}
 		l.checkReceipt(l.letters[n], m)
 		if id := match(returnedOf, m.Content); m.From == "" && delayedOf.Match(m.Content) {
-			l.noteDelay(claim{id: id}, life)
+			l.noteDelay(id, life)
 			return
 		}
 		for _, r := range receiptsOf(m) {
@@ -150,15 +164,6 @@ func (l *ledger) receive(m mtatest.Mail, life int) {
 			l.note(r)
 		}
 	})
-}
-
-// noteDelay notes a delay report. A message has one, but for a crash before that is
-// written down.
-func (l *ledger) noteDelay(c claim, life int) {
-	if l.delays[c] == life {
-		l.fault("the delay of %s was reported twice in life %d", c.id, life)
-	}
-	l.delays[c] = life
 }
 
 // receiptsOf is one receipt, or one for each recipient a bounce is about.
@@ -189,14 +194,17 @@ func (l *ledger) note(r receipt) {
 		l.fault("letter %d arrived for %s, it was for %v", r.n, r.to, m.to)
 		return
 	}
+	if l.reviews.discarded[claim{r.id, r.to}] {
+		l.fault("letter %d arrived for %s after it was discarded", r.n, r.to)
+	}
+	if m.acked && l.waitsFor(r.n, r.to) {
+		l.missing--
+		l.of[m.from]--
+	}
 	if l.arrived[r.n] == nil {
 		l.arrived[r.n] = map[string]int{}
 	}
 	l.arrived[r.n][r.to]++
-	if m.acked && l.arrived[r.n][r.to] == 1 {
-		l.missing--
-		l.of[m.from]--
-	}
 }
 
 // signed returns why a message has not one good signature.

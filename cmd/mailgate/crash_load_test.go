@@ -14,7 +14,7 @@ const (
 	crashBacklog = 120 // recipients acknowledged and not arrived, at which clients rest
 )
 
-// load is the clients of a world.
+// load is the clients of a world, and its reviewer.
 type load struct {
 	w      *crashWorld
 	ending chan struct{} // no further letters
@@ -28,6 +28,7 @@ func (w *crashWorld) startLoad() *load {
 	for range crashClients {
 		l.wg.Go(l.client)
 	}
+	l.wg.Go(l.reviewer)
 	return l
 }
 

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	crashProvider = "mx.gmail.test" // answers as Gmail does
-	crashHost     = "mx1.gate.test"
-	crashPatience = 2 * time.Minute // for what must happen some time
+	crashHost       = "mx1.gate.test"
+	crashPostmaster = "postmaster@gate.test"
+	crashPatience   = 2 * time.Minute // for what must happen some time
 )
 
 // crashWorld is everything around a gateway that is killed again and again.
@@ -39,9 +39,12 @@ type crashWorld struct {
 	life   atomic.Int64 // of the gateway, 1, 2, 3 …
 	kills  int
 
+	trimmed, forgotten int // entries of the log and recipients, found missing at the end
+
 	mu    sync.Mutex
-	child *exec.Cmd // while its doors are open
-	up    chan struct{}
+	child *exec.Cmd     // while its doors are open
+	up    chan struct{} // closed while they are
+	down  chan struct{} // closed while they are not
 }
 
 // crashKey is the key of all domains: to make one takes long.
@@ -52,7 +55,8 @@ var crashKey = sync.OnceValues(func() (sign.Key, error) {
 
 func newCrashWorld(t *testing.T) *crashWorld {
 	t.Helper()
-	w := &crashWorld{t: t, up: make(chan struct{})}
+	w := &crashWorld{t: t, up: make(chan struct{}), down: make(chan struct{})}
+	close(w.down)
 	w.step.Store(&crashStep{})
 	var err error
 	must := func(err error) {
@@ -111,39 +115,19 @@ func (w *crashWorld) stir() {
 	}
 }
 
-func (w *crashWorld) configFile() string { return filepath.Join(w.dir, "mailgate.toml") }
+func (w *crashWorld) configFile() string { return filepath.Join(w.dir, siteFile) }
 
 // writeConfig writes the configuration of the gateway's next life.
 func (w *crashWorld) writeConfig() error {
-	var b strings.Builder
-	fmt.Fprintf(&b, `hostname = %q
-egress   = ["127.0.0.1"]
-engine   = "go"
-
-[milter]
-listen = %q
-
-[control]
-socket = "control.sock"
-
-[store]
-url = "sqlite:mailgate.db"
-
-[dns]
-resolvers = [%q]
-
-[release]
-via = %q
-
-[hold]
-recheck      = "1s"
-release_rate = 0
-%s
-`, crashHost, w.milter(w.life.Load()), w.dns.Addr(), w.mta.Addr(), w.step.Load().hold)
-	for _, d := range []string{crashHost, "*." + crashSite} {
-		fmt.Fprintf(&b, "\n[[domain]]\nname = %q\nkeys = [{ selector = \"mail\", file = \"key.pem\" }]\n", d)
+	c := siteConfig{
+		hostname: crashHost, milter: w.milter(w.life.Load()), resolver: w.dns.Addr(), via: w.mta.Addr(), top: "engine = \"go\"\n",
+		hold: "recheck = \"1s\"\nrelease_rate = 0\npostmaster = \"" + crashPostmaster + "\"\ndigest = \"1s\"\n" + w.step.Load().hold,
+		keys: map[string]string{},
 	}
-	return os.WriteFile(w.configFile(), []byte(b.String()), 0o600)
+	for _, domain := range []string{crashHost, "*." + crashSite} {
+		c.keys[domain] = "key.pem"
+	}
+	return c.write(w.dir)
 }
 
 // start begins the gateway's next life. lines is closed at its end.
@@ -157,7 +141,7 @@ func (w *crashWorld) start(args ...string) (child *exec.Cmd, lines <-chan string
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	args = append(args, "-port", strconv.Itoa(w.dns.Port()), "-checkpoint", strconv.Itoa(64<<10), w.configFile())
+	args = append(args, "-port", strconv.Itoa(w.dns.Port()), "-checkpoint", strconv.Itoa(64<<10), "-index", "8", w.configFile())
 	cmd := exec.Command(program, args...)
 	cmd.Args[0] = crashChildName
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
@@ -188,7 +172,7 @@ func (w *crashWorld) start(args ...string) (child *exec.Cmd, lines <-chan string
 func (w *crashWorld) opened(child *exec.Cmd) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.child = child
+	w.child, w.down = child, make(chan struct{})
 	close(w.up)
 }
 
@@ -198,6 +182,7 @@ func (w *crashWorld) closed() {
 	defer w.mu.Unlock()
 	if w.child != nil {
 		w.child, w.up = nil, make(chan struct{})
+		close(w.down)
 	}
 }
 
@@ -206,4 +191,11 @@ func (w *crashWorld) answers() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.up
+}
+
+// ends is closed while it doesn't.
+func (w *crashWorld) ends() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.down
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"mailgate/internal/dnstest"
 	"mailgate/internal/mail"
 	"mailgate/internal/mtatest"
-	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/sign"
 )
@@ -36,6 +34,8 @@ type scriptSite struct {
 	delivered []mtatest.Mail
 	arrived   chan struct{}
 }
+
+const siteHost = "mx1.site.test"
 
 var siteDomains = []string{"one.example", "two.example", "three.example"}
 
@@ -93,10 +93,8 @@ func startSite(dir string) (*scriptSite, error) {
 	err = errors.Join(
 		recursive.Recursive(s.ns),
 		recursive.SetZone("ns.cloudflare.com", "ada A 127.0.0.2\n"),
-		recursive.SetZone("gmail.test", "@ MX 10 mx.gmail.test.\nmx A 127.0.0.1\n"),
-		recursive.SetZone("other.test", "@ MX 10 mx.other.test.\nmx A 127.0.0.1\n"),
 		recursive.SetZone("site.test", "mx1 A 127.0.0.1\n"),
-		recursive.SetZone("127.in-addr.arpa", "1.0.0 PTR mx1.site.test.\n"),
+		setReceivers(recursive, siteHost),
 	)
 	for _, d := range siteDomains {
 		err = errors.Join(err, s.addDomain(dir, d))
@@ -120,10 +118,10 @@ func (s *scriptSite) addDomain(dir, domain string) error {
 }
 
 func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server) (err error) {
-	milterSocket := filepath.Join(dir, "milter.sock")
+	milter := "unix:" + filepath.Join(dir, "milter.sock")
 	s.mta, err = mtatest.Start(mtatest.Options{
-		Hostname: "mx1.site.test",
-		Milter:   func() string { return "unix:" + milterSocket },
+		Hostname: siteHost,
+		Milter:   func() string { return milter },
 		Deliver: func(_ context.Context, m mtatest.Mail) (string, error) {
 			s.mu.Lock()
 			s.delivered = append(s.delivered, m)
@@ -139,32 +137,18 @@ func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server) (err er
 		return err
 	}
 	s.close = append(s.close, s.mta.Close)
-	var b strings.Builder
-	fmt.Fprintf(&b, `hostname = "mx1.site.test"
-egress = ["127.0.0.1"]
-[milter]
-listen = "unix:%s"
-[control]
-socket = "control.sock"
-[store]
-url = "sqlite:mailgate.db"
-[dns]
-resolvers = [%q]
-[release]
-via = %q
-[hold]
-auto_release = false
-`, milterSocket, recursive.Addr(), s.mta.Addr())
-	for _, d := range siteDomains {
-		fmt.Fprintf(&b, "[[domain]]\nname = %q\nkeys = [{ selector = \"mail\", file = \"keys/%s.pem\" }]\n", d, d)
+	c := siteConfig{
+		hostname: siteHost, milter: milter, resolver: recursive.Addr(), via: s.mta.Addr(),
+		hold: "auto_release = false\n", keys: map[string]string{},
 	}
-	file := filepath.Join(dir, "mailgate.toml")
-	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+	for _, d := range siteDomains {
+		c.keys[d] = "keys/" + d + ".pem"
+	}
+	if err := c.write(dir); err != nil {
 		return err
 	}
-	g, err := startForDemo(context.Background(), file, wiring{
-		log: slog.New(slog.DiscardHandler), authorityPort: recursive.Port(),
-		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
+	g, err := startForDemo(context.Background(), filepath.Join(dir, siteFile), wiring{
+		log: slog.New(slog.DiscardHandler), authorityPort: recursive.Port(), providers: siteProviders(),
 	})
 	if err != nil {
 		return err
