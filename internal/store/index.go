@@ -19,18 +19,18 @@ const causeLines = "group_concat(r.cause, char(10))"
 // it, those after it are not. What has changed since is in stale.
 const lastIndexed = "(SELECT coalesce(max(id), 0) FROM search_docsize)"
 
-// indexer keeps the index of words up to date, a number of messages behind. Those
+// indexer keeps the index of words up to date, a number of recipients behind. Those
 // that are not yet in it are looked at one by one by every search, which is quick
 // for so few; one by one, adding them would cost more than taking them.
 type indexer struct {
-	s     *Store
-	every int64
-	last  atomic.Int64 // seq of the last message in the index, at least
-	stale atomic.Int64 // changes noticed
-	wake  chan struct{}
-	ctx   context.Context // until close
-	quit  context.CancelFunc
-	ended chan struct{}
+	s      *Store
+	every  int64        // recipients
+	behind atomic.Int64 // recipients of messages not in the index, about
+	stale  atomic.Int64 // changes noticed
+	wake   chan struct{}
+	ctx    context.Context // until close
+	quit   context.CancelFunc
+	ended  chan struct{}
 }
 
 // newIndexer starts one.
@@ -42,8 +42,8 @@ func newIndexer(s *Store, every int64) *indexer {
 }
 
 // noticeTaken tells the indexer of a message; it never waits.
-func (x *indexer) noticeTaken(seq int64) {
-	if seq-x.last.Load() >= x.every {
+func (x *indexer) noticeTaken(recipients int) {
+	if x.behind.Add(int64(recipients)) >= x.every {
 		x.call()
 	}
 }
@@ -87,6 +87,7 @@ func (x *indexer) close() {
 // step adds some messages, if there are enough.
 func (x *indexer) step() (more bool, err error) {
 	var missing, stale []indexed
+	x.behind.Store(0) // what comes from here on counts, that before is counted
 	err = x.s.view(x.ctx, func(tx *sql.Tx) (err error) {
 		missing, stale, err = x.read(tx)
 		return err
@@ -112,19 +113,42 @@ type indexed struct {
 // read returns the messages to be added next, or else those to be added anew; none
 // if there are only a few.
 func (x *indexer) read(tx *sql.Tx) (missing, stale []indexed, err error) {
-	var first, last, changed int64
-	err = tx.QueryRowContext(x.ctx, "SELECT "+lastIndexed+`, (SELECT coalesce(max(seq), 0) FROM messages),
-		(SELECT count(*) FROM (SELECT 1 FROM stale WHERE message <= `+lastIndexed+` LIMIT ?))`, x.every).
-		Scan(&first, &last, &changed)
-	x.last.Store(first)
-	switch {
-	case err != nil:
-	case last-first >= x.every:
-		missing, err = readIndexed(x.ctx, tx, " WHERE m.seq > ? ORDER BY m.seq LIMIT ?", first, x.every)
-	case changed >= x.every:
-		stale, err = readIndexed(x.ctx, tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ? ORDER BY message LIMIT ?)", first, x.every)
+	var first int64
+	if err := tx.QueryRowContext(x.ctx, "SELECT "+lastIndexed).Scan(&first); err != nil {
+		return nil, nil, err
 	}
-	return missing, stale, err
+	last, behind, err := x.enough(tx, "SELECT seq FROM messages WHERE seq > ? ORDER BY seq", first)
+	if err != nil {
+		return nil, nil, err
+	}
+	if behind >= x.every {
+		missing, err = readIndexed(x.ctx, tx, " WHERE m.seq > ? AND m.seq <= ? ORDER BY m.seq", first, last)
+		return missing, nil, err
+	}
+	x.behind.Add(behind)
+	last, behind, err = x.enough(tx, "SELECT message FROM stale WHERE message <= ? ORDER BY message", first)
+	if err == nil && behind >= x.every {
+		stale, err = readIndexed(x.ctx, tx, " WHERE m.seq IN (SELECT message FROM stale WHERE message <= ?)", last)
+	}
+	return nil, stale, err
+}
+
+// enough goes through messages until they have as many recipients as one step is
+// for, and returns the last one and how many there are.
+func (x *indexer) enough(tx *sql.Tx, messages string, arg int64) (last, recipients int64, err error) {
+	rows, err := tx.QueryContext(x.ctx, "WITH some (seq) AS ("+messages+") SELECT seq, coalesce((SELECT max(n) FROM recipients WHERE message = seq), 0) + 1 FROM some", arg)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer rows.Close()
+	for recipients < x.every && rows.Next() {
+		var n int64
+		if err := rows.Scan(&last, &n); err != nil {
+			return 0, 0, err
+		}
+		recipients += n
+	}
+	return last, recipients, rows.Err()
 }
 
 // readIndexed returns messages and makes their grams.

@@ -60,12 +60,13 @@ type limits struct {
 	lanes   int   // walked one by one, at most
 	sorted  int64 // recipients gathered to be put in order, at most
 	sized   int64 // the same by size, for which each message is read
-	matched int64 // messages looked at one by one, at most
-	tried   int64 // messages looked at before the index of words is asked
-	indexed int64 // messages added to the index of words at once
+	matched int64 // recipients, or finds of the index of words, looked at one by one, at most
+	tried   int64 // recipients looked at, of messages, before the index of words is asked
+	indexed int64 // recipients whose messages are added to the index of words at once
 }
 
-// measured is what they are on the machine this was written on.
+// measured is what they are where the index of words begins to pay: on two cores
+// with a million held recipients.
 func measured() limits {
 	return limits{lanes: 200, sorted: 50_000, sized: 10_000, matched: 4_000, tried: 4_000, indexed: 512}
 }
@@ -85,9 +86,9 @@ func (l *lister) keys() ([]key, error) {
 	case n == 0:
 		return nil, nil
 	case searched && n > l.most.matched:
-		return l.search()
+		return l.search(l.order.messages())
 	case searched:
-		return l.gather()
+		return l.search(l.counted())
 	case l.order != bySize && len(l.want.lanes) <= l.most.lanes:
 		return l.walkLanes()
 	case n <= l.most.sized || n <= l.most.sorted && l.order != bySize:
@@ -118,31 +119,31 @@ func (l *lister) begin() (err error) {
 
 // gather looks at all that the tallies tell of.
 func (l *lister) gather() ([]key, error) {
-	q := l.want.tallies()
-	q.where("r.message >= ?", l.first)
-	from := source{text: `(SELECT DISTINCT r.message AS seq FROM tallies t
-		CROSS JOIN recipients r INDEXED BY recipients_by_identity
-		ON r.identity = t.identity AND r.state = t.state AND r.cause = t.cause` + q.text() + `) c
-		CROSS JOIN messages m ON m.seq = c.seq`, args: q.args}
-	keys, _, err := l.read(from, l.after, math.MaxInt64)
+	keys, _, err := l.read(l.counted(), l.after, math.MaxInt64)
 	return keys, err
 }
 
+// counted are the messages that the tallies tell of.
+func (l *lister) counted() source {
+	q := l.want.tallies()
+	q.where("r.message >= ?", l.first)
+	return source{text: `(SELECT DISTINCT r.message AS seq FROM tallies t
+		CROSS JOIN recipients r INDEXED BY recipients_by_identity
+		ON r.identity = t.identity AND r.state = t.state AND r.cause = t.cause` + q.text() + `) c
+		CROSS JOIN messages m ON m.seq = c.seq`, args: q.args}
+}
+
 // search tries some messages, and then asks the index of words for the others.
-func (l *lister) search() ([]key, error) {
-	found, last, err := l.read(l.order.messages(), l.after, l.most.tried)
+func (l *lister) search(some source) ([]key, error) {
+	found, last, err := l.read(some, l.after, l.most.tried)
 	if err != nil || last == nil || len(found) == l.f.Limit {
 		return found, err
 	}
-	var indexed int64
-	if err := l.tx.QueryRowContext(l.ctx, "SELECT "+lastIndexed).Scan(&indexed); err != nil {
+	ways, err := l.indexed()
+	if err != nil {
 		return nil, err
 	}
-	for _, from := range [...]source{
-		{text: "messages m NOT INDEXED", where: "m.seq > ?", args: []any{indexed}},
-		{text: "stale CROSS JOIN messages m ON m.seq = stale.message"},
-		{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: "search MATCH ?", args: []any{l.parts.query(l.want.causes)}, seq: "search.rowid"},
-	} {
+	for _, from := range ways {
 		more, _, err := l.read(from, *last, math.MaxInt64)
 		if err != nil {
 			return nil, err
@@ -150,6 +151,39 @@ func (l *lister) search() ([]key, error) {
 		found = append(found, more...)
 	}
 	return l.page(found), nil
+}
+
+// indexed are the messages that the index of words finds, and those that it doesn't
+// know of yet.
+func (l *lister) indexed() ([]source, error) {
+	var last int64
+	if err := l.tx.QueryRowContext(l.ctx, "SELECT "+lastIndexed).Scan(&last); err != nil {
+		return nil, err
+	}
+	words, err := l.words()
+	return []source{
+		{text: "messages m NOT INDEXED", where: "m.seq > ?", args: []any{last}},
+		{text: "stale CROSS JOIN messages m ON m.seq = stale.message"},
+		words,
+	}, err
+}
+
+// words are the messages that the index of words finds, which has them in the order
+// of taking. By size, a few are sorted; of many, the page is found sooner by going
+// through all in order.
+func (l *lister) words() (source, error) {
+	asked := []any{l.parts.query(l.want.causes)}
+	const match = "search MATCH ?"
+	if l.order == bySize {
+		var n int64
+		err := l.tx.QueryRowContext(l.ctx, "SELECT count(*) FROM (SELECT 1 FROM search WHERE "+match+" LIMIT ?)", asked[0], l.most.matched+1).Scan(&n)
+		if err != nil || n > l.most.matched {
+			from := l.order.messages()
+			from.where, from.args = "m.seq IN (SELECT rowid FROM search WHERE "+match+")", asked
+			return from, err
+		}
+	}
+	return source{text: "search CROSS JOIN messages m ON m.seq = search.rowid", where: match, args: asked, seq: "search.rowid"}, nil
 }
 
 // page puts keys from several ways in order and leaves what is too much.
@@ -167,8 +201,8 @@ type source struct {
 }
 
 // read returns the first of the messages beyond a place that answer to the filter:
-// a page of them, or fewer when most have been looked at. In that case last is the
-// one looked at last.
+// a page of them, or fewer when the recipients of most have been looked at. In that
+// case last is the message looked at last.
 func (l *lister) read(from source, after key, most int64) (found []key, last *key, err error) {
 	q := query{}
 	columns := l.columns(&q)
@@ -195,8 +229,8 @@ func (l *lister) read(from source, after key, most int64) (found []key, last *ke
 		if r.chosen.Valid && l.parts.in(&r) {
 			found = append(found, r.key)
 		}
-		if visited++; visited == most {
-			last = &r.key
+		if visited += r.weight(); visited >= most {
+			return found, &r.key, nil
 		}
 	}
 	return found, last, rows.Err()

@@ -15,6 +15,11 @@ type row struct {
 	everyone                string         // all recipients, a line each
 }
 
+// weight is what it costs to look at r, in recipients.
+func (r *row) weight() int64 {
+	return 1 + int64(strings.Count(r.chosen.String, "\n")+strings.Count(r.everyone, "\n"))
+}
+
 const (
 	fromAddress     = "m.from_local || '@' || m.from_domain"
 	mailFromAddress = "m.mail_local || '@' || m.mail_domain"

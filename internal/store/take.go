@@ -148,7 +148,7 @@ func (s *Store) finish(ctx context.Context, m *spool.Message, in *intake) error 
 	t := taking{intake: in, m: *m}
 	in.digest.Sum(t.sum[:0])
 	t.m.Size = in.size
-	err := s.bring(ctx, "take", in.piece.Len()+len(m.Prefix), 0, t.write)
+	err := s.bring(ctx, "take", in.piece.Len()+len(m.Prefix)+len(m.Recipients)*recipientBytes, 0, t.write)
 	if err == nil {
 		m.ID, m.Size, m.Received = t.m.ID, t.m.Size, t.m.Received
 	}
@@ -195,7 +195,7 @@ func (t *taking) write(b *batch) (err error) {
 	if err := t.writeRecipients(b); err != nil {
 		return err
 	}
-	b.w.s.x.noticeTaken(t.key)
+	b.w.s.x.noticeTaken(len(t.m.Recipients))
 	return nil
 }
 

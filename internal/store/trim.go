@@ -15,6 +15,9 @@ const (
 	trimEntries  = 512
 	trimMessages = 64
 
+	// trimRecipients is after how many recipients no more messages are removed in it.
+	trimRecipients = 512
+
 	trimActor = "retention"
 )
 
@@ -146,7 +149,8 @@ func (s *Store) trimMessages(ctx context.Context, before time.Time) (some bool, 
 	return some, nil
 }
 
-const spentAt = `SELECT seq, finished, evidence, EXISTS (SELECT 1 FROM review_log l WHERE l.id = m.id) FROM messages m
+const spentAt = `SELECT seq, finished, evidence, EXISTS (SELECT 1 FROM review_log l WHERE l.id = m.id),
+	coalesce((SELECT max(n) FROM recipients r WHERE r.message = m.seq), 0) + 1 FROM messages m
 	WHERE finished IS NOT NULL AND body IS NULL AND `
 
 // selectSpent is in two parts, so that the index finds the next of many that finished
@@ -157,13 +161,19 @@ const selectSpent = spentAt + "finished = ? AND seq > ? UNION ALL " + spentAt + 
 // forgotten, and the last one looked at; none: zero.
 func (b *batch) spent(before time.Time, after spent) (gone []spent, last spent, err error) {
 	rows, err := b.query(selectSpent, after.finished, after.seq, after.finished, nanos(before), trimMessages)
+	recipients := int64(0)
 	err = each(rows, err, func(rows *sql.Rows) error {
+		if recipients >= trimRecipients {
+			return nil // they are for the next time
+		}
+		var n int64
 		var logged bool
-		if err := rows.Scan(&last.seq, &last.finished, &last.evidence, &logged); err != nil {
+		if err := rows.Scan(&last.seq, &last.finished, &last.evidence, &logged, &n); err != nil {
 			return err
 		}
 		if !logged {
 			gone = append(gone, last)
+			recipients += n
 		}
 		return nil
 	})

@@ -13,7 +13,7 @@ import (
 
 const (
 	groupOps   = 256     // operations in a transaction, at most
-	groupBytes = 4 << 20 // and their bodies, about
+	groupBytes = 4 << 20 // and their bodies and recipients, about
 
 	// checkpointBytes is about how much is written to the WAL before it is copied
 	// into the database.
@@ -21,6 +21,11 @@ const (
 
 	// opBytes stands for the pages an operation writes beside a body.
 	opBytes = 16 << 10
+
+	// recipientBytes stands for the rows of a recipient: its own, those of the
+	// indexes and its entry in the log. It is also what they cost in time, in bytes
+	// of a body.
+	recipientBytes = 1 << 10
 )
 
 // op is one operation of the writer: all of it is done, or nothing.
