@@ -34,9 +34,10 @@ type Injector interface {
 type Options struct {
 	Judge    func() Judge // the gate in force; a reload changes it
 	Injector Injector
+	Relay    Relay                                                    // nil: all that is released is handed over
 	Policy   func() Policy                                            // the one in force; a reload changes it
 	Publish  func(context.Context, *preflight.Report) []notice.Record // what would mend the findings; nil: nothing is known
-	Count    func(result string, recipients int)                      // counts recipients: "delivered", "failed"; nil: not counted
+	Count    func(result string, recipients int)                      // counts recipients: "delivered", "queued", "failed"; nil: not counted
 	Noticed  func(kind, result string)                                // counts notices: delayed, returned, digest; sent, refused, failed; nil: not counted
 	Logger   *slog.Logger
 	Now      func() time.Time

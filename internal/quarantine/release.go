@@ -110,9 +110,9 @@ func (q *Quarantine) heldRecipients(ctx context.Context, r Request) (*spool.Mess
 }
 
 // send moves the recipients to queued, hands the message over, and records how
-// that went. Whoever moves them first sends them; the other gets ErrConflict. Once
-// they are queued, it goes on to its end although ctx is cancelled: a message broken
-// off while the next server takes it would be sent again.
+// that went; or leaves that to the relay. Whoever moves them first sends them; the
+// other gets ErrConflict. Once they are queued, it goes on to its end although ctx is
+// cancelled: a message broken off while the next server takes it would be sent again.
 func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.Recipient, r Request) (*Released, error) {
 	if !q.releases.begin() {
 		return nil, fmt.Errorf("release %s: %w", m.ID, ErrStopping)
@@ -124,6 +124,9 @@ func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.R
 	for _, j := range judged {
 		claim.To = append(claim.To, j.Address)
 		claim.Each = append(claim.Each, r.found(j))
+	}
+	if q.relayTakes(m) {
+		return q.queue(ctx, m, claim, r.Anyway)
 	}
 	to := claim.To
 	err := q.store.Move(ctx, claim)
