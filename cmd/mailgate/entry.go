@@ -45,3 +45,23 @@ func entryWords(e quarantine.Entry) string {
 	}
 	return line
 }
+
+const shortLog = 5 // entries shown of a message's review log
+
+func printShortLog(out io.Writer, d quarantine.Detail, screen int) {
+	if len(d.Log) == 0 {
+		return
+	}
+	more := len(d.Log) - shortLog
+	switch {
+	case d.LogNext != 0:
+		fmt.Fprintf(out, "\nReview log, the last %d of %s entries or more (all: --log)\n", shortLog, thousands(len(d.Log)))
+	case more > 0:
+		fmt.Fprintf(out, "\nReview log, the last %d of %s entries (all: --log)\n", shortLog, thousands(len(d.Log)))
+	default:
+		fmt.Fprintln(out, "\nReview log")
+	}
+	for _, e := range d.Log[max(0, more):] {
+		printEntry(out, e, screen)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -237,4 +238,13 @@ func answerLine(f *preflight.Finding, o dnsview.Observation) string {
 		line += fmt.Sprintf(" TTL %d", o.TTL)
 	}
 	return line + fmt.Sprintf(", %d ms", o.RTT.Round(time.Millisecond).Milliseconds())
+}
+
+// thenReport is the report the message was held on, nil if there is none.
+func thenReport(d quarantine.Detail) *preflight.Report {
+	var then preflight.Report
+	if len(d.Then) == 0 || json.Unmarshal(d.Then, &then) != nil || then.Checked.IsZero() {
+		return nil
+	}
+	return &then
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -110,4 +111,15 @@ func screenWidth(out io.Writer) int {
 		return 0
 	}
 	return int(size.Col)
+}
+
+// printWrapped prints text below an indent, in lines that fit on the screen.
+func printWrapped(out io.Writer, indent, text string, screen int) {
+	lines := []string{text}
+	if screen > 0 {
+		lines = wrap(text, max(screen-len(indent), 20))
+	}
+	for _, l := range lines {
+		fmt.Fprintln(out, indent+l)
+	}
 }
