@@ -54,6 +54,24 @@ func TestStuckWithoutAnswer(t *testing.T) {
 	}
 }
 
+// What would be refused by now comes back for that, whatever the next server said
+// when it passed.
+func TestRefusedAgain(t *testing.T) {
+	w, p := newPost(t)
+	w.policy.MaxAge = time.Hour
+	w.judge.pass("gmail.com")
+	w.mta.refuse = map[string]error{"b@gmail.com": errors.New("552 too large"), "c@other.example": errors.New("452 disk full")}
+	w.holdBy(t, "ann@example.com", "b@gmail.com", "c@other.example")
+	w.turn(t)
+	w.judge.refuse("gmail.com")
+	w.later = time.Hour + releaseGrace
+	w.expire(t.Context())
+	p.wantMail(t, "ann@example.com", "no key is published", "452 disk full")
+	if strings.Contains(p.got[0], "552") {
+		t.Error(p.got[0])
+	}
+}
+
 // What would pass is returned only if the next server didn't take it.
 func TestPassingIsReturned(t *testing.T) {
 	for name, c := range map[string]struct {

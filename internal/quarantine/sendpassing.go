@@ -9,41 +9,29 @@ import (
 	"mailgate/internal/spool"
 )
 
-// sendPassing sends of a page what passes, and reports whether there was room for
-// any of it. Without room nothing is tried: what passes is noted, to go on with when
-// there is.
-func (w *walk) sendPassing(ctx context.Context, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient, room bool) (bool, error) {
+// sendPassing sends what passes of messages just read. Where there is no room none
+// is read again: it is noted, to go on with when there is.
+func (w *walk) sendPassing(ctx context.Context, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient) error {
 	if !w.q.o.Policy().AutoRelease {
-		return room, nil
+		return nil
 	}
-	sent, full := 0, 0
 	for _, m := range messages {
-		passing, fits := passingOf(m, verdicts), false
-		if len(passing) == 0 {
+		fits := false
+		for _, r := range passingOf(m, verdicts) {
+			if w.noRoom(destination(r)) {
+				w.crowd(keyOf(m, r))
+			} else {
+				fits = true
+			}
+		}
+		if !fits {
 			continue
 		}
-		for _, r := range passing {
-			if room && !w.noRoom(destination(r)) {
-				fits = true
-			} else {
-				w.crowd(keyOf(m, r))
-			}
-		}
-		did := hadNoRoom
-		if fits {
-			var err error
-			if did, err = w.sendOne(ctx, m.ID); err != nil {
-				return false, err
-			}
-		}
-		switch did {
-		case didSend:
-			sent++
-		case hadNoRoom:
-			full++
+		if _, err := w.sendOne(ctx, m.ID); err != nil {
+			return err
 		}
 	}
-	return room && (sent > 0 || full == 0), nil
+	return nil
 }
 
 // passingOf returns the held recipients of m that pass.

@@ -113,7 +113,6 @@ func (w *walk) judgeEachAgain(ctx context.Context, g spool.GroupKey) error {
 
 func (w *walk) judgePages(ctx context.Context, g spool.GroupKey, count bool) error {
 	verdicts := map[mail.Domain]gate.Recipient{} // a verdict depends on no more than the domain
-	room := true
 	return w.pages(ctx, g, func(ids []string) (bool, error) {
 		messages, err := w.read(ctx, ids)
 		if err != nil || len(messages) == 0 {
@@ -128,8 +127,7 @@ func (w *walk) judgePages(ctx context.Context, g spool.GroupKey, count bool) err
 		if err := w.assessAll(ctx, messages, verdicts); err != nil {
 			return false, err
 		}
-		room, err = w.sendPassing(ctx, messages, verdicts, room)
-		return true, err
+		return true, w.sendPassing(ctx, messages, verdicts)
 	})
 }
 
