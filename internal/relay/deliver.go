@@ -68,8 +68,8 @@ func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 	if len(open(fates)) > 0 {
 		w.send(limit, c.Message, fates)
 	}
-	if ctx.Err() != nil && len(open(fates)) == len(fates) {
-		return // broken off; the lease ends with the process
+	if ctx.Err() != nil { // broken off: what has no answer is tried again at the next start
+		fates = only(fates, func(f *fate) bool { return f.outcome != "" && f.outcome != deferred })
 	}
 	w.e.settle(context.WithoutCancel(ctx), c, fates)
 }

@@ -19,9 +19,11 @@ const (
 	claimSize = 20
 	// maxSleep bounds how long the engine takes to notice that the clock was set.
 	maxSleep = time.Minute
-	// faultSleep is the time between two looks at a queue that fails, or at one that
-	// has more due than there are connections.
+	// faultSleep is the time between two looks at a queue that fails.
 	faultSleep = 5 * time.Second
+	// busySleep is the time between two looks at a queue that has more due than the
+	// limits let through. Workers that end look at it anyway.
+	busySleep = time.Second
 	// maxLooks bounds how often a round asks for more destinations when those it is
 	// given all go to next hops that are busy.
 	maxLooks = 10
@@ -117,7 +119,7 @@ func (e *Engine) round(ctx, work context.Context) time.Duration {
 	case next.IsZero() || wait > maxSleep:
 		return maxSleep
 	default:
-		return max(wait, faultSleep/100)
+		return max(wait, busySleep)
 	}
 }
 

@@ -29,7 +29,7 @@ func TestManyDestinations(t *testing.T) {
 		w.hosts[mail.Domain("mx."+d)] = append(w.hosts[mail.Domain("mx."+d)], addr(ip))
 		w.boxes[addr(ip)] = b
 	}
-	const rounds = 3
+	const rounds = 1
 	for range rounds {
 		w.queue(nil, to(domains)...)
 	}
@@ -155,8 +155,8 @@ func TestRunBreaksOff(t *testing.T) {
 	}
 	close(never)
 	w.want(m, spool.Queued, "")
-	if claims, err := w.store.Claim(t.Context(), "dest.example", w.clock(), w.clock().Add(time.Hour), 1); err != nil || len(claims) != 0 && claims[0].Message.Recipients[0].Delivery.Tries != 0 {
-		t.Errorf("%v, %v", claims, err)
+	if d := w.recipients(m)[0].Delivery; d.Tries != 0 || d.Answer != "" {
+		t.Errorf("a try that was broken off counts: %+v", d)
 	}
 }
 

@@ -46,6 +46,9 @@ func (e *Engine) hosts(ctx context.Context, s Settings, r Route, d mail.Domain) 
 	if r.Via != "" {
 		return e.viaHosts(ctx, r)
 	}
+	if d == "" {
+		return nil, forGood("5.1.2", "the address has no domain, and no route says where it goes")
+	}
 	records, _, err := e.o.Resolver.MX(ctx, d)
 	switch {
 	case errors.Is(err, ErrNoName):

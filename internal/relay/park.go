@@ -8,6 +8,9 @@ import (
 // lingers is how long a connection without work is kept for the next message.
 const lingers = 2 * time.Second
 
+// maxParked bounds to how many places connections are kept.
+const maxParked = 50
+
 // parked are connections between two workers. The zero value is ready for use.
 type parked struct {
 	mu       sync.Mutex
@@ -18,7 +21,7 @@ type parked struct {
 func (p *parked) park(key string, s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || len(p.sessions) >= maxParked {
 		go s.quit()
 		return
 	}

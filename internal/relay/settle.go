@@ -50,9 +50,6 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 func (e *Engine) expire(s Settings, m *spool.Message, fates []*fate) {
 	now := e.o.Now()
 	for _, f := range fates {
-		if f.outcome == "" {
-			f.outcome, f.words = deferred, "broken off"
-		}
 		if f.outcome == deferred && !now.Before(s.end(m, &f.to)) {
 			f.outcome = bounced
 			f.why = "It was tried for " + inDays(s.MaxAge) + " in vain."
