@@ -112,6 +112,7 @@ func benchFilters(b *testing.B, s *Store) {
 		{"largest/domain", spool.Filter{States: held, Domain: "d7.example", Order: spool.Largest}},
 		{"largest/text-common", spool.Filter{States: held, Text: "invoice", Order: spool.Largest}},
 		{"largest/text-rare", spool.Filter{States: held, Text: "invoice 654321", Order: spool.Largest}},
+		{"largest/text-of-small", spool.Filter{States: held, Text: "slip of", Order: spool.Largest}},
 		{"oldest/text-rare", spool.Filter{States: held, Text: "invoice 654321", Order: spool.Oldest}},
 	} {
 		test.f.Limit = 50
@@ -254,6 +255,9 @@ func heldMessage(t testing.TB, i int) (*spool.Message, *bytes.Reader) {
 	}
 	m.Envelope = mail.Envelope{From: m.From, Helo: "mail." + domain}
 	size := 200 + rnd.IntN(2000)
+	if i%10 == 3 {
+		m.Subject, size = "Slip of "+m.Subject, 100
+	}
 	if i%heldLarge == 0 {
 		size = 10_000 + rnd.IntN(50_000)
 	}

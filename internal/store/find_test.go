@@ -17,6 +17,7 @@ var everyWay = map[string]limits{
 	"lanes":  {lanes: 1 << 20, matched: 1 << 40, tried: 1 << 40, indexed: 1 << 40},
 	"gather": {sorted: 1 << 40, sized: 1 << 40, matched: 1 << 40, tried: 1 << 40, indexed: 1 << 40},
 	"search": {tried: 1, indexed: 1},
+	"few":    {tried: 1, indexed: 1, matched: 20},
 	"tried":  {tried: 13, indexed: 5},
 	"tail":   {tried: 2, indexed: 17},
 }

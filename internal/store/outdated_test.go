@@ -115,15 +115,25 @@ func TestTrimIdle(t *testing.T) {
 // TestSpentByIndex: messages that finished at one moment cost no more than others.
 func TestSpentByIndex(t *testing.T) {
 	s := fresh(t, Options{})
+	plan := planOf(t, s.read, selectSpent, 1, 1, 1, 9, 1)
+	if !strings.Contains(plan, "messages_to_trim (finished=? AND rowid>?)") || strings.Contains(plan, "B-TREE") {
+		t.Errorf("plan %q", plan)
+	}
+}
+
+// planOf is how SQLite goes about a query.
+func planOf(t *testing.T, db asker, query string, args ...any) string {
+	t.Helper()
 	var plan []string
-	rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+selectSpent, 1, 1, 1, 9, 1)
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var text string
 		err := rows.Scan(new(int), new(int), new(int), &text)
 		plan = append(plan, text)
 		return err
 	})
-	if all := strings.Join(plan, "; "); err != nil || !strings.Contains(all, "messages_to_trim (finished=? AND rowid>?)") || strings.Contains(all, "B-TREE") {
-		t.Errorf("plan %q, %v", all, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return strings.Join(plan, "; ")
 }

@@ -148,12 +148,15 @@ func (s *Store) finish(ctx context.Context, m *spool.Message, in *intake) error 
 	t := taking{intake: in, m: *m}
 	in.digest.Sum(t.sum[:0])
 	t.m.Size = in.size
-	err := s.bring(ctx, "take", in.piece.Len()+len(m.Prefix)+len(m.Recipients)*recipientBytes, 0, t.write)
+	err := s.bring(ctx, "take", in.piece.Len()+weight(m), 0, t.write)
 	if err == nil {
 		m.ID, m.Size, m.Received = t.m.ID, t.m.Size, t.m.Received
 	}
 	return err
 }
+
+// weight is the size of a message without its body.
+func weight(m *spool.Message) int { return len(m.Prefix) + len(m.Recipients)*recipientBytes }
 
 // taking is a message about to be written.
 type taking struct {
