@@ -11,6 +11,9 @@ import (
 // progressEvery is how often a re-check tells how far it is.
 const progressEvery = 500 * time.Millisecond
 
+// writeTime bounds how long a line waits for a client that doesn't read.
+const writeTime = 30 * time.Second
+
 // recheck answers with JSON lines: RecheckLines with Progress, and at the end one
 // with the Result or the Problem. What is wrong before it begins has a status.
 func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
@@ -38,10 +41,11 @@ func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lineWriter writes JSON lines, each on its way at once.
+// lineWriter writes JSON lines, each on its way at once, until one can't be.
 type lineWriter struct {
 	w     http.ResponseWriter
 	begun bool
+	gone  bool // the client left, or doesn't read
 }
 
 func (l *lineWriter) write(v any) {
@@ -49,6 +53,10 @@ func (l *lineWriter) write(v any) {
 		l.begun = true
 		l.w.Header().Set("Content-Type", "application/x-ndjson")
 	}
-	_ = json.NewEncoder(l.w).Encode(v) // a client that left has no use for the error
-	_ = http.NewResponseController(l.w).Flush()
+	if l.gone {
+		return
+	}
+	control := http.NewResponseController(l.w)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTime)) // net/http takes it back after the request
+	l.gone = json.NewEncoder(l.w).Encode(v) != nil || control.Flush() != nil
 }
