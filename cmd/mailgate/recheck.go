@@ -96,16 +96,24 @@ func printRechecked(out io.Writer, r quarantine.Rechecked) {
 		fmt.Fprintf(out, ", %s without a key here", thousands(r.Foreign))
 	}
 	fmt.Fprintln(out)
-	var parts []string
-	for _, part := range []struct {
+	passing := r.Passing - r.Released - r.Failed
+	for _, line := range []struct {
 		n    int
 		what string
-	}{{r.Released, "released now"}, {r.Passing - r.Released - r.Failed, "of the passing still held: they leave as hold.release_rate and auto_release allow"}, {r.Failed, "not taken by the next server, tried again later"}} {
-		if part.n > 0 {
-			parts = append(parts, thousands(part.n)+" "+part.what)
+	}{
+		{r.Released, "released now"}, {r.Failed, "not taken by the next server, tried again later"},
+		{passing, passingStay(passing, r.AutoRelease)},
+	} {
+		if line.n > 0 {
+			fmt.Fprintln(out, thousands(line.n), line.what)
 		}
 	}
-	if len(parts) > 0 {
-		fmt.Fprintln(out, strings.Join(parts, "; "))
+}
+
+// passingStay says what becomes of those that would pass and are still held.
+func passingStay(n int, autoRelease bool) string {
+	if autoRelease {
+		return "would pass, and leave by themselves as hold.release_rate allows"
 	}
+	return "would pass and " + stay(n) + ` held, as hold.auto_release is off; send them: mailgate quarantine release ALL --reason "…"`
 }

@@ -31,6 +31,8 @@ type Rechecked struct {
 	Waiting    int `json:"waiting"`    // wait for DNS
 	Released   int `json:"released"`   // of the passing, handed over; the rest goes as Policy allows
 	Failed     int `json:"failed"`     // could not be handed over
+
+	AutoRelease bool `json:"auto_release"` // what passes leaves by itself
 }
 
 // identitiesAside is how many identities are checked at the same time. A dead name
@@ -55,7 +57,7 @@ func (q *Quarantine) Recheck(ctx context.Context, r RecheckRequest, progress fun
 	s := &sum{}
 	end := s.report(progress)
 	defer end()
-	s.add(func(r *Rechecked) { r.Identities = len(order) })
+	s.add(func(r *Rechecked) { r.Identities, r.AutoRelease = len(order), q.o.Policy().AutoRelease })
 	var checks *errgroup.Group
 	checks, ctx = errgroup.WithContext(ctx)
 	checks.SetLimit(identitiesAside)

@@ -82,7 +82,7 @@ func TestRecheckCountsApart(t *testing.T) {
 		w.holdFrom(t, fmt.Sprintf("ann@%d.example", i), to)
 	}
 	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
-	want := Rechecked{Identities: 4, Done: 4, Recipients: 4, Passing: 1, Refused: 1, Foreign: 1, Waiting: 1, Released: 1}
+	want := Rechecked{Identities: 4, Done: 4, Recipients: 4, Passing: 1, Refused: 1, Foreign: 1, Waiting: 1, Released: 1, AutoRelease: true}
 	if err != nil || sum != want {
 		t.Errorf("%+v, %v; want %+v", sum, err, want)
 	}
