@@ -149,6 +149,23 @@ func TestNoNoticeUnlessWanted(t *testing.T) {
 	p.wantMail(t, "")
 }
 
+// After a restore nothing is sent or told by itself, with the settings that
+// docs/operations.md names.
+func TestNothingByItself(t *testing.T) {
+	w, p := newPost(t)
+	w.policy.Postmaster = path(t, "postmaster@example.com")
+	w.policy.AutoRelease, w.policy.MaxAge, w.policy.NotifyAfter, w.policy.Digest = false, 0, 0, 0
+	id := w.holdBy(t, "ann@example.com", "b@gmail.com", "c@other.example")
+	w.later = 1000 * time.Hour
+	w.turn(t)
+	w.notices(t.Context())
+	w.expire(t.Context())
+	w.digest(t.Context())
+	if got := w.states(t, id); got != "held held" || p.tried != 0 {
+		t.Errorf("%s, %d tries", got, p.tried)
+	}
+}
+
 func TestNoticeRefused(t *testing.T) {
 	w, p := newPost(t)
 	w.policy.NotifyAfter = time.Hour
@@ -245,7 +262,7 @@ func TestReturnOfTheNullSender(t *testing.T) {
 		w.expire(t.Context())
 	}
 	p.wantMail(t, "")
-	if n := strings.Count(log.String(), "can't be returned"); n != 2 || w.states(t, id) != "held" || w.actions(t, id) != "hold" {
+	if n := strings.Count(log.String(), "can't be returned and stays held, and the review log isn't trimmed past it"); n != 2 || w.states(t, id) != "held" || w.actions(t, id) != "hold" {
 		t.Errorf("%d warnings in two days, %s, %s", n, w.states(t, id), w.actions(t, id))
 	}
 	w.policy.Postmaster = path(t, "postmaster@example.com")
