@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailgate/internal/quarantine"
-	"mailgate/internal/spool"
 )
 
 func (a *app) listCommand() *cobra.Command {
@@ -91,8 +90,8 @@ func nextPage(cmd *cobra.Command, f *filters, after string) string {
 	return strings.Join(append(words, "--after", after), " ")
 }
 
-// printPage prints a table of messages. Where the screen is too narrow for whole
-// addresses, the recipient's domain and shorter words have to do.
+// printPage prints a table of messages. Where the screen is too narrow, shorter words
+// have to do, and then the recipients' domains.
 func printPage(out io.Writer, page quarantine.Page, sizes bool, at time.Time) {
 	if len(page.Messages) == 0 {
 		return
@@ -100,20 +99,23 @@ func printPage(out io.Writer, page quarantine.Page, sizes bool, at time.Time) {
 	screen := screenWidth(out)
 	g := pageGrid(page, sizes, at, summaryTo, nowWord)
 	if screen > 0 && total(g.widths()) > screen {
+		g = pageGrid(page, sizes, at, summaryTo, shortNowWord)
+	}
+	if screen > 0 && total(g.widths()) > screen {
 		g = pageGrid(page, sizes, at, summaryToDomain, shortNowWord)
 	}
 	g.write(out, screen)
 }
 
 func pageGrid(page quarantine.Page, sizes bool, at time.Time,
-	summary func([]quarantine.Recipient) string, now func(quarantine.Message) string) *grid {
+	summary func([]quarantine.Recipient) string, now func([]quarantine.Recipient) string) *grid {
 	const from, to, finding = 2, 3, 4
 	g := &grid{cut: []int{from, to, finding}}
 	g.add(row(sizes, "ID", "HELD", "FROM", "TO", "FINDING", "NOW", "SIZE")...)
 	for _, m := range page.Messages {
-		shown := heldFirst(m.Recipients)
-		g.add(row(sizes, m.ID, age(at.Sub(m.Received)), plain(m.From, 60), plain(summary(shown), 60),
-			summaryFinding(shown), now(m), bytesWord(m.Size))...)
+		shown := listedFor(m.Recipients)
+		g.add(row(sizes, m.ID, age(heldUntil(shown, at).Sub(m.Received)), plain(m.From, 60), plain(summary(shown), 60),
+			summaryFinding(shown), now(shown), bytesWord(m.Size))...)
 	}
 	return g
 }
@@ -141,81 +143,4 @@ func heldLine(c quarantine.Counts) string {
 		}
 	}
 	return line
-}
-
-// heldFirst returns the recipients that are held, or all where none is.
-func heldFirst(recipients []quarantine.Recipient) []quarantine.Recipient {
-	var held []quarantine.Recipient
-	for _, r := range recipients {
-		if r.State == spool.Held {
-			held = append(held, r)
-		}
-	}
-	if len(held) == 0 {
-		return recipients
-	}
-	return held
-}
-
-// summaryTo is the first recipient, and how many more there are.
-func summaryTo(recipients []quarantine.Recipient) string {
-	return firstAndMore(recipients, func(address string) string { return address })
-}
-
-// summaryToDomain is summaryTo with the domain only.
-func summaryToDomain(recipients []quarantine.Recipient) string {
-	return firstAndMore(recipients, func(address string) string { return address[strings.LastIndexByte(address, '@')+1:] })
-}
-
-func firstAndMore(recipients []quarantine.Recipient, name func(string) string) string {
-	switch len(recipients) {
-	case 0:
-		return ""
-	case 1:
-		return name(recipients[0].Address)
-	}
-	return fmt.Sprintf("%s +%d", name(recipients[0].Address), len(recipients)-1)
-}
-
-func summaryFinding(recipients []quarantine.Recipient) string {
-	for _, r := range recipients {
-		if len(r.Codes) > 0 {
-			return r.Codes[0]
-		}
-		if r.Reason != "" {
-			return string(r.Reason)
-		}
-	}
-	return ""
-}
-
-func nowWord(m quarantine.Message) string {
-	switch m.Now {
-	case "pass":
-		return "would pass ✓"
-	case "refuse":
-		return "would be refused ✗"
-	case "unknown":
-		return "waiting for DNS …"
-	case "foreign":
-		return "no key here"
-	}
-	if len(m.Recipients) > 0 {
-		return string(m.Recipients[0].State)
-	}
-	return ""
-}
-
-func shortNowWord(m quarantine.Message) string {
-	switch m.Now {
-	case "pass":
-		return "pass ✓"
-	case "refuse":
-		return "refused ✗"
-	case "unknown":
-		return "no DNS …"
-	case "foreign":
-		return "no key"
-	}
-	return nowWord(m)
 }

@@ -35,7 +35,7 @@ func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time, scr
 // statesLine counts recipients by state.
 func statesLine(recipients []quarantine.Recipient) string {
 	var parts []string
-	for _, s := range []spool.State{spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded} {
+	for _, s := range []spool.State{spool.Held, spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded} {
 		n := 0
 		for _, r := range recipients {
 			if r.State == s {
