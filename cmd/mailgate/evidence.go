@@ -32,6 +32,9 @@ func printThenAndNow(out io.Writer, p paint, d quarantine.Detail, f showFlags, s
 	pairs := pairFindings(then, now)
 	fmt.Fprintln(out)
 	heads := [2]string{headOf("THEN", then), headOf("NOW", now)}
+	if then != nil && now != nil && then.Checked.Equal(now.Checked) {
+		heads[1] = "NOW, not asked again yet"
+	}
 	if then != nil && now != nil && (f.wide || !f.narrow && screen >= sideBySide) {
 		printColumns(out, p, pairs, heads, max(screen, sideBySide))
 	} else {

@@ -133,3 +133,20 @@ func TestNextStepIsLast(t *testing.T) {
 		}
 	}
 }
+
+// TestNotAskedAgain: evidence of the same moment isn't shown as news.
+func TestNotAskedAgain(t *testing.T) {
+	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	report := func(at time.Time) *preflight.Report { return &preflight.Report{Checked: at} }
+	then, err := json.Marshal(report(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for now, want := range map[time.Time]bool{at: true, at.Add(time.Second): false} {
+		var b strings.Builder
+		printThenAndNow(&b, paint{}, quarantine.Detail{Then: then, Report: report(now)}, showFlags{}, 120)
+		if strings.Contains(b.String(), "NOW, not asked again yet") != want {
+			t.Errorf("asked at %s, and at %s:\n%s", at, now, b.String())
+		}
+	}
+}
