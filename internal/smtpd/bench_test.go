@@ -134,3 +134,18 @@ func (k *talk) repeat(message string, work <-chan struct{}) error {
 	}
 	return nil
 }
+
+// BenchmarkContent is what reading a message costs, without all else.
+func BenchmarkContent(b *testing.B) {
+	text := []byte(sized(1 << 20))
+	b.SetBytes(int64(len(text)))
+	var raw, clean []byte
+	for b.Loop() {
+		var d dots
+		var e endings
+		for from := 0; from < len(text); from += readBuffer {
+			raw, _ = d.decode(raw[:0], text[from:min(from+readBuffer, len(text))])
+			clean = e.append(clean[:0], raw)
+		}
+	}
+}

@@ -15,22 +15,24 @@ type endings struct {
 
 // append appends the text in raw to dst.
 func (e *endings) append(dst, raw []byte) []byte {
-	for _, b := range raw {
+	for len(raw) > 0 {
+		b := raw[0]
 		switch {
 		case b == '\n':
 			e.bare = e.bare || !e.cr
 			dst = e.end(dst)
+			raw = raw[1:]
 		case e.cr:
 			e.bare = true
 			dst = e.end(dst)
-			fallthrough
+		case b == '\r':
+			e.cr = true
+			raw = raw[1:]
 		default:
-			if b == '\r' {
-				e.cr = true
-				continue
-			}
-			dst = append(dst, b)
-			e.line++
+			run := upTo(upTo(raw, '\n'), '\r')
+			dst = append(dst, run...)
+			raw = raw[len(run):]
+			e.line += len(run)
 			e.longest = max(e.longest, e.line)
 		}
 	}

@@ -327,13 +327,13 @@ func TestMemory(t *testing.T) {
 	store := &heap{}
 	r := start(t, func(c *Config, _ *Listener) { c.Custody, c.Gate = store, openGate{} })
 	k := r.talk(t)
-	small, large := letter, sized(30<<20)
+	small, large := letter, sized(10<<20)
 	k.deliver(small)
 	before := store.inUse
 	if got := k.deliver(large); !strings.HasPrefix(got, "250") {
 		t.Fatal(got)
 	}
 	if more := int64(store.inUse) - int64(before); more > 2<<20 {
-		t.Errorf("%d bytes more for a message of 30 MiB", more)
+		t.Errorf("%d bytes more for a message of 10 MiB", more)
 	}
 }
