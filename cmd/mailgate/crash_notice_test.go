@@ -85,14 +85,16 @@ func (l *ledger) noteDigest(content []byte, life int) {
 		l.fault("mail to the postmaster that is no digest:\n%.500s", content)
 		return
 	}
-	for i, before := range l.notices.digests {
+	last := len(l.notices.digests) - 1
+	for i, before := range slices.Backward(l.notices.digests) {
 		if before.since != d.since {
 			continue
 		}
 		l.notices.again++
-		if before.life == life || i != len(l.notices.digests)-1 {
+		if before.life == life || i != last {
 			l.fault("the digest since %s was sent in life %d and again in life %d, without a kill in between", d.since, before.life, life)
 		}
+		break
 	}
 	l.notices.digests = append(l.notices.digests, d)
 }
