@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -116,9 +117,14 @@ func lookOver(ctx context.Context, path string) error {
 	return nil
 }
 
-// giveName gives a finished file its name, which nothing may have.
+// giveName gives a finished file its name, which nothing may have. Some file systems
+// know no hard links, and some no renaming that replaces nothing.
 func giveName(from, to string) error {
-	if err := os.Link(from, to); err != nil {
+	err := renameNew(from, to)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		err = os.Link(from, to)
+	}
+	if err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(to))

@@ -116,45 +116,23 @@ func files(t testing.TB, path string) []byte {
 
 // TestCheckDamaged: what can't be read is a fault, and faults have a bound.
 func TestCheckDamaged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mailgate.db")
-	s := open(t, path, Options{})
-	for range 30 {
-		take(t, s, message(t, "a@gmail.com"), strings.Repeat("z", 100000))
-	}
-	s.Close()
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, damage := range map[string]func([]byte) []byte{
-		"header": func(b []byte) []byte { copy(b, "this is no database"); return b },
-		"pages":  func(b []byte) []byte { clear(b[4096*2 : 4096*9]); return b },
-		"bodies": func(b []byte) []byte { clear(b[len(b)/4 : len(b)/2]); return b },
-		"half":   func(b []byte) []byte { return b[:len(b)/2/4096*4096] },
-	} {
-		t.Run(name, func(t *testing.T) {
-			bad := damage(bytes.Clone(whole))
-			path := filepath.Join(t.TempDir(), "mailgate.db")
-			if err := os.WriteFile(path, bad, 0o600); err != nil {
-				t.Fatal(err)
+	eachDamage(t, []string{"header", "pages", "bodies", "half"}, func(t *testing.T, name, path string, bad []byte) {
+		got, err := Check(t.Context(), "sqlite:"+path, nil)
+		if err != nil || len(got.Faults) == 0 || len(got.Faults) > maxFaults {
+			t.Errorf("%d faults, %v", len(got.Faults), err)
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(after, bad) {
+			t.Error("the file was changed")
+		}
+		if err := Backup(t.Context(), "sqlite:"+path, filepath.Join(t.TempDir(), "copy.db"), nil); err == nil && name != "bodies" {
+			t.Error("a backup was made of it")
+		}
+		if name == "pages" || name == "half" {
+			if _, err := Compact(t.Context(), "sqlite:"+path); !errors.Is(err, errDamaged) {
+				t.Errorf("Compact = %v", err)
 			}
-			got, err := Check(t.Context(), "sqlite:"+path, nil)
-			if err != nil || len(got.Faults) == 0 || len(got.Faults) > maxFaults {
-				t.Errorf("%d faults, %v", len(got.Faults), err)
-			}
-			if after, _ := os.ReadFile(path); !bytes.Equal(after, bad) {
-				t.Error("the file was changed")
-			}
-			if err := Backup(t.Context(), "sqlite:"+path, filepath.Join(t.TempDir(), "copy.db"), nil); err == nil && name != "bodies" {
-				t.Error("a backup was made of it")
-			}
-			if name == "pages" || name == "half" {
-				if _, err := Compact(t.Context(), "sqlite:"+path); !errors.Is(err, errDamaged) {
-					t.Errorf("Compact = %v", err)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 func TestOutsideMissing(t *testing.T) {

@@ -224,37 +224,15 @@ func copyFile(t testing.TB, from, to string, mode os.FileMode) {
 
 // TestDamaged: a damaged database is refused and not touched.
 func TestDamaged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mailgate.db")
-	s := open(t, path, Options{})
-	for range 20 {
-		take(t, s, message(t, "x@gmail.com"), strings.Repeat("z", 30000))
-	}
-	s.Close()
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, damage := range map[string]func([]byte) []byte{
-		"header":    func(b []byte) []byte { copy(b, "this is no database"); return b },
-		"pages":     func(b []byte) []byte { clear(b[4096*2 : 4096*9]); return b },
-		"last half": func(b []byte) []byte { return b[:len(b)/2/4096*4096] },
-		"text":      func([]byte) []byte { return []byte(strings.Repeat("hello\n", 100)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			bad := damage(bytes.Clone(whole))
-			path := filepath.Join(t.TempDir(), "mailgate.db")
-			if err := os.WriteFile(path, bad, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := Open(t.Context(), "sqlite:"+path, Options{})
-			if err == nil || !strings.Contains(err.Error(), "is damaged") || !strings.Contains(err.Error(), ".recover") {
-				t.Errorf("Open = %v", err)
-			}
-			if after, _ := os.ReadFile(path); !bytes.Equal(after, bad) {
-				t.Error("the file was changed")
-			}
-		})
-	}
+	eachDamage(t, []string{"header", "pages", "half", "text"}, func(t *testing.T, _, path string, bad []byte) {
+		_, err := Open(t.Context(), "sqlite:"+path, Options{})
+		if err == nil || !strings.Contains(err.Error(), "is damaged") || !strings.Contains(err.Error(), ".recover") {
+			t.Errorf("Open = %v", err)
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(after, bad) {
+			t.Error("the file was changed")
+		}
+	})
 }
 
 // TestDamagedKeepsWAL: what a damaged database has not yet taken over from its WAL

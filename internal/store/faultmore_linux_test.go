@@ -96,7 +96,7 @@ func TestBackupFails(t *testing.T) {
 		"full":  {syscall.ENOSPC, []uintptr{unix.SYS_PWRITE64}},
 		"write": {syscall.EIO, []uintptr{unix.SYS_PWRITE64}},
 		"fsync": {syscall.EIO, []uintptr{unix.SYS_FSYNC, unix.SYS_FDATASYNC}},
-		"name":  {syscall.EIO, []uintptr{unix.SYS_LINKAT}},
+		"name":  {syscall.EIO, []uintptr{unix.SYS_RENAMEAT2}},
 	} {
 		path, isChild := childDB()
 		if !isChild {
@@ -121,6 +121,41 @@ func TestBackupFails(t *testing.T) {
 		failSyscalls(t, c.errno, c.calls...)
 		if err := Backup(t.Context(), "sqlite:"+path, filepath.Join(filepath.Dir(path), "copy.db"), nil); err == nil {
 			t.Error("no error")
+		}
+	}
+}
+
+// TestBackupNamed: a file system may know no hard links, or no renaming that replaces
+// nothing; a kernel neither.
+func TestBackupNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		errno syscall.Errno
+		call  uintptr
+	}{
+		"no links":  {syscall.EPERM, unix.SYS_LINKAT},
+		"no flags":  {syscall.EINVAL, unix.SYS_RENAMEAT2},
+		"no rename": {syscall.ENOSYS, unix.SYS_RENAMEAT2},
+	} {
+		path, isChild := childDB()
+		if !isChild {
+			t.Run(name, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "mailgate.db")
+				s := open(t, path, Options{})
+				id := take(t, s, message(t, "x@gmail.com"), "kept")
+				runChild(t, child(t, "TestBackupNamed", path, "MAILGATE_STORE_TEST_FAULT="+name))
+				copied := open(t, filepath.Join(filepath.Dir(path), "copy.db"), Options{})
+				if got := string(content(t, copied, id)); got != "kept" {
+					t.Errorf("content = %q", got)
+				}
+			})
+			continue
+		}
+		if os.Getenv("MAILGATE_STORE_TEST_FAULT") != name {
+			continue
+		}
+		failSyscalls(t, c.errno, c.call)
+		if err := Backup(t.Context(), "sqlite:"+path, filepath.Join(filepath.Dir(path), "copy.db"), nil); err != nil {
+			t.Error(err)
 		}
 	}
 }
