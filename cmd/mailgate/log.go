@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 type logFlags struct {
 	id, recipient, action, actor, since, until string
 	limit                                      int
+	after                                      int64
 	verify                                     bool
 	against                                    string
 }
@@ -55,10 +57,11 @@ it), retention (removed old entries), start (held again what a stop interrupted)
 	flags.StringVar(&f.id, "id", "", "of this message `ID`")
 	flags.StringVar(&f.recipient, "recipient", "", "part of the recipient's address")
 	flags.StringVar(&f.action, "action", "", "hold, release, deliver, requeue, assess, notify, discard, return, bounce …")
-	flags.StringVar(&f.actor, "actor", "", "who did it: a user's name, or milter, recheck, max_age …")
+	flags.StringVar(&f.actor, "actor", "", "part of who did it: a user's name, or milter, recheck, max_age …")
 	flags.StringVar(&f.since, "since", "", "in the last `24h`, 7d …, or since a date such as 2026-11-20T15:04")
 	flags.StringVar(&f.until, "until", "", "before that `TIME`; a date means its first minute")
 	flags.IntVar(&f.limit, "limit", 100, "the newest so many; 0: all")
+	flags.Int64Var(&f.after, "after", 0, "go on with what is older than entry `N`")
 	flags.BoolVar(&f.verify, "verify", false, "prove that nothing was changed or removed")
 	flags.StringVar(&f.against, "against", "", "with --verify: what it printed earlier, as `N:HASH`")
 	return cmd
@@ -71,8 +74,11 @@ func (a *app) log(cmd *cobra.Command, f logFlags) error {
 	if f.against != "" {
 		return usageError(errors.New("--against goes with --verify"))
 	}
-	if f.limit < 0 {
+	switch {
+	case f.limit < 0:
 		return usageError(errors.New("--limit is a number of entries, or 0 for all"))
+	case f.after < 0, f.after > 0 && f.limit == 0:
+		return usageError(errors.New("--after is the number of an entry, and goes with a --limit"))
 	}
 	query, err := f.query(cmd, time.Now())
 	if err != nil {
@@ -83,15 +89,39 @@ func (a *app) log(cmd *cobra.Command, f logFlags) error {
 		return err
 	}
 	w := a.logWriter(cmd)
-	if f.limit == 0 {
-		err = c.allEntries(cmd.Context(), query, w.write)
-	} else {
-		err = c.newestEntries(cmd.Context(), query, f.limit, w.write)
+	some, older := false, int64(0)
+	write := func(list []quarantine.Entry) error {
+		some = some || len(list) > 0
+		return w.write(list)
 	}
-	if err != nil {
+	if f.limit == 0 {
+		err = c.allEntries(cmd.Context(), query, write)
+	} else {
+		older, err = c.newestEntries(cmd.Context(), query, f.limit, write)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !some && f.id != "":
+		return fmt.Errorf("message %s: no entry of it matches in the review log", f.id)
+	}
+	if err := w.close(); err != nil || a.format != "text" {
 		return err
 	}
-	return w.close()
+	out := cmd.OutOrStdout()
+	if !some {
+		fmt.Fprintln(out, "no entries match")
+	}
+	if older > 0 {
+		fmt.Fprintln(out, "older entries:", olderEntries(cmd, older))
+	}
+	return nil
+}
+
+// olderEntries is the whole command for the entries before these.
+func olderEntries(cmd *cobra.Command, after int64) string {
+	words := append([]string{cmd.CommandPath()}, typed(cmd, "config", "socket", "id", "recipient", "action", "actor", "since", "until", "limit")...)
+	return strings.Join(append(words, "--after", strconv.FormatInt(after, 10)), " ")
 }
 
 func (f logFlags) query(cmd *cobra.Command, now time.Time) (url.Values, error) {
@@ -103,6 +133,9 @@ func (f logFlags) query(cmd *cobra.Command, now time.Time) (url.Values, error) {
 			}
 			query.Set(name, value)
 		}
+	}
+	if f.after > 0 {
+		query.Set("after", strconv.FormatInt(f.after, 10))
 	}
 	for name, value := range map[string]string{"since": f.since, "until": f.until} {
 		if value == "" {
@@ -123,18 +156,23 @@ func (c *client) allEntries(ctx context.Context, query url.Values, write func([]
 	return c.pages(ctx, query, -1, write)
 }
 
-// newestEntries gives the newest entries to write, the oldest of them first.
-func (c *client) newestEntries(ctx context.Context, query url.Values, limit int, write func([]quarantine.Entry) error) error {
+// newestEntries gives the newest entries to write, the oldest of them first. older is
+// the number of the first of them, where there are older ones; else 0.
+func (c *client) newestEntries(ctx context.Context, query url.Values, limit int, write func([]quarantine.Entry) error) (older int64, err error) {
 	var list []quarantine.Entry
-	err := c.pages(ctx, query, limit, func(page []quarantine.Entry) error {
+	err = c.pages(ctx, query, limit+1, func(page []quarantine.Entry) error {
 		list = append(list, page...)
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if len(list) > limit {
+		list = list[:limit]
+		older = list[limit-1].N
 	}
 	slices.Reverse(list)
-	return write(list)
+	return older, write(list)
 }
 
 // pages reads up to limit entries; -1: all.

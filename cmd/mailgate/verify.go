@@ -13,7 +13,7 @@ import (
 
 // verifyLog proves that the review log is as it was written.
 func (a *app) verifyLog(cmd *cobra.Command, f logFlags) error {
-	for _, name := range []string{"id", "recipient", "action", "actor", "since", "until", "limit"} {
+	for _, name := range []string{"id", "recipient", "action", "actor", "since", "until", "limit", "after"} {
 		if cmd.Flags().Changed(name) {
 			return usageError(fmt.Errorf("--verify looks at the whole log: leave out --%s", name))
 		}

@@ -15,10 +15,10 @@ import (
 
 // LogQuery selects entries of the review log. Zero fields select everything.
 type LogQuery struct {
-	ID           string // of the message
-	Recipient    string // part of the address
-	Action       string // hold, release, deliver, …
-	Actor        string
+	ID           string    // of the message
+	Recipient    string    // part of the address
+	Action       string    // hold, release, deliver, …
+	Actor        string    // part of it
 	Since, Until time.Time // Until is exclusive
 	OldestFirst  bool
 	Limit        int   // 1 to MaxPage; 0: 100

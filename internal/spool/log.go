@@ -28,7 +28,7 @@ type LogFilter struct {
 	ID           string
 	Recipient    string // part of the address
 	Action       Action
-	Actor        string
+	Actor        string    // part of it
 	Since, Until time.Time // Until is exclusive
 	After        int64     // entries with a greater N (OldestFirst) or a smaller one; 0: from the end
 	OldestFirst  bool

@@ -49,7 +49,7 @@ func (s *Store) Log(ctx context.Context, f spool.LogFilter) ([]spool.LogEntry, e
 	q.where("n > (SELECT n FROM review_log_base)")
 	q.equal("id", f.ID)
 	q.equal("action", string(f.Action))
-	q.equal("actor", f.Actor)
+	q.contains(f.Actor, "actor")
 	q.contains(f.Recipient, address("local", "domain"))
 	if !f.Since.IsZero() {
 		q.where("time >= ?", nanos(f.Since))

@@ -59,6 +59,7 @@ func TestLogFilter(t *testing.T) {
 		{spool.LogFilter{After: 4, Limit: 2}, "3 2"},
 		{spool.LogFilter{ID: b}, "3"},
 		{spool.LogFilter{Actor: "release"}, "5 4"},
+		{spool.LogFilter{Actor: "LEAS"}, "5 4"},
 		{spool.LogFilter{Action: spool.ActionHold}, "3 2 1"},
 		{spool.LogFilter{Recipient: "GMAIL"}, "4 3 1"},
 		{spool.LogFilter{Recipient: "%"}, ""},

@@ -232,6 +232,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/log?until=2001-01-01T00:00:00Z", "", 200, `"entries":[]`},
 		{"GET", "/v1/log?since=2001-01-01T00:00:00Z", "", 200, `"n":1`},
 		{"GET", "/v1/log?until=today", "", 400, "until"},
+		{"GET", "/v1/log?since=2001-01-02T00:00:00Z&until=2001-01-01T00:00:00Z", "", 400, "not before until"},
 		{"GET", "/v1/log?oldest=maybe", "", 400, "true or false"},
 		{"GET", "/v1/log?after=-1", "", 400, "after"},
 		{"GET", "/v1/log?action=drink", "", 400, "drink"},

@@ -78,6 +78,9 @@ func logQuery(v url.Values) (quarantine.LogQuery, error) {
 	if q.Until, err = timeOf(v, "until"); err != nil {
 		return q, err
 	}
+	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return q, fmt.Errorf("since %s is not before until %s: nothing lies between them", v.Get("since"), v.Get("until"))
+	}
 	if s := v.Get("oldest"); s != "" {
 		if q.OldestFirst, err = strconv.ParseBool(s); err != nil {
 			return q, fmt.Errorf("oldest: %q is not true or false", s)
