@@ -45,6 +45,7 @@ func crashSteps() []crashStep {
 		{point: "trim", hold: noMemory},
 		{point: "trim-log", passes: 1, hold: noMemory},
 		{point: "trim-messages", passes: 1, hold: noMemory},
+		{point: "sweep", passes: 1, hold: noMemory},
 		{point: "index", passes: 3},
 		{point: "before-commit", passes: 20},
 		{point: "after-commit", passes: 20},

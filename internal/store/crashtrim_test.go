@@ -21,7 +21,7 @@ func TestCrashTrim(t *testing.T) {
 	l := newLedger(filepath.Join(t.TempDir(), "mailgate.db"))
 	l.test = "TestCrashTrim"
 	var kills []string
-	for _, point := range []string{"mark", "trim", "trim-log", "trim-messages", "shrink", "before-checkpoint"} {
+	for _, point := range []string{"mark", "trim", "trim-log", "trim-messages", "sweep", "shrink", "before-checkpoint"} {
 		kills = append(kills, pointEnv+"="+point+" "+strconv.Itoa(rand.IntN(3)))
 	}
 	for range killsEach {

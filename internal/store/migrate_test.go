@@ -89,6 +89,7 @@ func TestHeadOfOldLog(t *testing.T) {
 		raw(t, s, "DROP TABLE "+table)
 	}
 	raw(t, s, "DROP INDEX messages_to_trim")
+	raw(t, s, "DROP INDEX messages_by_identity")
 	raw(t, s, "DROP INDEX messages_by_evidence")
 	raw(t, s, "DELETE FROM goose_db_version WHERE version_id >= 3")
 	s.Close()

@@ -4,7 +4,7 @@ package store
 func CrashPoints() []string {
 	return []string{
 		"take", "chunk", "move", "token", "redeem", "mark", "purge", "drop", "shrink",
-		"trim", "trim-log", "trim-messages", "index",
+		"trim", "trim-log", "trim-messages", "sweep", "index",
 		"claim", "settle", "defer", "void",
 		"before-commit", "after-commit", "before-checkpoint", "after-checkpoint",
 	}
