@@ -24,12 +24,13 @@ func (a *app) storeCheckCommand() *cobra.Command {
 		Short: "Look whether everything in the store is sound",
 		Long: `Look at everything in the store the configuration names: pages and indexes of the
 database, the size and digest of every message kept and of the evidence, the
-numbers that lists rest on, the index of words that searches use, the state of every recipient against the review log, and the log's chain of
-hashes. Nothing is changed, and a running gateway goes on meanwhile.
+numbers that lists rest on, the index of words that searches use, the state of every
+recipient against the review log, and the log's chain of hashes. Nothing is changed, and a running gateway goes on meanwhile.
 
-Exit code 0: sound. 1: there are faults. 78: there is no database. With faults, make no backup over an older
-one; stop mailgate, copy the database aside with its -wal file, and restore the
-last good backup (see mailgate store backup --help).`,
+Exit code 0: sound. 1: there are faults. 2: the database is of another version of
+mailgate, and only its pages and references were looked at. 78: there is no database.
+With faults, make no backup over an older one; stop mailgate, copy the database aside
+with its -wal file, and restore the last good backup (see mailgate store backup --help).`,
 		Example: `  mailgate store check
   mailgate store check --config ./mailgate.toml --format json`,
 		Args: usageArgs(cobra.NoArgs),
@@ -49,8 +50,11 @@ last good backup (see mailgate store backup --help).`,
 			if err := a.printChecked(cmd, &found); err != nil {
 				return err
 			}
-			if len(found.Faults) > 0 {
+			switch {
+			case len(found.Faults) > 0:
 				return coded(exitFail, nil)
+			case found.Schema != found.Known:
+				return coded(exitUnknown, nil)
 			}
 			return nil
 		},
@@ -60,7 +64,7 @@ last good backup (see mailgate store backup --help).`,
 // checkedView is what `store check` shows as JSON.
 type checkedView struct {
 	Database   string      `json:"database"`
-	Sound      bool        `json:"sound"`
+	Sound      bool        `json:"sound"` // everything was looked at, and no fault found
 	Schema     int64       `json:"schema"`
 	Partly     bool        `json:"partly"` // the schema isn't this program's: only pages and references were looked at
 	Messages   int64       `json:"messages"`
@@ -88,7 +92,7 @@ func (v *checkedView) logText() string {
 
 func (a *app) printChecked(cmd *cobra.Command, c *store.Checked) error {
 	v := checkedView{
-		Database: c.Path, Sound: len(c.Faults) == 0, Schema: c.Schema, Partly: c.Schema != c.Known,
+		Database: c.Path, Sound: len(c.Faults) == 0 && c.Schema == c.Known, Schema: c.Schema, Partly: c.Schema != c.Known,
 		Messages: c.Messages, Bodies: c.Bodies, BodyBytes: c.BodyBytes,
 		LogFirst: c.Chain.First, LogLast: c.Chain.Last, LogHead: fmt.Sprintf("%x", c.Chain.Head), LogTrimmed: c.Chain.Trimmed,
 		Faults: []faultView{}, More: c.More,
@@ -107,20 +111,24 @@ func (a *app) printChecked(cmd *cobra.Command, c *store.Checked) error {
 	if v.More {
 		fmt.Fprintf(out, "… and more\n")
 	}
-	if v.Partly {
-		fmt.Fprintf(out, "the schema is version %d, this mailgate's is %d: only pages and references were looked at; mailgate serve brings an older one up to date\n", c.Schema, c.Known)
-	}
-	if !v.Sound {
+	switch {
+	case len(v.Faults) > 0:
 		fmt.Fprintf(out, "%s: not sound. Next: mailgate store check --help\n", v.Database)
-		return nil
-	}
-	fmt.Fprintf(out, "%s %s is sound", p.green("✓"), v.Database)
-	if !v.Partly {
-		fmt.Fprintf(out, ": %s, %s with %s, %s", count(int(v.Messages), "message", "messages"),
+	case v.Partly:
+		fmt.Fprintf(out, "%s %s: no fault in its pages and references; nothing else was looked at\n  %s\n", p.yellow("…"), v.Database, otherSchema(c))
+	default:
+		fmt.Fprintf(out, "%s %s is sound: %s, %s with %s, %s\n", p.green("✓"), v.Database, count(int(v.Messages), "message", "messages"),
 			count(int(v.Bodies), "body", "bodies"), bytesText(v.BodyBytes), v.logText())
 	}
-	fmt.Fprintln(out)
 	return nil
+}
+
+// otherSchema says whose schema it is, and what to do.
+func otherSchema(c *store.Checked) string {
+	if c.Schema > c.Known {
+		return fmt.Sprintf("Its schema is version %d, of a newer mailgate; this one knows %d. Check it with the newer one", c.Schema, c.Known)
+	}
+	return fmt.Sprintf("Its schema is version %d, of an older mailgate; this one's is %d. mailgate serve brings it up to date", c.Schema, c.Known)
 }
 
 func (a *app) storeBackupCommand() *cobra.Command {
