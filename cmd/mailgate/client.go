@@ -27,7 +27,7 @@ func (a *app) connect() (*client, error) {
 	if socket == "" {
 		cfg, err := a.configOrDefault()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w\n(a gateway that runs is reached without it: --socket PATH)", err)
 		}
 		socket = cfg.Control.Socket
 	}
