@@ -192,3 +192,19 @@ func TestHELOName(t *testing.T) {
 		}
 	}
 }
+
+// Both readings of an address must agree.
+func TestTwoReadings(t *testing.T) {
+	if a, err := envelopeAddress("MAIL FROM: <ann@example.com> SIZE=1", "ann@example.com"); err != nil || a.String() != "ann@example.com" {
+		t.Errorf("%v, %v", a, err)
+	}
+	for line, unquoted := range map[string]string{
+		"MAIL FROM:<ann@example.com>":   "eve@example.net",
+		"MAIL FROM:<>":                  "eve@example.net",
+		`MAIL FROM:<"a>b"@example.com>`: "ann@example.com",
+	} {
+		if a, err := envelopeAddress(line, unquoted); err == nil {
+			t.Errorf("%s, read as %s, is %v", line, unquoted, a)
+		}
+	}
+}
