@@ -69,7 +69,7 @@ func (q LogQuery) filter() (spool.LogFilter, error) {
 	case f.ID != "" && !spool.ValidID(f.ID):
 		return f, fmt.Errorf("id %q: %w: it is a message's, such as q7f3a", f.ID, ErrQuery)
 	case f.Action != "" && !slices.Contains(actions, f.Action):
-		return f, fmt.Errorf("action %q: %w: it is one of %v", f.Action, ErrQuery, actions)
+		return f, fmt.Errorf("action %q: %w: there are %s", f.Action, ErrQuery, inText(actions))
 	}
 	return f, nil
 }

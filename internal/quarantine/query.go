@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mailgate/internal/mail"
@@ -36,7 +37,7 @@ type Query struct {
 
 func (q Query) filter() (spool.Filter, error) {
 	f := spool.Filter{
-		Reason: spool.Reason(q.Reason), Sender: q.Sender, Recipient: q.Recipient, Code: q.Code,
+		Reason: spool.Reason(q.Reason), Sender: q.Sender, Recipient: q.Recipient, Code: strings.ToLower(q.Code),
 		Provider: q.Provider, Text: q.Text, Since: q.Since, Limit: q.Limit, After: q.After,
 	}
 	if f.Limit == 0 {
@@ -67,20 +68,30 @@ func (q Query) checkWords() error {
 	default:
 		return fmt.Errorf("reason %q: %w: it is refused, waiting or foreign", q.Reason, ErrQuery)
 	}
-	if q.Code != "" && !isCode(q.Code) {
+	if q.Code != "" && !IsCode(q.Code) {
 		return fmt.Errorf("finding %q: %w: it is a code such as dkim-missing, or a kind of codes such as dkim", q.Code, ErrQuery)
 	}
 	known := []preflight.Provider{"", preflight.Other, preflight.UnknownProvider}
 	if p := preflight.Provider(q.Provider); !slices.Contains(append(known, preflight.KnownProviders()...), p) {
-		return fmt.Errorf("provider %q: %w: it is one of %v, other or unknown", q.Provider, ErrQuery, preflight.KnownProviders())
+		return fmt.Errorf("provider %q: %w: it is %s, other or unknown", q.Provider, ErrQuery, inText(preflight.KnownProviders()))
 	}
 	return nil
 }
 
-// isCode reports whether s is a finding's code, or the kind of some: their first
-// word.
-func isCode(s string) bool {
+// IsCode reports whether s is a finding's code, or the kind of some: their first
+// word. Case doesn't matter.
+func IsCode(s string) bool {
+	s = strings.ToLower(s)
 	return slices.ContainsFunc(preflight.Codes(), func(c preflight.Code) bool { return isOf(c.Code, s) })
+}
+
+// inText is a list as it stands in a sentence.
+func inText[S ~string](list []S) string {
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ", ")
 }
 
 func parseSort(name string) (spool.Order, error) {

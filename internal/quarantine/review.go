@@ -112,7 +112,7 @@ func (q *Quarantine) judgeHeld(ctx context.Context, m *spool.Message) gate.Verdi
 func (q *Quarantine) Raw(ctx context.Context, id string) (io.ReadCloser, error) {
 	content, err := q.store.Open(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", id, err)
+		return nil, fmt.Errorf("original of message %s: %w", id, err)
 	}
 	return content, nil
 }

@@ -56,7 +56,7 @@ func listQuery(v url.Values) (quarantine.Query, error) {
 	q := quarantine.Query{
 		States: v["state"], Reason: v.Get("reason"), Domain: v.Get("domain"), Sender: v.Get("sender"),
 		Recipient: v.Get("recipient"), Code: v.Get("code"), Provider: v.Get("provider"), Text: v.Get("text"),
-		Sort: v.Get("sort"), After: v.Get("after"),
+		Sort: v.Get("sort"), After: strings.ToLower(v.Get("after")),
 	}
 	var err error
 	if q.Since, err = timeOf(v, "since"); err != nil {
@@ -70,7 +70,7 @@ var logKeys = []string{"id", "recipient", "action", "actor", "since", "until", "
 
 // logQuery reads a quarantine.LogQuery; oldest is true or false.
 func logQuery(v url.Values) (quarantine.LogQuery, error) {
-	q := quarantine.LogQuery{ID: v.Get("id"), Recipient: v.Get("recipient"), Action: v.Get("action"), Actor: v.Get("actor")}
+	q := quarantine.LogQuery{ID: strings.ToLower(v.Get("id")), Recipient: v.Get("recipient"), Action: v.Get("action"), Actor: v.Get("actor")}
 	var err error
 	if q.Since, err = timeOf(v, "since"); err != nil {
 		return q, err

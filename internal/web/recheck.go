@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"mailgate/internal/quarantine"
@@ -24,7 +25,7 @@ func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
 	}
 	lines := &lineWriter{w: w}
 	var last time.Time
-	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{ID: body.ID, Domain: body.Domain}, func(p quarantine.Rechecked) {
+	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{ID: strings.ToLower(body.ID), Domain: body.Domain}, func(p quarantine.Rechecked) {
 		if time.Since(last) >= progressEvery {
 			last = time.Now()
 			lines.write(RecheckLine{Progress: &p})

@@ -2,9 +2,11 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"mailgate/internal/quarantine"
 )
@@ -24,7 +26,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) show(w http.ResponseWriter, r *http.Request) {
-	found, err := a.o.Quarantine.Show(r.Context(), r.PathValue("id"))
+	found, err := a.o.Quarantine.Show(r.Context(), messageID(r))
 	if err != nil {
 		a.fail(w, err)
 		return
@@ -33,7 +35,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) raw(w http.ResponseWriter, r *http.Request) {
-	content, err := a.o.Quarantine.Raw(r.Context(), r.PathValue("id"))
+	content, err := a.o.Quarantine.Raw(r.Context(), messageID(r))
 	if err != nil {
 		a.fail(w, err)
 		return
@@ -87,6 +89,13 @@ func (a *API) discard(w http.ResponseWriter, r *http.Request) {
 	}{request.ID})
 }
 
+// maxReason bounds a reviewer's reason, in characters.
+const maxReason = 500
+
+// messageID is the id in the path. Ids are in small letters; people read them out
+// and write them down in others.
+func messageID(r *http.Request) string { return strings.ToLower(r.PathValue("id")) }
+
 func parseReview(r *http.Request) (quarantine.Request, error) {
 	var body Review
 	if err := readJSON(r, &body); err != nil {
@@ -95,7 +104,10 @@ func parseReview(r *http.Request) (quarantine.Request, error) {
 	if strings.TrimSpace(body.Reason) == "" {
 		return quarantine.Request{}, errors.New("reason: say why, it goes into the review log")
 	}
+	if utf8.RuneCountInString(body.Reason) > maxReason {
+		return quarantine.Request{}, fmt.Errorf("reason: it is longer than %d characters; say it in short", maxReason)
+	}
 	return quarantine.Request{
-		ID: r.PathValue("id"), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway, Paced: body.Paced,
+		ID: messageID(r), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway, Paced: body.Paced,
 	}, nil
 }
