@@ -33,7 +33,7 @@ type boxMail struct {
 	tls           bool
 }
 
-func startBox(t *testing.T, b *box) *box {
+func startBox(t testing.TB, b *box) *box {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

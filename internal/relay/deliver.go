@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"mailgate/internal/mail"
@@ -20,6 +21,8 @@ type worker struct {
 	session *session
 	blocked *trouble  // why no connection is made any more in this run
 	until   time.Time // with blocked: when one may be made again
+
+	settling sync.WaitGroup
 }
 
 // serve delivers what is due at a destination.
@@ -43,6 +46,7 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
 			}
 			w.deliver(ctx, c)
 		}
+		w.settling.Wait()
 		if len(claims) < claimSize {
 			return
 		}
@@ -51,12 +55,14 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
 
 // leave parks the connection for whoever comes next.
 func (w *worker) leave() {
+	w.settling.Wait()
 	if w.session != nil {
 		w.e.parked.park(w.lane.key, w.session)
 	}
 }
 
-// deliver brings one claim to its end.
+// deliver brings one claim to its end. What came of it is recorded while the next
+// message goes out: the store does several such records with one fsync.
 func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 	fates := make([]*fate, len(c.Message.Recipients))
 	for i, r := range c.Message.Recipients {
@@ -71,7 +77,8 @@ func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 	if ctx.Err() != nil { // broken off: what has no answer is tried again at the next start
 		fates = only(fates, func(f *fate) bool { return f.outcome != "" && f.outcome != deferred })
 	}
-	w.e.settle(context.WithoutCancel(ctx), c, fates)
+	w.e.learn(ctx, c.Message, fates)
+	w.settling.Go(func() { w.e.settle(context.WithoutCancel(ctx), c, fates) })
 }
 
 // send decides the fates that are open.

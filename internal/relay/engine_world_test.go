@@ -27,7 +27,7 @@ import (
 
 // world is an Engine over a real store, with an Internet of its own.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	e        *Engine
 	store    *store.Store
 	settings Settings
@@ -49,7 +49,7 @@ type world struct {
 	gate   chan struct{}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
 		t: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: &strings.Builder{},
@@ -214,7 +214,7 @@ func address(s string) mail.Address {
 // pass delivers all that is due.
 func (w *world) pass() {
 	w.t.Helper()
-	for range 100 {
+	for range 1000 {
 		if err := w.e.dispatch(w.t.Context(), w.t.Context()); err != nil {
 			w.t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -82,9 +83,10 @@ func TestDestinationsInDNS(t *testing.T) {
 		status string
 		says   string
 	}{
-		"no such domain":  {func(w *world) { w.mxErr[d] = ErrNoName }, spool.Bounced, "5.1.2", "does not exist"},
-		"SERVFAIL for MX": {func(w *world) { w.mxErr[d] = fault }, spool.Queued, "", "SERVFAIL"},
-		"null MX":         {func(w *world) { w.mx[d] = []MX{{}} }, spool.Bounced, "5.1.10", "takes no mail"},
+		"no domain at all": {func(w *world) { w.mxErr[""] = fault }, spool.Bounced, "5.1.2", "has no domain"},
+		"no such domain":   {func(w *world) { w.mxErr[d] = ErrNoName }, spool.Bounced, "5.1.2", "does not exist"},
+		"SERVFAIL for MX":  {func(w *world) { w.mxErr[d] = fault }, spool.Queued, "", "SERVFAIL"},
+		"null MX":          {func(w *world) { w.mx[d] = []MX{{}} }, spool.Bounced, "5.1.10", "takes no mail"},
 		"a null MX beside another is none": {func(w *world) {
 			w.server(d, "mx.dest.example", "203.0.113.5", 10, &box{})
 			w.mx[d] = append(w.mx[d], MX{})
@@ -119,14 +121,21 @@ func TestDestinationsInDNS(t *testing.T) {
 			w.server(d, "relay.example.com", "203.0.113.6", 20, nil)
 		}, spool.Queued, "", "SERVFAIL"},
 		"all at once as good as we": {func(w *world) {
-			w.server(d, "mx.dest.example", "203.0.113.5", 10, &box{})
+			for i := range 10 { // in any order
+				w.server(d, mail.Domain(fmt.Sprintf("mx%d.dest.example", i)), "203.0.113.5", 10, nil)
+			}
+			w.boxes[addr("203.0.113.5")] = startBox(w.t, &box{})
 			w.server(d, "relay.example.com", "203.0.113.6", 10, nil)
 		}, spool.Bounced, "5.4.6", "comes back to us"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			c.set(w)
-			m := w.queue(nil, "bob@dest.example")
+			to := "bob@dest.example"
+			if name == "no domain at all" {
+				to = "postmaster"
+			}
+			m := w.queue(nil, to)
 			w.pass()
 			w.want(m, c.state, c.says)
 			all := strings.Join(w.reports(), "")

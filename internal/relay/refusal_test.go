@@ -43,6 +43,7 @@ func TestAuthenticationRefusal(t *testing.T) {
 		{"apple", reply{554, "5.7.1", "[HME1] rejected due to x's DMARC policy."}, "apple-dmarc-reject"},
 		{"apple", reply{554, "5.7.1", "[CS01] Message rejected due to local policy."}, ""},
 		{"qq", reply{550, "", "SPF check failed. x"}, "qq-spf"},
+		{"qq", reply{450, "", "SPF check failed. x"}, ""},
 		{"qq", reply{550, "", "DMARC check failed. x"}, "qq-dmarc"},
 		{"other", reply{550, "5.7.26", "multiple authentication checks failed"}, "unauthenticated"},
 		{"other", reply{550, "5.7.20", "no passing DKIM signature"}, "dkim-refused"},

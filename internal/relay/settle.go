@@ -31,7 +31,6 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 	m := c.Message
 	e.expire(s, m, fates)
 	e.report(ctx, s, m, fates)
-	e.learn(ctx, m, fates)
 	results := make([]spool.Result, len(fates))
 	for i, f := range fates {
 		results[i] = e.result(s, m, f)
