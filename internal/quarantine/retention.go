@@ -2,8 +2,14 @@ package quarantine
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"mailgate/internal/spool"
 )
+
+// markTrimmed is when the log was last trimmed.
+const markTrimmed = "trimmed"
 
 // retain forgets what Policy.KeepBodies and Policy.KeepLog no longer keep. A body
 // goes no later than what is known of its message.
@@ -19,15 +25,35 @@ func (q *Quarantine) retain(ctx context.Context) {
 		}
 	}
 	if p.KeepLog > 0 {
-		n, err := q.store.Trim(ctx, now.Add(-p.KeepLog))
-		if err != nil && ctx.Err() == nil {
+		if err := q.trim(ctx, now, p.KeepLog); err != nil && ctx.Err() == nil {
 			q.o.Logger.Error("trim the review log", "error", err)
-		}
-		if n > 0 {
-			q.o.Logger.Info("trimmed the review log", "entries", n)
 		}
 	}
 }
+
+// trim trims the log when its turn has come. A log that isn't right waits for the
+// next turn too, so that it is told once a day; any other fault is tried again soon.
+func (q *Quarantine) trim(ctx context.Context, now time.Time, keep time.Duration) error {
+	last, err := q.store.Mark(ctx, markTrimmed)
+	if err != nil {
+		return err
+	}
+	if since := now.Sub(last); since >= 0 && since < trimEvery(keep) {
+		return nil
+	}
+	n, err := q.store.Trim(ctx, now.Add(-keep))
+	if n > 0 {
+		q.o.Logger.Info("trimmed the review log", "entries", n)
+	}
+	if err != nil && !errors.Is(err, spool.ErrLog) {
+		return err
+	}
+	return errors.Join(err, q.store.SetMark(ctx, markTrimmed, now))
+}
+
+// trimEvery is how often a log kept for so long is trimmed. Each time is itself an
+// entry: these must stay few among the others.
+func trimEvery(keep time.Duration) time.Duration { return min(24*time.Hour, keep/10) }
 
 // shorter is the shorter of two times, each of which may be 0: for ever.
 func shorter(a, b time.Duration) time.Duration {

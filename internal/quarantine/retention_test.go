@@ -54,3 +54,57 @@ func TestShorter(t *testing.T) {
 		}
 	}
 }
+
+// TestTrimSeldom: the log's own retention doesn't fill the log.
+func TestTrimSeldom(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, test := range []struct {
+		keep, step time.Duration
+		steps      int
+		trims      int
+	}{
+		{30 * day, time.Hour, 3 * 24, 3},
+		{100 * time.Minute, time.Minute, 100, 10},
+	} {
+		w := newWorld(t)
+		w.policy.KeepLog = test.keep
+		w.later = 2 * test.keep
+		trims := 0
+		for i := range test.steps {
+			if i%2 == 0 {
+				id := w.hold(t, "one", "b@gmail.com")
+				if err := w.Discard(t.Context(), Request{ID: id, Actor: "ann", Reason: "spam"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, _ := w.store.VerifyLog(t.Context())
+			w.retain(t.Context())
+			if after, err := w.store.VerifyLog(t.Context()); err != nil {
+				t.Fatal(err)
+			} else if after.Trimmed > before.Trimmed {
+				trims++
+			}
+			w.later += test.step
+		}
+		if trims != test.trims {
+			t.Errorf("keep_log %v: trimmed %d times in %v, want %d", test.keep, trims, time.Duration(test.steps)*test.step, test.trims)
+		}
+	}
+}
+
+// TestTrimAfterClockAhead: a mark set by a clock that was ahead doesn't end retention.
+func TestTrimAfterClockAhead(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "one", "b@gmail.com")
+	if err := w.Discard(t.Context(), Request{ID: id, Actor: "ann", Reason: "spam"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.SetMark(t.Context(), markTrimmed, time.Now().Add(10000*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w.policy.KeepLog, w.later = time.Hour, 2*time.Hour
+	w.retain(t.Context())
+	if got := w.actions(t, id); got != "" {
+		t.Errorf("log after its time: %s", got)
+	}
+}
