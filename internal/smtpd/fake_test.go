@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -211,7 +213,7 @@ func (r *rig) dial(t testing.TB) *talk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(20 * time.Second)) // a hang is a failure
+	nc.SetDeadline(time.Now().Add(10 * time.Second)) // a hang is a failure
 	return &talk{Conn: nc, t: t, in: bufio.NewReader(nc)}
 }
 
@@ -238,6 +240,9 @@ func (k *talk) reply() string {
 	var all []string
 	for {
 		line, err := k.in.ReadString('\n')
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			k.t.Fatal("neither a reply nor the end of the connection")
+		}
 		if err != nil {
 			return strings.Join(all, "\n")
 		}
