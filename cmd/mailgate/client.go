@@ -155,5 +155,9 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return coded(exitNoPerm, fmt.Errorf("control socket %s: you may not use it; run this as root or as mailgate's user", c.socket))
 	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err // its address is not one to look at
+	}
 	return coded(exitUnavailable, fmt.Errorf("no gateway answers at %s: is `mailgate serve` running with this configuration? (%w)", c.socket, err))
 }

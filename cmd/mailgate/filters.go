@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/quarantine"
 	"mailgate/internal/spool"
 )
 
@@ -29,7 +30,7 @@ func (f *filters) register(cmd *cobra.Command) {
 	flags.StringVar(&f.recipient, "recipient", "", "part of a recipient's address")
 	flags.StringVar(&f.finding, "finding", "", "finding `CODE` such as dkim-missing, or a kind of them such as dkim")
 	flags.StringVar(&f.heldFor, "held-for", "", "refused, waiting (for DNS), foreign (no key here), or a finding")
-	flags.StringVar(&f.provider, "provider", "", "the recipient's: google, microsoft, yahoo, apple, qq or other")
+	flags.StringVar(&f.provider, "provider", "", "the recipient's: google, microsoft, yahoo, apple, qq, other, or unknown (DNS gave no answer)")
 	flags.StringVar(&f.since, "since", "", "received in the last `24h`, 7d …, or since a date such as 2026-11-20")
 	flags.StringVar(&f.textFilter, "text", "", "part of subject, author or recipient")
 }
@@ -97,6 +98,7 @@ func (f *filters) queryCause(query url.Values) error {
 		}
 		cause = f.reason
 	}
+	cause = strings.ToLower(cause)
 	if f.finding != "" {
 		query.Set("code", f.finding)
 	}
@@ -105,7 +107,10 @@ func (f *filters) queryCause(query url.Values) error {
 	case spool.Refused, spool.Waiting, spool.Foreign:
 		query.Set("reason", cause)
 	default:
-		if f.finding != "" && f.finding != cause {
+		if !quarantine.IsCode(cause) {
+			return usageError(fmt.Errorf("held for %q: it is refused, waiting, foreign, or a finding: a code such as dkim-missing, or a kind of codes such as dkim", cause))
+		}
+		if f.finding != "" && !strings.EqualFold(f.finding, cause) {
 			return usageError(fmt.Errorf("--finding %s and --held-for %s: give one finding", f.finding, cause))
 		}
 		query.Set("code", cause)

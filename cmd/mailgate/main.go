@@ -39,16 +39,16 @@ func run(a *app, args []string, in io.Reader, out, errOut io.Writer) int {
 		return exitPass
 	}
 	if text := err.Error(); text != "" {
-		tell(root, out, errOut, text, exitCode(err))
+		tell(wantsJSON(args), out, errOut, text, exitCode(err))
 	}
 	return exitCode(err)
 }
 
 // tell says what went wrong: in words on standard error, and for scripts that asked
 // for JSON as {"error": …} on standard output, too.
-func tell(root *cobra.Command, out, errOut io.Writer, text string, code int) {
+func tell(inJSON bool, out, errOut io.Writer, text string, code int) {
 	fmt.Fprintln(errOut, "mailgate:", text)
-	if format := root.PersistentFlags().Lookup("format"); format != nil && format.Value.String() == "json" {
+	if inJSON {
 		_ = json.NewEncoder(out).Encode(struct {
 			Error    string `json:"error"`
 			ExitCode int    `json:"exit_code"`
@@ -86,9 +86,7 @@ Run it:      mailgate serve --config ` + defaultConfig,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
-	})
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.config, "config", "c", defaultConfig, "configuration `FILE`")
 	flags.StringVar(&a.socket, "socket", "", "control socket of the running gateway (default: the configuration's)")
@@ -127,16 +125,6 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 	}}
 	cmd.AddCommand(sub...)
 	return cmd
-}
-
-// usageArgs makes a wrong number of arguments a usage error.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError(fmt.Errorf("%w\nusage: %s", err, cmd.UseLine()))
-		}
-		return nil
-	}
 }
 
 // Exit codes; scripts rely on them (64 and up are those of sysexits.h).

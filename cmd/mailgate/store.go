@@ -160,6 +160,9 @@ released after it is held again, and may be sent twice: look at the list first.`
 			if err != nil {
 				return usageError(err)
 			}
+			if _, err := os.Stat(filepath.Dir(file)); errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("back up to %s: there is no directory %s", file, filepath.Dir(file))
+			}
 			line := newProgress(cmd.ErrOrStderr(), a.json())
 			err = store.Backup(cmd.Context(), url, file, func(done, total int64) {
 				line.insist(func() string { return "copying" + percent(done, total) })
