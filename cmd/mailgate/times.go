@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// parseWhen understands how long ago something was (24h, 30m, 7d) and a date or a
+// parseWhen understands how long ago something was (24h, 30m, 7d, 1d12h) and a date or a
 // time of day (2026-11-20, 2026-11-20T15:04), in the zone of now.
 func parseWhen(s string, now time.Time) (time.Time, error) {
 	if d, ok := parseAge(s); ok {
@@ -21,12 +21,18 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time such as 24h or 7d, nor a date such as 2026-11-20 or 2026-11-20T15:04", s)
 }
 
-// parseAge understands 24h, 30m and 7d.
+// parseAge understands 24h, 30m, 7d and 1d12h.
 func parseAge(s string) (time.Duration, bool) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err == nil
+	days, rest, some := strings.Cut(s, "d")
+	if !some {
+		d, err := time.ParseDuration(s)
+		return d, err == nil && d >= 0
 	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil && d >= 0
+	n, err := strconv.ParseUint(days, 10, 16)
+	age := time.Duration(n) * 24 * time.Hour
+	if rest == "" || err != nil {
+		return age, err == nil
+	}
+	d, err := time.ParseDuration(rest)
+	return age + d, err == nil && d >= 0 && d < 24*time.Hour
 }

@@ -12,6 +12,7 @@ func TestParseWhen(t *testing.T) {
 		"24h":                  now.Add(-24 * time.Hour),
 		"7d":                   now.Add(-7 * 24 * time.Hour),
 		"0d":                   now,
+		"1d12h":                now.Add(-36 * time.Hour),
 		"2026-11-20":           time.Date(2026, 11, 20, 0, 0, 0, 0, zone),
 		"2026-11-20T15:04":     time.Date(2026, 11, 20, 15, 4, 0, 0, zone),
 		"2026-11-20 15:04":     time.Date(2026, 11, 20, 15, 4, 0, 0, zone),
@@ -22,7 +23,7 @@ func TestParseWhen(t *testing.T) {
 			t.Errorf("parseWhen(%q) = %v, %v; want %v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "d", "-1d", "-1h", "7", "yesterday", "2026-13-01", "99999999999d"} {
+	for _, s := range []string{"", "d", "-1d", "-1h", "7", "yesterday", "2026-13-01", "99999999999d", "1d-2h", "1d25h", "1d2d", "xd2h"} {
 		if got, err := parseWhen(s, now); err == nil {
 			t.Errorf("parseWhen(%q) = %v, want an error", s, got)
 		}
