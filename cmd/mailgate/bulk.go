@@ -170,7 +170,9 @@ func (b *bulk) show(o outcome) {
 		b.progress.clear()
 		fmt.Fprintln(b.out, o.line())
 	}
-	b.progress.say(b.farUnlocked)
+	if b.sum.Left > 0 { // the sum says the rest
+		b.progress.say(b.farUnlocked)
+	}
 }
 
 // far says how far it is.

@@ -240,7 +240,7 @@ func answerLine(f *preflight.Finding, o dnsview.Observation) string {
 	if o.Rcode != "" {
 		line += fmt.Sprintf(" TTL %d", o.TTL)
 	}
-	return line + fmt.Sprintf(", %d ms", o.RTT.Round(time.Millisecond).Milliseconds())
+	return line + fmt.Sprintf(", %dms", o.RTT.Round(time.Millisecond).Milliseconds())
 }
 
 // thenReport is the report the message was held on, nil if there is none.

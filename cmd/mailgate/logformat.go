@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -34,8 +35,13 @@ func (a *app) logWriter(cmd *cobra.Command) logWriter {
 
 func textLog(out io.Writer) logWriter {
 	screen := screenWidth(out)
+	zoned := false
 	return logWriter{
 		write: func(list []quarantine.Entry) error {
+			if !zoned && len(list) > 0 {
+				zoned = true
+				fmt.Fprintln(out, "times are "+list[0].Time.Local().Format("MST (-07:00)"))
+			}
 			for _, e := range list {
 				printEntry(out, e, screen)
 			}

@@ -92,7 +92,7 @@ func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) 
 	p := painter(out)
 	screen := screenWidth(out)
 	printVerdict(out, p, d, at, screen)
-	printAbout(out, d)
+	printAbout(out, d, screen)
 	for _, r := range d.Recipients {
 		printRecipient(out, r, screen)
 	}

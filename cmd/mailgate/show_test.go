@@ -105,7 +105,7 @@ func TestShowLogIsWhole(t *testing.T) {
 	for n := range 5 {
 		at = append(at, strings.Index(out, fmt.Sprint("actor", n+1)))
 	}
-	if strings.Count(out, "\n") != 5 || at[0] < 0 || !slices.IsSorted(at) {
+	if strings.Count(out, "\n") != 6 || at[0] < 0 || !slices.IsSorted(at) {
 		t.Errorf("%s\n%s", out, errOut)
 	}
 	if _, out, _ = f.runWith(t, t.Context(), "show", "q0000"); !strings.Contains(out, "of 2 entries or more (all: --log)") || !strings.Contains(out, "actor5") {

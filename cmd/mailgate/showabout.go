@@ -49,16 +49,23 @@ func statesLine(recipients []quarantine.Recipient) string {
 	return strings.Join(parts, ", ")
 }
 
-func printAbout(out io.Writer, d quarantine.Detail) {
+func printAbout(out io.Writer, d quarantine.Detail, screen int) {
 	fmt.Fprintf(out, "\nFrom     %s   (MAIL FROM <%s>)\n", plain(d.From, 0), plain(d.Sender, 0))
 	fmt.Fprintf(out, "Subject  %s\n", plain(d.Subject, 200))
-	parts := []string{d.Received.Local().Format(time.DateTime), bytesWord(d.Size), "by " + d.Source}
+	parts := []string{d.Received.Local().Format(time.DateTime + " MST"), bytesWord(d.Size), "by " + d.Source}
 	for _, x := range [][2]string{{"from ", d.Client}, {"as user ", d.User}, {"Postfix ", d.QueueID}, {"", d.MessageID}} {
 		if x[1] != "" {
 			parts = append(parts, x[0]+plain(x[1], 120))
 		}
 	}
-	fmt.Fprintf(out, "Taken    %s\n", strings.Join(parts, ", "))
+	taken := strings.Join(parts, ", ")
+	if screen == 0 || len("Taken    ")+cells(taken) <= screen {
+		fmt.Fprintf(out, "Taken    %s\n", taken)
+		return
+	}
+	for i, line := range wrap(taken, max(screen-len("Taken    "), 20)) {
+		fmt.Fprintln(out, pad(first(i, "Taken"), 9)+line)
+	}
 }
 
 func printRecipient(out io.Writer, r quarantine.Recipient, screen int) {

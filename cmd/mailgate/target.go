@@ -114,6 +114,7 @@ func (b *bulk) ifDry(m quarantine.Message) *quarantine.Message {
 func (b *bulk) named(ctx context.Context, ids []string) ([]target, error) {
 	var list []target
 	for _, id := range ids {
+		id = strings.ToLower(id)
 		if slices.ContainsFunc(list, func(t target) bool { return t.id == id }) {
 			continue
 		}
