@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -290,5 +291,33 @@ func TestPauseGrows(t *testing.T) {
 	l.leave("dest.example", in)
 	if len(l.lanes)+len(l.serving)+len(l.starting)+len(l.workers)+l.total != 0 {
 		t.Errorf("left over: %+v", &l)
+	}
+}
+
+// fullQueue has no space for the first records.
+type fullQueue struct {
+	spool.Queue
+	left atomic.Int32
+}
+
+func (q *fullQueue) Settle(ctx context.Context, c *spool.Claim, actor string, results []spool.Result) error {
+	if q.left.Add(-1) >= 0 {
+		return spool.ErrFull
+	}
+	return q.Queue.Settle(ctx, c, actor, results)
+}
+
+// A full disk doesn't make a message be delivered again.
+func TestRecordIsTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	q := &fullQueue{Queue: w.store}
+	q.left.Store(2)
+	w.e.o.Queue = q
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	m := w.queue(nil, "bob@dest.example")
+	w.pass()
+	w.want(m, spool.Delivered, "250")
+	if len(b.got()) != 1 {
+		t.Errorf("%d copies", len(b.got()))
 	}
 }

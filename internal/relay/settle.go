@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -27,6 +28,8 @@ func replyWords(err error) string {
 // once the report to its sender is in custody: a crash in between sends a second
 // report, and never loses the message in silence.
 func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
+	stop := ctx
+	ctx = context.WithoutCancel(ctx)
 	s := e.settings()
 	m := c.Message
 	e.expire(s, m, fates)
@@ -35,7 +38,7 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 	for i, f := range fates {
 		results[i] = e.result(s, m, f)
 	}
-	if err := e.o.Queue.Settle(ctx, c, actor, results); err != nil {
+	if err := e.record(ctx, stop, c, results); err != nil {
 		e.log.ErrorContext(ctx, "can't record what came of a delivery: it may be repeated", "id", m.ID, "domain", c.Destination, "error", err)
 	}
 	for i, f := range fates {
@@ -44,6 +47,28 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 		e.tell(ctx, m, f, results[i])
 	}
 }
+
+// record settles, and goes on trying as long as the lease lasts where the store is
+// only out of space or the like: what isn't recorded is delivered once more.
+func (e *Engine) record(ctx, stop context.Context, c *spool.Claim, results []spool.Result) error {
+	for wait := firstRecord; ; wait = min(2*wait, time.Minute) {
+		err := e.o.Queue.Settle(ctx, c, actor, results)
+		final := err == nil || errors.Is(err, spool.ErrConflict) || errors.Is(err, spool.ErrNotFound) ||
+			errors.Is(err, spool.ErrTransition) || errors.Is(err, spool.ErrStopped)
+		if final || !e.o.Now().Add(wait).Before(c.Until) {
+			return err
+		}
+		e.log.WarnContext(ctx, "can't record what came of a delivery yet", "id", c.Message.ID, "error", err)
+		select {
+		case <-stop.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// firstRecord is the time between the first two tries to record.
+const firstRecord = 100 * time.Millisecond
 
 // expire gives up what has been tried for too long.
 func (e *Engine) expire(s Settings, m *spool.Message, fates []*fate) {
