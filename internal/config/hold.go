@@ -11,6 +11,9 @@ import (
 const (
 	maxRate = 100_000
 	maxKeep = 10 * 365 * 24 * time.Hour // for what is kept for the record
+
+	rarestRecheck = 15 * time.Minute // what hold.recheck grows to with the age of mail
+	smallStore    = 10_000_000       // bytes: about the largest message that MTAs let through
 )
 
 func (b *builder) hold() Hold {
@@ -68,4 +71,8 @@ func (c *Config) warnHold(w *warner) {
 		"hold.notify_after: mail is returned at max_age, before its sender would be told that it is late; want less than max_age")
 	w.add(h.KeepLog > 0 && (h.KeepBodies == 0 || h.KeepBodies > h.KeepLog),
 		"hold.keep_log: is less than keep_bodies; bodies go with the log")
+	w.add(h.Recheck > rarestRecheck,
+		"hold.recheck: is above 15m, what it grows to by itself; mended mail waits for so long; want the shortest time, as \"30s\"")
+	w.add(h.MaxBytes > 0 && h.MaxBytes < smallStore,
+		"hold.max_bytes: is below 10MB, so that the store is soon full and a message of that size is never held; it is answered 452")
 }

@@ -48,6 +48,11 @@ func TestWarnings(t *testing.T) {
 		{"bodies beyond the log", "[milter]", "[hold]\nkeep_log = \"6d\"\n[milter]", "hold.keep_log: is less than keep_bodies"},
 		{"bodies for ever", "[milter]", "[hold]\nkeep_bodies = \"0\"\n[milter]", "hold.keep_log: is less than keep_bodies"},
 		{"all for ever", "[milter]", "[hold]\nkeep_bodies = \"0\"\nkeep_log = \"0\"\n[milter]", ""},
+		{"rare re-checks", "[milter]", "[hold]\nrecheck = \"16m\"\n[milter]", "hold.recheck: is above 15m"},
+		{"the rarest re-checks", "[milter]", "[hold]\nrecheck = \"15m\"\n[milter]", ""},
+		{"small store", "[milter]", "[hold]\nmax_bytes = \"9MB\"\n[milter]", "hold.max_bytes: is below 10MB"},
+		{"smallest store", "[milter]", "[hold]\nmax_bytes = \"10MB\"\n[milter]", ""},
+		{"no bound", "[milter]", "[hold]\nmax_bytes = \"0\"\n[milter]", ""},
 		{"expired", "2027-03-31", "2027-03-30", "the override for a.example expired on 2027-03-30"},
 	}
 	for _, tt := range tests {

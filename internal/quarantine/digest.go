@@ -37,13 +37,14 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 	if err != nil {
 		return fmt.Errorf("look when the last was: %w", err)
 	}
+	until := now.Add(-unsettled(p.Digest))
 	if since.IsZero() || since.After(now) { // the first one, or the clock was wrong
-		since = now.Add(-p.Digest)
+		since = until.Add(-p.Digest)
 	}
-	if now.Sub(since) < p.Digest {
+	if until.Sub(since) < p.Digest {
 		return nil
 	}
-	holds, err := q.store.NewHolds(ctx, since, now)
+	holds, err := q.store.NewHolds(ctx, since, until)
 	if err != nil {
 		return fmt.Errorf("count what is newly held: %w", err)
 	}
@@ -52,8 +53,12 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 			return err
 		}
 	}
-	return q.digestedUntil(ctx, now)
+	return q.digestedUntil(ctx, until)
 }
+
+// unsettled is how long ago a digest ends: a message has its time before it is in
+// the store, and one that isn't there yet would be in no digest.
+func unsettled(every time.Duration) time.Duration { return min(time.Minute, every/10) }
 
 func (q *Quarantine) digestedUntil(ctx context.Context, t time.Time) error {
 	if err := q.store.SetMark(context.WithoutCancel(ctx), markDigest, t); err != nil {

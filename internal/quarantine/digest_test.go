@@ -89,7 +89,19 @@ func TestFirstDigest(t *testing.T) {
 	now := time.Now().Add(time.Hour)
 	w.o.Now = func() time.Time { return now }
 	w.digest(t.Context())
-	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held", "Since "+now.Add(-24*time.Hour).UTC().Format(time.RFC1123Z))
+	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held", "Since "+now.Add(-24*time.Hour-time.Minute).UTC().Format(time.RFC1123Z))
+}
+
+// A message that has its time just before a digest, and is in the store after it, is
+// in the next.
+func TestDigestOfTheLastMoment(t *testing.T) {
+	w, p := newDigestNever(t)
+	w.later = 10 * time.Second
+	w.digest(t.Context())
+	w.holdBy(t, "ann@example.com", "b@gmail.com") // by the store's clock, before that digest
+	w.later = 25 * time.Hour
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com", "mail for 1 recipient newly held")
 }
 
 // A clock that was ahead once doesn't silence digests for ever.

@@ -50,7 +50,8 @@ type Options struct {
 type Quarantine struct {
 	store spool.Store
 	o     Options
-	kick  chan struct{}
+	kick  chan struct{} // wakes the re-check
+	tidy  chan struct{} // wakes keepHouse
 
 	schedule schedule
 	slots    chan struct{} // taken by identities being checked
@@ -82,5 +83,8 @@ func New(store spool.Store, o Options) *Quarantine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Quarantine{store: store, o: o, kick: make(chan struct{}, 1), slots: make(chan struct{}, identitiesAside)}
+	return &Quarantine{
+		store: store, o: o,
+		kick: make(chan struct{}, 1), tidy: make(chan struct{}, 1), slots: make(chan struct{}, identitiesAside),
+	}
 }

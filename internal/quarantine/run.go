@@ -26,6 +26,10 @@ func (q *Quarantine) Run(ctx context.Context) error {
 	return nil
 }
 
+// housePace is the longest time between two rounds of keepHouse. It doesn't grow
+// with Policy.Recheck: how often DNS is asked says nothing of when a sender is told.
+const housePace = 30 * time.Second
+
 // keepHouse does what doesn't depend on DNS, until ctx ends.
 func (q *Quarantine) keepHouse(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -35,19 +39,22 @@ func (q *Quarantine) keepHouse(ctx context.Context) {
 		q.retain(ctx)
 		select {
 		case <-ctx.Done():
-		case <-time.After(q.o.Policy().recheck()):
+		case <-q.tidy:
+		case <-time.After(min(housePace, q.o.Policy().recheck())):
 		}
 	}
 }
 
 // Reloaded tells of a new configuration: a fault in the way out may be mended, and
-// what is held may pass now. Run re-checks everything soon.
+// what is held may pass now, or be too old. Run looks at everything soon.
 func (q *Quarantine) Reloaded() {
 	q.patience.forgetAll()
 	q.mailing.forget()
-	select {
-	case q.kick <- struct{}{}:
-	default:
+	for _, wake := range []chan struct{}{q.kick, q.tidy} {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 

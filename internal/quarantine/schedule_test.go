@@ -92,6 +92,32 @@ func TestNewMailAndReload(t *testing.T) {
 	})
 }
 
+// How often DNS is asked doesn't time what is told and returned, nor does a reload
+// wait for the next round.
+func TestHouseKeepsItsOwnPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.judge.refuse("gmail.com")
+		w.policy.Hostname, w.policy.Recheck, w.policy.MaxAge = "mx1.example.com", 24*time.Hour, time.Minute
+		w.o.Injector = &postman{w: w}
+		id := w.hold(t, "one", "b@gmail.com")
+		w.running(t)
+		time.Sleep(time.Minute + 2*housePace)
+		if got := w.states(t, id); got != "bounced" {
+			t.Errorf("%s after max_age", got)
+		}
+		w.policy.MaxAge = time.Hour
+		late := w.hold(t, "two", "b@gmail.com")
+		time.Sleep(10 * time.Second)
+		w.policy.MaxAge = time.Second
+		w.Reloaded()
+		time.Sleep(time.Second)
+		if got := w.states(t, late); got != "bounced" {
+			t.Errorf("%s after a reload", got)
+		}
+	})
+}
+
 // A reload while a check is under way has it checked again.
 func TestReloadDuringACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
