@@ -15,33 +15,35 @@ import (
 func (a *app) recheckCommand() *cobra.Command {
 	var order web.RecheckOrder
 	cmd := &cobra.Command{
-		Use:   "recheck [ID|ALL]",
+		Use:   "recheck [ID…|ALL]",
 		Short: "Ask DNS again now, and release what would pass",
 		Long: `Ask DNS again at once, without waiting for the next re-check, and release what would
 pass now, the oldest first and no faster than hold.release_rate allows; what has no
 room yet follows by itself. With auto_release off only the verdicts are brought up
 to date.
 
-Without an argument, or with ALL, everything that is held is checked; with an id what
-is held from the same domains as that message; with --domain what is held from that
+Without an argument, or with ALL, everything that is held is checked; with ids what
+is held from the same domains as those messages; with --domain what is held from that
 domain. Exit code: 0 when the check was made, whatever it found.`,
 		Example: `  mailgate quarantine recheck
   mailgate quarantine recheck --domain example.com
-  mailgate quarantine recheck q7f3a --format json`,
-		Args: usageArgs(cobra.MaximumNArgs(1)),
+  mailgate quarantine recheck q7f3a m2bcd --format json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("domain") && strings.TrimSpace(order.Domain) == "" {
 				return usageError(errors.New("--domain is empty: leave it out to mean all"))
 			}
-			if len(args) == 1 && args[0] != guardWord {
-				if order.Domain != "" {
-					return usageError(errors.New("give an id or --domain, not both"))
-				}
-				if strings.EqualFold(args[0], guardWord) {
-					return usageError(fmt.Errorf("%q is no id; to mean everything, write %s", args[0], guardWord))
-				}
-				order.ID = args[0]
+			if len(args) == 1 && args[0] == guardWord {
+				return a.recheck(cmd, order)
 			}
+			if len(args) > 0 && order.Domain != "" {
+				return usageError(errors.New("give ids or --domain, not both"))
+			}
+			for _, arg := range args {
+				if strings.EqualFold(arg, guardWord) {
+					return usageError(fmt.Errorf("%q is no id; to mean everything, write %s alone", arg, guardWord))
+				}
+			}
+			order.IDs = args
 			return a.recheck(cmd, order)
 		},
 	}

@@ -15,8 +15,8 @@ import (
 
 // RecheckRequest says what to re-check. Zero: everything.
 type RecheckRequest struct {
-	ID     string // what is held from the same From and MAIL FROM domains as this message
-	Domain string // what is held from this From domain
+	IDs    []string // what is held from the same From and MAIL FROM domains as these messages
+	Domain string   // what is held from this From domain
 }
 
 // Rechecked counts the held recipients that a re-check saw, and what it did. A
@@ -78,14 +78,18 @@ func (q *Quarantine) Recheck(ctx context.Context, r RecheckRequest, progress fun
 // wanted returns what picks the groups that a request is about.
 func (q *Quarantine) wanted(ctx context.Context, r RecheckRequest) (func([]spool.Group) []spool.Group, error) {
 	switch {
-	case r.ID != "" && r.Domain != "":
-		return nil, fmt.Errorf("re-check of a message and of a domain: %w: give one of them", ErrQuery)
-	case r.ID != "":
-		m, err := q.store.Get(ctx, r.ID)
-		if err != nil {
-			return nil, fmt.Errorf("message %s: %w", r.ID, err)
+	case len(r.IDs) > 0 && r.Domain != "":
+		return nil, fmt.Errorf("re-check of messages and of a domain: %w: give one of them", ErrQuery)
+	case len(r.IDs) > 0:
+		from := map[identity]bool{}
+		for _, id := range r.IDs {
+			m, err := q.store.Get(ctx, id)
+			if err != nil {
+				return nil, fmt.Errorf("message %s: %w", id, err)
+			}
+			from[identityOf(m)] = true
 		}
-		return pick(func(g spool.Group) bool { return identity{g.From, g.MailFrom} == identityOf(m) }), nil
+		return pick(func(g spool.Group) bool { return from[identity{g.From, g.MailFrom}] }), nil
 	case r.Domain != "":
 		from, err := mail.ParseDomain(r.Domain)
 		if err != nil {

@@ -169,7 +169,7 @@ func TestRefusedMessageDoesNotBlock(t *testing.T) {
 	if got := w.actions(t, bad); got != "hold release requeue release requeue" {
 		t.Errorf("log: %s; want another try after a while", got)
 	}
-	if _, err := w.Recheck(t.Context(), RecheckRequest{ID: bad}, nil); err != nil {
+	if _, err := w.Recheck(t.Context(), RecheckRequest{IDs: []string{bad}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.actions(t, bad); got != "hold release requeue release requeue release requeue" {

@@ -217,12 +217,14 @@ func TestRecheckRequests(t *testing.T) {
 		err     error
 	}{
 		{RecheckRequest{}, 3, nil},
-		{RecheckRequest{ID: ids["bob@example.com"]}, 1, nil},
+		{RecheckRequest{IDs: []string{ids["bob@example.com"]}}, 1, nil},
+		{RecheckRequest{IDs: []string{ids["bob@example.com"], ids["ann@example.com"], ids["eve@other.example"]}}, 2, nil},
+		{RecheckRequest{IDs: []string{ids["bob@example.com"], "zzzzz"}}, 0, ErrNotFound},
 		{RecheckRequest{Domain: "Example.COM"}, 1, nil},
 		{RecheckRequest{Domain: "nobody.example"}, 0, nil},
-		{RecheckRequest{ID: "zzzzz"}, 0, ErrNotFound},
+		{RecheckRequest{IDs: []string{"zzzzz"}}, 0, ErrNotFound},
 		{RecheckRequest{Domain: "a b"}, 0, ErrQuery},
-		{RecheckRequest{ID: ids["bob@example.com"], Domain: "example.com"}, 0, ErrQuery},
+		{RecheckRequest{IDs: []string{ids["bob@example.com"]}, Domain: "example.com"}, 0, ErrQuery},
 	} {
 		before := w.judge.afresh
 		var last Rechecked

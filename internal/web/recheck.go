@@ -23,9 +23,12 @@ func (a *API) recheck(w http.ResponseWriter, r *http.Request) {
 		badRequest(w, err)
 		return
 	}
+	for i, id := range body.IDs {
+		body.IDs[i] = strings.ToLower(id)
+	}
 	lines := &lineWriter{w: w}
 	var last time.Time
-	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{ID: strings.ToLower(body.ID), Domain: body.Domain}, func(p quarantine.Rechecked) {
+	sum, err := a.o.Quarantine.Recheck(r.Context(), quarantine.RecheckRequest{IDs: body.IDs, Domain: body.Domain}, func(p quarantine.Rechecked) {
 		if time.Since(last) >= progressEvery {
 			last = time.Now()
 			lines.write(RecheckLine{Progress: &p})

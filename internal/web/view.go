@@ -49,8 +49,8 @@ type Review struct {
 
 // RecheckOrder is the body of a re-check. Empty: everything.
 type RecheckOrder struct {
-	ID     string `json:"id,omitempty"`     // the identity of this message
-	Domain string `json:"domain,omitempty"` // this From domain
+	IDs    []string `json:"ids,omitempty"`    // the identities of these messages
+	Domain string   `json:"domain,omitempty"` // this From domain
 }
 
 // RecheckLine is one line of a re-check's answer: Progress, or at the end the
