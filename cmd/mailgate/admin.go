@@ -100,8 +100,8 @@ func (a *app) statusCommand() *cobra.Command {
 			if a.json() {
 				return printJSON(cmd, s)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "mailgate %s, %s, up %s, signing for %s\n%s\n",
-				s.Version, s.Mode, age(time.Since(s.Started)), count(len(s.Domains), "domain", "domains"), heldLine(s.Counts))
+			fmt.Fprintf(cmd.OutOrStdout(), "mailgate %s, %s, up %s, signing for %s\n%s\n%s\n",
+				s.Version, s.Mode, age(time.Since(s.Started)), count(len(s.Domains), "domain", "domains"), heldLine(s.Counts), storeLine(s.Store))
 			return nil
 		},
 	}

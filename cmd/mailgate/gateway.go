@@ -88,6 +88,7 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Publish:  g.publish,
 		Count:    countReleases(g.registry),
 		Noticed:  countNotices(g.registry),
+		Full:     g.storeFull,
 		Logger:   w.log,
 
 		CrashPoint: w.crashPoint,
@@ -210,7 +211,7 @@ func (g *gateway) publish(ctx context.Context, r *preflight.Report) []notice.Rec
 
 func (g *gateway) status() web.Status {
 	l := g.live.Load()
-	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started, Domains: []string{}}
+	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started, Domains: []string{}, Store: g.storeStatus()}
 	for _, d := range l.gate.Keys().Domains() {
 		s.Domains = append(s.Domains, string(d))
 	}

@@ -39,6 +39,7 @@ type Options struct {
 	Publish  func(context.Context, *preflight.Report) []notice.Record // what would mend the findings; nil: nothing is known
 	Count    func(result string, recipients int)                      // counts recipients: "delivered", "queued", "failed"; nil: not counted
 	Noticed  func(kind, result string)                                // counts notices: delayed, returned, digest; sent, refused, failed; nil: not counted
+	Full     func() bool                                              // whether the store takes nothing more for want of room; nil: never
 	Logger   *slog.Logger
 	Now      func() time.Time
 
@@ -79,6 +80,9 @@ func New(store spool.Store, o Options) *Quarantine {
 	}
 	if o.Noticed == nil {
 		o.Noticed = func(string, string) {}
+	}
+	if o.Full == nil {
+		o.Full = func() bool { return false }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

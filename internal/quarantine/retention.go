@@ -16,18 +16,36 @@ const markTrimmed = "trimmed"
 func (q *Quarantine) retain(ctx context.Context) {
 	p, now := q.o.Policy(), q.o.Now()
 	if keep := shorter(p.KeepBodies, p.KeepLog); keep > 0 {
-		n, err := q.store.Purge(ctx, now.Add(-keep))
-		if err != nil && ctx.Err() == nil {
-			q.o.Logger.Error("delete old bodies", "error", err)
-		}
-		if n > 0 {
-			q.o.Logger.Info("deleted bodies of finished messages", "messages", n)
-		}
+		q.purge(ctx, now.Add(-keep))
+		q.makeRoom(ctx, now, keep)
 	}
 	if p.KeepLog > 0 {
 		if err := q.trim(ctx, now, p.KeepLog); err != nil && ctx.Err() == nil {
 			q.o.Logger.Error("trim the review log", "error", err)
 		}
+	}
+}
+
+// purge deletes the bodies of messages finished before a time.
+func (q *Quarantine) purge(ctx context.Context, before time.Time) {
+	n, err := q.store.Purge(ctx, before)
+	if err != nil && ctx.Err() == nil {
+		q.o.Logger.Error("delete old bodies", "error", err)
+	}
+	if n > 0 {
+		q.o.Logger.Info("deleted bodies of finished messages", "messages", n, "before", before.UTC().Format(time.RFC3339))
+	}
+}
+
+// makeRoom deletes bodies before their time while the store is full: to hold a
+// message matters more than to keep one that has left. The oldest go first, in steps
+// of half the time they are kept for, until there is room.
+func (q *Quarantine) makeRoom(ctx context.Context, now time.Time, keep time.Duration) {
+	for keep > 0 && ctx.Err() == nil && q.o.Full() {
+		if keep /= 2; keep < time.Minute {
+			keep = 0
+		}
+		q.purge(ctx, now.Add(-keep))
 	}
 }
 

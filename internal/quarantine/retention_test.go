@@ -46,6 +46,53 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// While the store is full, bodies of finished messages go before their time, the
+// oldest first, and no more of them than it takes.
+func TestFullStoreForgetsSooner(t *testing.T) {
+	const day = 24 * time.Hour
+	w := newWorld(t)
+	w.stopClock()
+	w.policy.KeepBodies, w.policy.KeepLog = 7*day, 30*day
+	held := w.hold(t, "held", "b@gmail.com")
+	var ids []string
+	for range 3 {
+		id := w.hold(t, "one", "b@gmail.com")
+		if err := w.Discard(t.Context(), Request{ID: id, Actor: "ann", Reason: "spam"}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+		w.later += 2 * day
+	}
+	there := func() (n int) {
+		for _, id := range ids {
+			if _, err := w.Raw(t.Context(), id); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	asked, full := 0, 0
+	w.o.Full = func() bool { asked++; return asked <= full }
+	for _, test := range []struct{ full, want int }{{0, 3}, {1, 1}, {100, 0}} { // finished 6, 4 and 2 days ago; 7/2 days first
+		asked, full = 0, test.full
+		w.retain(t.Context())
+		if got := there(); got != test.want {
+			t.Errorf("full for %d looks: %d bodies, want %d", test.full, got, test.want)
+		}
+	}
+	if _, err := w.Raw(t.Context(), held); err != nil {
+		t.Errorf("what is held stays: %v", err)
+	}
+	if got := w.actions(t, ids[0]); got != "hold discard" {
+		t.Errorf("log: %s", got)
+	}
+	w.policy.KeepBodies, w.policy.KeepLog = 0, 0
+	asked = 0
+	if w.retain(t.Context()); asked != 0 {
+		t.Error("what is kept for ever doesn't go")
+	}
+}
+
 // A body never outlives what is known of its message.
 func TestShorter(t *testing.T) {
 	for _, test := range []struct{ a, b, want time.Duration }{{0, 0, 0}, {1, 0, 1}, {0, 1, 1}, {1, 2, 1}, {2, 1, 1}} {

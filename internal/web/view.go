@@ -37,6 +37,17 @@ type Status struct {
 	Started time.Time         `json:"started"`
 	Domains []string          `json:"domains"`
 	Counts  quarantine.Counts `json:"counts"`
+	Store   StoreStatus       `json:"store"`
+}
+
+// StoreStatus is the room the store takes, in bytes.
+type StoreStatus struct {
+	Used    int64  `json:"used"`              // what hold.max_bytes bounds
+	Max     int64  `json:"max"`               // hold.max_bytes; 0: no bound
+	File    int64  `json:"file"`              // on disk
+	Full    bool   `json:"full"`              // mail that would be held is answered 452
+	Refused uint64 `json:"refused"`           // messages so answered since the start
+	Stopped bool   `json:"stopped,omitempty"` // the store has stopped: the rest isn't known
 }
 
 // Review is the body of a release or discard.
