@@ -48,6 +48,7 @@ func TestListMarksTheRecipientsItSelects(t *testing.T) {
 		{Query{Reason: "waiting"}, "Carol@yahoo.com"},
 		{Query{Reason: "refused"}, "bob@gmail.com"},
 		{Query{Code: "dkim"}, "bob@gmail.com"},
+		{Query{Code: "DKIM-Missing"}, "bob@gmail.com"},
 		{Query{Code: "spf-softfail"}, "bob@gmail.com"},
 		{Query{Code: "dns-unreachable"}, "Carol@yahoo.com"},
 		{Query{States: []string{"discarded"}}, "dora@other.example"},
