@@ -38,6 +38,12 @@ func (a *app) checkConfig(cmd *cobra.Command) error {
 	if _, err := tlsTable(cfg); err != nil {
 		return coded(exitConfig, fmt.Errorf("%s: %w", cfg.Path, err))
 	}
+	if _, err := newRelayDoor(cfg, notes.logger()); err != nil {
+		return coded(configCode(err), fmt.Errorf("%s: %w", cfg.Path, err))
+	}
+	if _, err := relaySettings(cfg, wiring{}); err != nil {
+		return coded(configCode(err), fmt.Errorf("%s: %w", cfg.Path, err))
+	}
 	found := append(warnings(cfg), notes.notes...)
 	if a.json() {
 		return printJSON(cmd, struct {

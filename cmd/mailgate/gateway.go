@@ -33,6 +33,8 @@ type wiring struct {
 	log           *slog.Logger
 	authorityPort int                           // of authoritative name servers; 0: 53
 	providers     map[string]preflight.Provider // further MX suffixes of big providers
+	smtpPort      uint16                        // of MX hosts; 0: 25
+	loopback      bool                          // MX hosts may be on this machine
 
 	// For tests that end the process at a named step of custody: what is called
 	// there, how many bytes are written between two checkpoints of the store, and
@@ -50,6 +52,7 @@ type gateway struct {
 	registry   *prometheus.Registry
 	store      *store.Store
 	quarantine *quarantine.Quarantine
+	engine     *relay.Engine // delivers what is queued
 	views      *views
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
 	running    *config.Config // what it was started with: some of it a reload can't change
@@ -65,6 +68,9 @@ type live struct {
 	gate    *gate.Gate
 	tls     *tlspolicy.Table
 	trusted func(netip.Addr) bool
+
+	door     *relayDoor
+	settings relay.Settings
 }
 
 // newGateway opens the store and the keys. Nothing listens yet.
@@ -81,9 +87,11 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 	}
 	registerSpool(g.registry, g.store)
 	registerStore(g.registry, g.store.Usage)
+	g.engine = g.newEngine()
 	g.quarantine = quarantine.New(g.store, quarantine.Options{
-		Judge:    func() quarantine.Judge { return g.live.Load().gate },
+		Judge:    func() quarantine.Judge { return doubtingJudge{g.live.Load().gate, g.engine} },
 		Injector: g,
+		Relay:    relayRelease{g},
 		Policy:   func() quarantine.Policy { return holdPolicy(g.live.Load().cfg) },
 		Publish:  g.publish,
 		Count:    countReleases(g.registry),
@@ -126,6 +134,14 @@ func (g *gateway) build(cfg *config.Config) (*live, error) {
 	if err != nil {
 		return nil, coded(exitConfig, err)
 	}
+	door, err := newRelayDoor(cfg, g.log)
+	if err != nil {
+		return nil, coded(configCode(err), err)
+	}
+	settings, err := relaySettings(cfg, g.wiring)
+	if err != nil {
+		return nil, coded(configCode(err), err)
+	}
 	view, err := g.views.For(cfg)
 	if err != nil {
 		return nil, coded(exitConfig, err)
@@ -136,12 +152,18 @@ func (g *gateway) build(cfg *config.Config) (*live, error) {
 		gate:    gate.New(gateConfig(cfg), keyring, view.checker, view.txt),
 		tls:     overrides,
 		trusted: milter.In(cfg.Milter.Trusted),
+
+		door:     door,
+		settings: settings,
 	}, nil
 }
 
 // Inject hands released mail on, by the configuration in force.
 func (g *gateway) Inject(ctx context.Context, m *spool.Message, to []mail.Address, token string, content io.Reader) ([]spool.Handover, error) {
 	cfg := g.live.Load().cfg
+	if cfg.Release.Via == config.ReleaseViaRelay { // a notice: what is released, the relay takes itself
+		return g.queueNotice(ctx, m, content)
+	}
 	r := relay.Reinjector{Address: cfg.Release.Via, Hostname: cfg.Hostname, Probes: &g.probes}
 	return r.Inject(ctx, m, to, token, content)
 }
@@ -150,8 +172,8 @@ func (g *gateway) Inject(ctx context.Context, m *spool.Message, to []mail.Addres
 const drainTime = 20 * time.Second
 
 // Run opens the doors and works until ctx ends, then stops in order: releases
-// first, then the listeners, with messages in hand finished, the store (by Close)
-// last.
+// and deliveries first, then the listeners, with messages in hand finished, the
+// store (by Close) last.
 func (g *gateway) Run(ctx context.Context, ready func()) error {
 	if err := g.quarantine.Resume(ctx); err != nil {
 		return err
@@ -175,6 +197,7 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 		g.log.Info("listening", "door", door.name, "address", door.listener.Addr().String())
 	}
 	group.Go(func() error { return g.quarantine.Run(ctx) })
+	group.Go(func() error { return g.engine.Run(ctx) })
 	group.Go(func() error { return paceCollector(ctx) })
 	ready()
 	return group.Wait()
@@ -239,20 +262,24 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 	return notes, nil
 }
 
+// restart is a part of the configuration that a reload can't change.
+type restart struct {
+	name    string
+	changed bool
+}
+
 // restartNeeded lists what a reload can't change and the new configuration has
 // otherwise than what runs.
 func restartNeeded(running, wanted *config.Config) []string {
 	notes := []string{}
-	for _, part := range []struct {
-		name    string
-		changed bool
-	}{
+	parts := []restart{
 		{"[milter] listen, socket_mode", running.Milter.Listen != wanted.Milter.Listen || running.Milter.SocketMode != wanted.Milter.SocketMode},
 		{"[milter] max_connections, timeout", running.Milter.MaxConnections != wanted.Milter.MaxConnections ||
 			running.Milter.Timeout != wanted.Milter.Timeout},
 		{"[control] socket", running.Control != wanted.Control},
 		{"[store] url", running.Store != wanted.Store},
-	} {
+	}
+	for _, part := range append(parts, relayRestart(running, wanted)...) {
 		if part.changed {
 			notes = append(notes, part.name+": restart needed")
 		}

@@ -35,6 +35,11 @@ func (g *gateway) listen(cfg *config.Config) ([]door, error) {
 	if err == nil && !cfg.Milter.Listen.IsZero() {
 		err = open("[milter]", cfg.Milter.Listen, cfg.Milter.SocketMode, g.milterServer(cfg).Serve)
 	}
+	if err == nil {
+		err = g.listenRelay(cfg, func(name string, l config.Listen, serve func(context.Context, net.Listener) error) error {
+			return open(name, l, 0, serve)
+		})
+	}
 	if err != nil {
 		for _, d := range doors {
 			d.listener.Close()

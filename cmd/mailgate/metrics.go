@@ -27,10 +27,10 @@ func registerDNS(r *prometheus.Registry, queries func() uint64) {
 func countReleases(r *prometheus.Registry) func(result string, recipients int) {
 	releases := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mailgate_releases_total",
-		Help: "Recipients whose release was tried, by result: delivered, failed.",
+		Help: "Recipients whose release was tried, by result: delivered, queued (the relay delivers it), failed.",
 	}, []string{"result"})
 	r.MustRegister(releases)
-	for _, result := range []string{"delivered", "failed"} {
+	for _, result := range []string{"delivered", "queued", "failed"} {
 		releases.WithLabelValues(result)
 	}
 	return func(result string, recipients int) { releases.WithLabelValues(result).Add(float64(recipients)) }

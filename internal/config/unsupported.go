@@ -12,13 +12,10 @@ func (c *Config) Unsupported() error {
 
 func (b *builder) unsupported(c *Config) Errors {
 	var faults Errors
-	for _, d := range c.doors() {
-		if d.section != "milter" {
+	for _, d := range []door{{"socketmap", c.Socketmap.Listen}, {"web", c.Web.Listen}} {
+		if !d.listen.IsZero() {
 			faults = append(faults, b.src.fault(d.section, "is not in this version; leave out the section [%s]", d.section))
 		}
-	}
-	if c.Release.Via == ReleaseViaRelay {
-		faults = append(faults, b.src.fault("release.via", `"relay" is not in this version; want Postfix's "host:port", as "127.0.0.1:25"`))
 	}
 	return faults.sorted()
 }
