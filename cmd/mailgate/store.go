@@ -146,9 +146,19 @@ To restore a backup:
      (-wal and -shm may not be there; they must not stay)
   3. put the backup in its place, for mailgate's user:
        install -o mailgate -g mailgate -m 600 FILE /var/lib/mailgate/mailgate.db
-  4. mailgate store check, then start mailgate
-What was taken after the backup is only in the database moved aside. What was
-released after it is held again, and may be sent twice: look at the list first.`,
+  4. mailgate store check
+  5. so that nothing leaves or is told by itself, set in the configuration:
+       hold.auto_release = false    hold.max_age = "0"
+       hold.notify_after = ""       hold.digest  = "0"
+     then start mailgate
+  6. what was sent, returned or discarded after the backup is held again: find it in
+     the review log of the database moved aside, and discard it:
+       n=$(sqlite3 -readonly FILE "SELECT coalesce(max(n), 0) FROM review_log")
+       sqlite3 -readonly aside/mailgate.db "SELECT id, local || '@' || domain, action,
+         actor, reason FROM review_log WHERE n > $n AND action IN
+         ('release', 'deliver', 'return', 'bounce', 'discard')"
+  7. put the settings of step 5 back, and mailgate reload
+What was taken after the backup is only in the database moved aside: keep it.`,
 		Example: `  mailgate store backup /var/backups/mailgate-$(date +%F).db`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
