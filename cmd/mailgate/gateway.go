@@ -220,6 +220,7 @@ func (g *gateway) milterServer(cfg *config.Config) *milter.Server {
 func (g *gateway) api() *web.API {
 	return web.New(web.Options{
 		Quarantine: g.quarantine,
+		Queue:      queueView{g},
 		Registry:   g.registry,
 		Status:     g.status,
 		Reload:     g.reload,

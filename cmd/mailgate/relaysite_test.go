@@ -196,15 +196,18 @@ func (s *relaySite) message(subject string) quarantine.Message {
 // awaitState waits until a message's only recipient is in a state.
 func (s *relaySite) awaitState(subject, state string) quarantine.Recipient {
 	s.t.Helper()
+	s.await(subject+" "+state, func() bool { return string(s.message(subject).Recipients[0].State) == state })
+	return s.message(subject).Recipients[0]
+}
+
+// await asks again until it is so.
+func (s *relaySite) await(what string, is func() bool) {
+	s.t.Helper()
 	deadline := time.After(30 * time.Second)
-	for {
-		r := s.message(subject).Recipients[0]
-		if string(r.State) == state {
-			return r
-		}
+	for !is() {
 		select {
 		case <-deadline:
-			s.t.Fatalf("%s is %s, want %s", subject, r.State, state)
+			s.t.Fatalf("never: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

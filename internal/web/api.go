@@ -16,6 +16,7 @@ import (
 // Options are what the API shows and drives.
 type Options struct {
 	Quarantine *quarantine.Quarantine
+	Queue      Queue // nil: there are no routes for it
 	Registry   *prometheus.Registry
 	Status     func() Status                           // what doesn't come from the quarantine
 	Reload     func(context.Context) ([]string, error) // returns notes, e.g. what needs a restart
@@ -39,6 +40,7 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/recheck", knows(a.recheck))
 	mux.HandleFunc("GET /v1/log", knows(a.log, logKeys...))
 	mux.HandleFunc("GET /v1/log/verify", knows(a.verify, "against"))
+	a.queueRoutes(mux)
 	mux.HandleFunc("POST /v1/reload", knows(a.reload))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/quarantine"
+	"mailgate/internal/relay"
+	"mailgate/internal/spool"
+	"mailgate/internal/web"
+)
+
+// queueView implements web.Queue.
+type queueView struct{ g *gateway }
+
+func (v queueView) Destinations(ctx context.Context, limit int) ([]web.QueueDestination, error) {
+	list, err := v.g.store.Destinations(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("sum up the queue: %w", err)
+	}
+	view := []web.QueueDestination{}
+	for _, d := range list {
+		view = append(view, web.QueueDestination{
+			Domain: string(d.Domain), Queued: d.Queued, Leased: d.Leased, Oldest: d.Oldest, Next: d.Next,
+			Tried: d.Tried, Answer: d.Answer, Host: d.Host, TLS: d.TLS,
+		})
+	}
+	return view, nil
+}
+
+func (v queueView) Messages(ctx context.Context, destination string, limit int) ([]web.QueueMessage, error) {
+	filter := spool.Filter{States: []spool.State{spool.Queued}, Limit: limit}
+	if destination != "" {
+		d, err := domainQuery(destination)
+		if err != nil {
+			return nil, err
+		}
+		filter.Recipient = "@" + string(d)
+	}
+	list, err := v.g.store.List(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list the queue: %w", err)
+	}
+	view := []web.QueueMessage{}
+	for _, m := range list {
+		view = append(view, viewQueued(m))
+	}
+	return view, nil
+}
+
+func (v queueView) Message(ctx context.Context, id string) (web.QueueMessage, error) {
+	m, err := v.g.store.Get(ctx, id)
+	if err != nil {
+		return web.QueueMessage{}, fmt.Errorf("message %s: %w", id, err)
+	}
+	return viewQueued(m), nil
+}
+
+func viewQueued(m *spool.Message) web.QueueMessage {
+	view := web.QueueMessage{
+		ID: m.ID, Received: m.Received, From: m.From.String(), Sender: m.Envelope.From.String(), Subject: m.Subject, Size: m.Size,
+	}
+	for _, r := range m.Recipients {
+		d := r.Delivery
+		view.Recipients = append(view.Recipients, web.QueueRecipient{
+			Address: r.Address.String(), State: string(r.State), Next: d.Next, Tries: d.Tries,
+			Answer: d.Answer, Host: d.Host, TLS: d.TLS, Expected: d.Expected,
+		})
+	}
+	return view
+}
+
+var errRetryWhat = errors.New("give an id, a destination, or all, and only one of them")
+
+func (v queueView) Retry(ctx context.Context, r web.QueueRetry) (int, error) {
+	switch {
+	case r.ID != "" && r.Destination == "" && !r.All:
+		if _, err := v.g.store.Get(ctx, r.ID); err != nil {
+			return 0, fmt.Errorf("message %s: %w", r.ID, err)
+		}
+		return v.g.engine.RetryMessage(ctx, r.ID)
+	case r.ID == "" && r.Destination != "" && !r.All:
+		d, err := domainQuery(r.Destination)
+		if err != nil {
+			return 0, err
+		}
+		return v.g.engine.Retry(ctx, d)
+	case r == web.QueueRetry{All: true}:
+		return v.g.engine.Retry(ctx, "")
+	}
+	return 0, fmt.Errorf("try again: %w: %w", quarantine.ErrQuery, errRetryWhat)
+}
+
+func domainQuery(s string) (mail.Domain, error) {
+	d, err := mail.ParseDomain(s)
+	if err != nil {
+		return "", fmt.Errorf("destination %q: %w: %w", s, quarantine.ErrQuery, err)
+	}
+	return d, nil
+}
+
+func (v queueView) Predictions() relay.Predictions { return v.g.engine.Predictions() }

@@ -1,0 +1,140 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"mailgate/internal/relay"
+)
+
+// Queue is what the relay has to deliver.
+type Queue interface {
+	// Destinations sums it up, the fullest first.
+	Destinations(ctx context.Context, limit int) ([]QueueDestination, error)
+	// Messages lists what is queued, newest first, for one recipient domain or (empty) all.
+	Messages(ctx context.Context, destination string, limit int) ([]QueueMessage, error)
+	Message(ctx context.Context, id string) (QueueMessage, error)
+	// Retry has recipients tried now, and says how many.
+	Retry(ctx context.Context, r QueueRetry) (int, error)
+	Predictions() relay.Predictions
+}
+
+// QueueDestination is what is queued for one recipient domain.
+type QueueDestination struct {
+	Domain string    `json:"domain"`
+	Queued int       `json:"queued"`         // recipients
+	Leased int       `json:"leased"`         // of these, being delivered
+	Oldest time.Time `json:"oldest"`         // when the oldest message was received
+	Next   time.Time `json:"next,omitzero"`  // of the next try
+	Tried  time.Time `json:"tried,omitzero"` // the last time
+	Answer string    `json:"answer,omitempty"`
+	Host   string    `json:"host,omitempty"` // that gave it
+	TLS    string    `json:"tls,omitempty"`
+}
+
+// QueueMessage is a message with its recipients, whatever became of them.
+type QueueMessage struct {
+	ID         string           `json:"id"`
+	Received   time.Time        `json:"received"`
+	From       string           `json:"from"`   // author
+	Sender     string           `json:"sender"` // MAIL FROM, "" for the null sender
+	Subject    string           `json:"subject"`
+	Size       int64            `json:"size"`
+	Recipients []QueueRecipient `json:"recipients"`
+}
+
+// QueueRecipient is one recipient as the relay knows it.
+type QueueRecipient struct {
+	Address  string    `json:"address"`
+	State    string    `json:"state"`
+	Next     time.Time `json:"next,omitzero"` // of the next try
+	Tries    int       `json:"tries"`
+	Answer   string    `json:"answer,omitempty"` // of the last try
+	Host     string    `json:"host,omitempty"`
+	TLS      string    `json:"tls,omitempty"`
+	Expected string    `json:"expected,omitempty"` // what pre-flight predicted
+}
+
+// QueueRetry says what to try now: one message, one destination, or all.
+type QueueRetry struct {
+	ID          string `json:"id,omitempty"`
+	Destination string `json:"destination,omitempty"`
+	All         bool   `json:"all,omitempty"`
+}
+
+// QueueRetried is the answer to it.
+type QueueRetried struct {
+	Recipients int `json:"recipients"` // that are tried now
+}
+
+func (a *API) queueRoutes(mux *http.ServeMux) {
+	if a.o.Queue == nil {
+		return
+	}
+	mux.HandleFunc("GET /v1/queue/destinations", knows(a.queueDestinations, "limit"))
+	mux.HandleFunc("GET /v1/queue/messages", knows(a.queueMessages, "destination", "limit"))
+	mux.HandleFunc("GET /v1/queue/messages/{id}", knows(a.queueMessage))
+	mux.HandleFunc("GET /v1/queue/predictions", knows(a.queuePredictions))
+	mux.HandleFunc("POST /v1/queue/retry", knows(a.queueRetry))
+}
+
+// defaultQueuePage is how many lines a list has when nobody says.
+const defaultQueuePage = 100
+
+func (a *API) queueDestinations(w http.ResponseWriter, r *http.Request) {
+	limit, err := limitOf(r.URL.Query())
+	if err != nil {
+		badRequest(w, err)
+		return
+	}
+	if limit == 0 {
+		limit = defaultQueuePage
+	}
+	list, err := a.o.Queue.Destinations(r.Context(), limit)
+	a.answer(w, struct {
+		Destinations []QueueDestination `json:"destinations"`
+	}{list}, err)
+}
+
+func (a *API) queueMessages(w http.ResponseWriter, r *http.Request) {
+	limit, err := limitOf(r.URL.Query())
+	if err != nil {
+		badRequest(w, err)
+		return
+	}
+	if limit == 0 {
+		limit = defaultQueuePage
+	}
+	list, err := a.o.Queue.Messages(r.Context(), r.URL.Query().Get("destination"), limit)
+	a.answer(w, struct {
+		Messages []QueueMessage `json:"messages"`
+	}{list}, err)
+}
+
+func (a *API) queueMessage(w http.ResponseWriter, r *http.Request) {
+	m, err := a.o.Queue.Message(r.Context(), r.PathValue("id"))
+	a.answer(w, m, err)
+}
+
+func (a *API) queuePredictions(w http.ResponseWriter, _ *http.Request) {
+	reply(w, a.o.Queue.Predictions())
+}
+
+func (a *API) queueRetry(w http.ResponseWriter, r *http.Request) {
+	var request QueueRetry
+	if err := readJSON(r, &request); err != nil {
+		badRequest(w, err)
+		return
+	}
+	n, err := a.o.Queue.Retry(r.Context(), request)
+	a.answer(w, QueueRetried{n}, err)
+}
+
+func (a *API) answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	reply(w, v)
+}
