@@ -23,8 +23,9 @@ func (a *app) explainCommand() *cobra.Command {
 mend it and how to check that. TEXT is one finding code or several, as check,
 quarantine list and the log show them, or the rule of a prediction; "-" reads it
 from standard input. Without TEXT all codes are listed, with a kind (dkim, spf,
-dmarc, dns, ptr, host, soa) the codes of that kind, with "rules" the rules. Works
-without the daemon.
+dmarc, dns, ptr, host, soa, from) the codes of that kind, with "rules" the rules; with
+what mail is held for (refused, waiting, foreign) what that may be. Works without the
+daemon.
 
 The texts of bounces are not understood in this version.`,
 		Example: "  mailgate explain dkim-only-on-local-dns\n  mailgate explain spf\n  mailgate explain gmail-unauthenticated\n  mailgate explain --format json",
@@ -97,7 +98,12 @@ func namesOf(kind string) []string {
 			list = append(list, c.Code)
 		}
 	}
-	if strings.EqualFold(kind, "rules") {
+	switch strings.ToLower(kind) {
+	case "foreign": // what a recipient is held for, in a word
+		return []string{"dkim-no-key", "from-unusable"}
+	case "waiting":
+		return []string{"dns-unreachable"}
+	case "rules", "refused":
 		for _, r := range preflight.Refusals() {
 			list = append(list, r.Rule)
 		}

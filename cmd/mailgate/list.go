@@ -114,7 +114,7 @@ func pageGrid(page quarantine.Page, sizes bool, at time.Time,
 	g.add(row(sizes, "ID", "HELD", "FROM", "TO", "FINDING", "NOW", "SIZE")...)
 	for _, m := range page.Messages {
 		shown := listedFor(m.Recipients)
-		g.add(row(sizes, m.ID, age(heldUntil(shown, at).Sub(m.Received)), plain(m.From, 60), plain(summary(shown), 60),
+		g.add(row(sizes, m.ID, age(heldUntil(shown, at).Sub(m.Received)), plain(authorWord(m), 60), plain(summary(shown), 60),
 			summaryFinding(shown), now(shown), bytesWord(m.Size))...)
 	}
 	return g

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
 )
 
 // showFlags choose what is shown of a message.
@@ -98,12 +100,28 @@ func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) 
 	}
 	codes := printThenAndNow(out, p, d, f, screen)
 	printPublishAll(out, d)
+	if len(codes) == 0 {
+		codes = heldCodes(d.Recipients)
+	}
 	for i, code := range codes {
 		fmt.Fprintf(out, "%s mailgate explain %s\n", pad(first(i, "\nWhat it means:"), 14), code)
 	}
 	printHeader(out, d.Header)
 	printShortLog(out, d, screen)
 	fmt.Fprintf(out, "\nNext: %s\n", nextStep(d))
+}
+
+// heldCodes are the findings that recipients are held for.
+func heldCodes(recipients []quarantine.Recipient) []string {
+	var codes []string
+	for _, r := range recipients {
+		for _, code := range r.Codes {
+			if r.State == spool.Held && !slices.Contains(codes, code) {
+				codes = append(codes, code)
+			}
+		}
+	}
+	return codes
 }
 
 // first is s for the first of several lines, and nothing for the others.

@@ -94,6 +94,26 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
+// TestShowForeign: mail that no key signs says what that means, and what to do, though
+// DNS was not asked.
+func TestShowForeign(t *testing.T) {
+	for _, test := range []struct{ from, code, want string }{
+		{"ann@example.org", "dkim-no-key", "add a key for the domain"},
+		{"", "from-unusable", "From     (not usable)"},
+		{"", "from-unusable", "Next: no key can sign it; send it unsigned: mailgate quarantine release q7f3a --anyway"},
+	} {
+		var b strings.Builder
+		printDetail(&b, quarantine.Detail{Message: quarantine.Message{ID: "q7f3a", From: test.from, Now: "foreign",
+			Recipients: []quarantine.Recipient{{State: spool.Held, Reason: spool.Foreign, Codes: []string{test.code}}},
+		}}, showFlags{}, time.Now())
+		for _, want := range []string{test.want, "What it means: mailgate explain " + test.code + "\n"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("nothing of %q in\n%s", want, b.String())
+			}
+		}
+	}
+}
+
 // TestShowLogIsWhole: also what is too much for one answer, the oldest first.
 func TestShowLogIsWhole(t *testing.T) {
 	entry := func(n int64) quarantine.Entry {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -49,8 +50,11 @@ func statesLine(recipients []quarantine.Recipient) string {
 	return strings.Join(parts, ", ")
 }
 
+// authorWord is the author of a message, which a bounce may not have.
+func authorWord(m quarantine.Message) string { return cmp.Or(m.From, "(not usable)") }
+
 func printAbout(out io.Writer, d quarantine.Detail, screen int) {
-	fmt.Fprintf(out, "\nFrom     %s   (MAIL FROM <%s>)\n", plain(d.From, 0), plain(d.Sender, 0))
+	fmt.Fprintf(out, "\nFrom     %s   (MAIL FROM <%s>)\n", plain(authorWord(d.Message), 0), plain(d.Sender, 0))
 	fmt.Fprintf(out, "Subject  %s\n", plain(d.Subject, 200))
 	parts := []string{d.Received.Local().Format(time.DateTime + " MST"), bytesWord(d.Size), "by " + d.Source}
 	for _, x := range [][2]string{{"from ", d.Client}, {"as user ", d.User}, {"Postfix ", d.QueueID}, {"", d.MessageID}} {
@@ -109,6 +113,9 @@ func nextStep(d quarantine.Detail) string {
 	case "unknown":
 		return "DNS is asked again by itself; at once: mailgate quarantine recheck " + d.ID
 	case "foreign":
+		if d.From == "" {
+			return fmt.Sprintf(`no key can sign it; send it unsigned: mailgate quarantine release %s --anyway --reason "…", or discard it`, d.ID)
+		}
 		return fmt.Sprintf(`add a key for the domain to the configuration, or send it unsigned: mailgate quarantine release %s --anyway --reason "…"`, d.ID)
 	}
 	return "nothing to do; what was done: mailgate quarantine show " + d.ID + " --log"

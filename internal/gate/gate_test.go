@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -82,6 +83,32 @@ func TestPolicies(t *testing.T) {
 			}
 			checkReply(t, o.Refusal, tt.reply)
 		})
+	}
+}
+
+// What is held for want of a key says why, and so does the judgement of later.
+func TestForeignSaysWhy(t *testing.T) {
+	cfg := enforce
+	cfg.Foreign = PolicyHold
+	g := New(cfg, keyring(t, newKey(t)), &fakeChecker{facts: wellPublished()}, noTXT)
+	for message, want := range map[string][2]string{
+		"From: ann@example.org\n\nHello\n":                        {"dkim-no-key", "no signing key for example.org here"},
+		"To: b@gmail.com\n\nHello\n":                              {"from-unusable", "From"},
+		"From: MAILER-DAEMON\n\nHello\n":                          {"from-unusable", "From"},
+		"From: ann@example.com\nFrom: bob@example.com\n\nHello\n": {"from-unusable", "From"},
+	} {
+		o := run(t, g, envelope(t, "<>", "b@gmail.com"), message)
+		then := o.Recipients[0]
+		now := g.Judge(t.Context(), o.From.Domain, mail.Address{}, []mail.Address{then.Address}).Recipients[0]
+		for when, r := range map[string]Recipient{"then": then, "now": now} {
+			if r.Disposition != Hold || r.Cause != CauseForeign || !slices.Equal(r.Prediction.Codes, want[:1]) || !strings.Contains(r.Prediction.Why, want[1]) {
+				t.Errorf("%q %s: %+v", message, when, r)
+			}
+		}
+	}
+	pass := g.Judge(t.Context(), "example.com", mail.Address{}, []mail.Address{{Local: "b", Domain: "gmail.com"}}).Recipients[0]
+	if len(pass.Prediction.Codes) > 0 {
+		t.Errorf("what passes: %+v", pass)
 	}
 }
 

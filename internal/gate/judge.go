@@ -51,10 +51,11 @@ func (g *Gate) strict() *Gate {
 func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address, check checkFunc) Verdict {
 	v := Verdict{sender: sender, keys: g.keys.For(from)}
 	if len(v.keys) == 0 {
-		v.Recipients = uniform(to, g.apply(g.cfg.Foreign, sender), CauseForeign)
-		for i := range v.Recipients {
-			v.Recipients[i].Prediction.Why = fmt.Sprintf("no signing key for %s here", from)
+		code, why := codeNoKey, fmt.Sprintf("no signing key for %s here", from)
+		if from == "" {
+			code, why = codeNoAuthor, "From doesn't have exactly one usable address, so no key can sign it"
 		}
+		v.Recipients = foreign(to, g.apply(g.cfg.Foreign, sender), code, why)
 		return v
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTime)
@@ -176,6 +177,24 @@ func unmix(recipients []Recipient) {
 			recipients[i].Disposition = Hold
 		}
 	}
+}
+
+// What mail without a key is held for, as finding codes.
+const (
+	codeNoKey    = "dkim-no-key"
+	codeNoAuthor = "from-unusable"
+)
+
+// foreign is the disposition of mail that no key here signs, and why.
+func foreign(to []mail.Address, d Disposition, code, why string) []Recipient {
+	recipients := uniform(to, d, CauseForeign)
+	for i := range recipients {
+		recipients[i].Prediction.Why = why
+		if d != Pass {
+			recipients[i].Prediction.Codes = []string{code}
+		}
+	}
+	return recipients
 }
 
 // uniform is the same disposition for every recipient. What passes has no cause.

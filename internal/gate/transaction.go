@@ -75,7 +75,7 @@ func (t *Transaction) findAuthor() bool {
 	}
 	if t.env.From.IsNull() {
 		t.why = "held: " + reason
-		t.verdict.Recipients = uniform(t.env.To, Hold, CauseForeign)
+		t.verdict.Recipients = foreign(t.env.To, Hold, codeNoAuthor, reason)
 		return false
 	}
 	t.why = "rejected: " + reason

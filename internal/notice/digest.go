@@ -99,7 +99,7 @@ func (d *Digest) domains() []mail.Domain {
 func (d *Digest) tellOf(l *letter, domain mail.Domain) {
 	name := oneLine(string(domain), maxText)
 	if name == "" {
-		name = "(no domain)"
+		name = "(no usable From)"
 	}
 	l.title(name)
 	explained := map[string]bool{}
@@ -107,7 +107,7 @@ func (d *Digest) tellOf(l *letter, domain mail.Domain) {
 		if c.From != domain {
 			continue
 		}
-		l.wrap("", fmt.Sprintf("%s, %d still held: %s", recipients(c.Recipients), c.Still, cause(c.Reason)))
+		l.wrap("", fmt.Sprintf("%s, %d still held: %s", recipients(c.Recipients), c.Still, cause(c)))
 		for _, code := range c.Codes {
 			if !explained[code] {
 				explained[code] = true
@@ -134,11 +134,13 @@ func (l *letter) code(code string) {
 	l.WriteString("    mailgate explain " + code + "\r\n")
 }
 
-func cause(r spool.Reason) string {
-	switch r {
-	case spool.Waiting:
+func cause(c spool.HoldCount) string {
+	switch {
+	case c.Reason == spool.Waiting:
 		return "waiting for DNS"
-	case spool.Foreign:
+	case c.Reason == spool.Foreign && c.From == "":
+		return "no key can sign it"
+	case c.Reason == spool.Foreign:
 		return "no key signs for the domain here"
 	}
 	return "would be refused"

@@ -117,6 +117,7 @@ func TestDigest(t *testing.T) {
 			{From: "example.com", Reason: spool.Refused, Codes: []string{"dkim-missing", "spf-missing"}, Recipients: 10, Still: 8, Example: "q7f3a"},
 			{From: "example.net", Reason: spool.Waiting, Codes: []string{"dns-unreachable"}, Recipients: 1, Still: 1, Example: "q7f3b"},
 			{From: "example.com", Reason: spool.Foreign, Recipients: 1, Example: "q7f3c"},
+			{Reason: spool.Foreign, Codes: []string{"from-unusable"}, Recipients: 1, Still: 1, Example: "q7f3d"},
 		},
 		Records: map[addr.Domain][]Record{"example.com": sound(t).Records},
 	}

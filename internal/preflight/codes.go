@@ -151,4 +151,7 @@ var codes = []Code{
 	{"soa-ok", SOA, "The sender's domain exists in DNS.", ""},
 	{"soa-missing", SOA, "The sender's domain does not exist in DNS.",
 		"Correct the sender's domain, or register it."},
+
+	{"from-unusable", From, "The From field doesn't have exactly one author with a usable address, so no key can sign the message.",
+		"Have the program that writes such messages put one address into From. What is held: release it unsigned with --anyway, or discard it."},
 }

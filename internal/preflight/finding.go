@@ -37,6 +37,7 @@ const (
 	SOA   Check = "soa"
 	DNS   Check = "dns"
 	Host  Check = "host"
+	From  Check = "from" // of the message itself, found by the gate
 )
 
 // Finding is one check of one name. Code is stable kebab-case; [Codes] lists

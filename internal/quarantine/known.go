@@ -97,6 +97,9 @@ func heldFor(m *spool.Message, r spool.Recipient) judged {
 		j.now, j.why = "unknown", "DNS gave no answer"
 	case spool.Foreign:
 		j.now, j.why = "foreign", "no signing key for "+string(m.From.Domain)+" here"
+		if m.From.Domain == "" {
+			j.why = "From doesn't have exactly one usable address"
+		}
 	}
 	if j.why == "" {
 		j.why = strings.Join(r.Codes, ", ")

@@ -455,6 +455,34 @@ func TestSlowRound(t *testing.T) {
 	}
 }
 
+// A bounce without a usable From goes back with the cause, not with a missing key of
+// no domain.
+func TestReturnWithoutAuthor(t *testing.T) {
+	w, p := newPost(t)
+	w.policy.MaxAge, w.policy.Postmaster = time.Hour, path(t, "postmaster@example.com")
+	w.judge.set("gmail.com", gate.Recipient{Disposition: gate.Hold, Cause: gate.CauseForeign,
+		Prediction: preflight.Prediction{Codes: []string{"from-unusable"}}})
+	m := &spool.Message{Source: "milter", Recipients: []spool.Recipient{{
+		Address: path(t, "b@gmail.com"), State: spool.Held, Reason: spool.Foreign, Codes: []string{"from-unusable"}}}}
+	if err := w.store.Take(t.Context(), m, strings.NewReader("From: MAILER-DAEMON\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := w.store.Get(t.Context(), m.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := heldFor(stored, stored.Recipients[0]); j.now != "foreign" || strings.Contains(j.why, "key for") {
+		t.Errorf("a list says %+v", j)
+	}
+	w.later = 2 * time.Hour
+	w.expire(t.Context())
+	p.wantMail(t, "postmaster@example.com", "Its From field doesn't have exactly one usable address",
+		"For the administrator", "mailgate explain from-unusable")
+	if strings.Contains(p.got[0], "signing key") {
+		t.Errorf("a key is said to be missing:\n%s", p.got[0])
+	}
+}
+
 func TestFate(t *testing.T) {
 	m := &spool.Message{From: path(t, "ann@example.com")}
 	refuse := func(reply string) gate.Recipient {

@@ -30,6 +30,7 @@ func (q *Quarantine) reportOf(ctx context.Context, kind notice.Kind, m *spool.Me
 		codes = append(codes, to.Prediction.Codes...)
 	}
 	if v.Report == nil {
+		r.Findings = unsigned(m, codes)
 		return r
 	}
 	for _, f := range v.Report.Findings {
@@ -43,6 +44,16 @@ func (q *Quarantine) reportOf(ctx context.Context, kind notice.Kind, m *spool.Me
 	return r
 }
 
+// unsigned is why no key signs m, of which DNS was not asked.
+func unsigned(m *spool.Message, codes []string) []preflight.Finding {
+	slices.Sort(codes)
+	var list []preflight.Finding
+	for _, code := range slices.Compact(codes) {
+		list = append(list, preflight.Finding{Code: code, Status: preflight.Fail, Name: string(m.From.Domain)})
+	}
+	return list
+}
+
 // fate is what a report says of one held recipient.
 func fate(kind notice.Kind, m *spool.Message, r gate.Recipient) notice.Recipient {
 	to := notice.Recipient{Address: r.Address, Status: "5.4.7", Why: r.Prediction.Why} // 5.4.7: its time is over
@@ -53,6 +64,9 @@ func fate(kind notice.Kind, m *spool.Message, r gate.Recipient) notice.Recipient
 		to.Why = "It waited for a release that didn't come in time."
 	case r.Cause == gate.CauseForeign:
 		to.Status, to.Why = "5.7.1", fmt.Sprintf("%s has no signing key on this server, and mail from such domains is held.", m.From.Domain)
+		if m.From.Domain == "" {
+			to.Why = "Its From field doesn't have exactly one usable address, so no key can sign it, and such mail is held."
+		}
 	case r.Cause == gate.CauseWaiting:
 		to.Status = "4.4.7"
 		if kind == notice.Delayed {
