@@ -17,7 +17,8 @@ type Digest struct {
 	At       time.Time         // now
 	New      []spool.HoldCount // the largest number first
 	Records  map[mail.Domain][]Record
-	Held     int // recipients held now, new or not
+	Findings map[mail.Domain][]preflight.Finding // of now; what isn't there is told in general words
+	Held     int                                 // recipients held now, new or not
 }
 
 // maxDomains is how many domains a digest tells of.
@@ -111,7 +112,7 @@ func (d *Digest) tellOf(l *letter, domain mail.Domain) {
 		for _, code := range c.Codes {
 			if !explained[code] {
 				explained[code] = true
-				l.code(code)
+				l.code(code, d.Findings[domain])
 			}
 		}
 	}
@@ -123,14 +124,27 @@ func (d *Digest) tellOf(l *letter, domain mail.Domain) {
 	}
 }
 
-// code writes what a finding code means.
-func (l *letter) code(code string) {
+// code writes what a finding code means, in the words of the findings that have it.
+func (l *letter) code(code string, findings []preflight.Finding) {
 	known, ok := preflight.Explain(code)
 	if !ok {
 		l.wrap("  ", oneLine(code, maxText))
 		return
 	}
-	l.wrap("  ", code+": "+known.Meaning)
+	var alike []preflight.Finding
+	for _, f := range findings {
+		if f.Code == code {
+			alike = append(alike, f)
+		}
+	}
+	texts := saidBy(alike)
+	if len(texts) == 0 {
+		texts = []string{known.Meaning}
+	}
+	l.wrap("  ", code+": "+texts[0])
+	for _, text := range texts[1:] {
+		l.wrap("  ", text)
+	}
 	l.WriteString("    mailgate explain " + code + "\r\n")
 }
 

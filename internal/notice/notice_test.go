@@ -86,6 +86,15 @@ func reports(t testing.TB) map[string]*Report {
 		{Address: path(t, "cid@gmail.com"), Action: Delayed, Status: "4.2.2", Diagnostic: "452 4.2.2 Over quota", RemoteMTA: "gmail-smtp-in.l.google.com", LastAttempt: now.Add(-time.Minute)},
 	}
 
+	silent := sound(t) // as mail that DNS says nothing about
+	silent.Records = nil
+	silent.Findings = []preflight.Finding{
+		{Check: preflight.DKIM, Code: "dns-unreachable", Name: "mail._domainkey.example.com", Text: "DNS gives no answer about mail._domainkey.example.com."},
+		{Check: preflight.SPF, Code: "dns-unreachable", Name: "example.com", Text: "DNS gives no answer."},
+		{Check: preflight.SPF, Code: "dns-unreachable", Name: "example.com", Text: "DNS gives no answer."},
+		{Check: preflight.DMARC, Code: "dmarc-missing", Name: "_dmarc.example.com"},
+	}
+
 	unreached := sound(t) // as a delivery that came to no server
 	unreached.Findings, unreached.Records = nil, nil
 	unreached.Recipients = []Recipient{{Address: path(t, "bob@gmail.com"), Status: "4.4.1", Why: "It was tried for 5 days in vain. Connection refused.", LastAttempt: now}}
@@ -97,7 +106,7 @@ func reports(t testing.TB) map[string]*Report {
 		Address: path(t, "bob@gmail.com"), Original: "rfc822;robert@gmail.com", Status: "2.0.0", Diagnostic: "250 2.0.0 OK", RemoteMTA: "mx.other.test", LastAttempt: now,
 	}}
 	return map[string]*Report{"returned": sound(t), "delayed": delayed, "utf8": utf8, "raw": raw, "orphan": orphan, "delivery": real,
-		"unreached": unreached, "relayed": relayed}
+		"unreached": unreached, "silent": silent, "relayed": relayed}
 }
 
 func TestReports(t *testing.T) {
@@ -120,6 +129,10 @@ func TestDigest(t *testing.T) {
 			{Reason: spool.Foreign, Codes: []string{"from-unusable"}, Recipients: 1, Still: 1, Example: "q7f3d"},
 		},
 		Records: map[addr.Domain][]Record{"example.com": sound(t).Records},
+		Findings: map[addr.Domain][]preflight.Finding{"example.com": {
+			{Code: "spf-missing", Name: "mx1.example.com", Text: "mx1.example.com has no SPF record."},
+			{Code: "spf-softfail", Name: "example.com", Text: "Not told: nothing is held for it."},
+		}},
 	}
 	got := d.Compose()
 	golden(t, "digest", got)

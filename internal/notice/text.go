@@ -77,8 +77,8 @@ func (r *Report) text() string {
 	r.advice(&l)
 	if len(r.Findings)+len(r.Records) > 0 {
 		l.title("For the administrator")
-		for _, f := range r.Findings {
-			l.finding(f)
+		for _, alike := range byCode(r.Findings) {
+			l.findings(alike)
 		}
 		l.records(r.Records)
 	}
@@ -219,17 +219,33 @@ func grouped(all []Recipient) [][]Recipient {
 	return groups
 }
 
-func (l *letter) finding(f preflight.Finding) {
-	name := oneLine(f.Code, maxText)
-	if f.Name != "" {
-		name += "  (" + oneLine(f.Name, maxText) + ")"
+// byCode puts findings of the same code together, in order.
+func byCode(all []preflight.Finding) [][]preflight.Finding {
+	at := map[string]int{}
+	var groups [][]preflight.Finding
+	for _, f := range all {
+		i, known := at[f.Code]
+		if !known {
+			i = len(groups)
+			at[f.Code] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], f)
+	}
+	return groups
+}
+
+// findings writes findings of one code: what each says, and once what to do.
+func (l *letter) findings(alike []preflight.Finding) {
+	name := oneLine(alike[0].Code, maxText)
+	if len(alike) == 1 && alike[0].Name != "" {
+		name += "  (" + oneLine(alike[0].Name, maxText) + ")"
 	}
 	l.WriteString(name + "\r\n")
-	known, ok := preflight.Explain(f.Code)
-	if f.Text == "" {
-		f.Text = known.Meaning
+	for _, text := range saidBy(alike) {
+		l.wrap("  ", text)
 	}
-	l.wrap("  ", oneLine(f.Text, 4*maxText))
+	known, ok := preflight.Explain(alike[0].Code)
 	if known.Mend != "" {
 		l.wrap("  ", known.Mend)
 	}
@@ -237,6 +253,25 @@ func (l *letter) finding(f preflight.Finding) {
 		l.WriteString("  More: mailgate explain " + known.Code + "\r\n")
 	}
 	l.blank()
+}
+
+// saidBy is what some findings of one code say, each thing once.
+func saidBy(alike []preflight.Finding) []string {
+	var texts []string
+	for _, f := range alike {
+		text := f.Text
+		if text == "" {
+			known, _ := preflight.Explain(f.Code)
+			text = known.Meaning
+		}
+		if len(alike) > 1 && f.Name != "" && !strings.Contains(text, f.Name) {
+			text = f.Name + ": " + text
+		}
+		if text = oneLine(text, 4*maxText); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }
 
 // records writes what is to be published, by the DNS host.

@@ -74,7 +74,7 @@ var codes = []Code{
 		"Remove s= from the record."},
 
 	{"spf-ok", SPF, "SPF allows the address to send.", ""},
-	{"spf-missing", SPF, "The domain has no SPF record.",
+	{"spf-missing", SPF, "The name that SPF is checked on has no SPF record: the domain of MAIL FROM, or for bounces the HELO name.",
 		"Publish one TXT record that begins with v=spf1 and lists every address mail leaves from."},
 	{"spf-several-records", SPF, "There are several SPF records, which receivers take for an error.",
 		"Merge them into one record."},
@@ -126,7 +126,7 @@ var codes = []Code{
 	{"ns-lame", DNS, "A name server the domain is delegated to doesn't answer for it.",
 		"Mend that server, or remove it from the delegation."},
 	{"dns-unreachable", DNS, "DNS gives no answer, so nothing is known.",
-		"Check the resolvers and the domain's name servers; it is tried again by itself."},
+		"Check the resolvers and the domain's name servers."},
 	{"check-failed", DNS, "A check broke off by a fault in mailgate itself, so nothing is known.",
 		"Report it with the log."},
 	{"negative-cached-until", DNS, "The record is published, but resolvers still remember that there was none.",

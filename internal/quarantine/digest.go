@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/notice"
+	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
 
@@ -77,8 +79,9 @@ func (q *Quarantine) sendDigest(ctx context.Context, p Policy, since, now time.T
 		Hostname: p.Hostname, To: p.Postmaster, Since: since, At: now, New: holds,
 		Held: counts.States[spool.Held], Records: map[mail.Domain][]notice.Record{},
 	}
+	d.Findings = map[mail.Domain][]preflight.Finding{}
 	for _, domain := range d.Told() {
-		if d.Records[domain], err = q.mending(ctx, domain, holds); err != nil {
+		if err := q.tellMending(ctx, d, domain); err != nil {
 			return err
 		}
 	}
@@ -90,11 +93,15 @@ func (q *Quarantine) sendDigest(ctx context.Context, p Policy, since, now time.T
 	return err
 }
 
-// mending is what to publish for a domain, by the verdict of now on one of its
-// messages.
-func (q *Quarantine) mending(ctx context.Context, domain mail.Domain, holds []spool.HoldCount) ([]notice.Record, error) {
-	for _, h := range holds {
-		if h.From != domain || h.Still == 0 {
+// maxCauses is how many causes of one domain a digest tells in their own words.
+const maxCauses = 5
+
+// tellMending has a digest tell what is wrong with a domain and what to publish, by
+// the verdict of now on a message of each cause.
+func (q *Quarantine) tellMending(ctx context.Context, d *notice.Digest, domain mail.Domain) error {
+	causes := 0
+	for _, h := range d.New {
+		if h.From != domain || h.Still == 0 || causes == maxCauses {
 			continue
 		}
 		m, err := q.store.Get(ctx, h.Example)
@@ -102,12 +109,21 @@ func (q *Quarantine) mending(ctx context.Context, domain mail.Domain, holds []sp
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", h.Example, err)
+			return fmt.Errorf("read %s: %w", h.Example, err)
 		}
 		v := q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, addresses(m.Recipients))
-		if v.Report != nil {
-			return q.o.Publish(ctx, v.Report), nil
+		if v.Report == nil {
+			continue
+		}
+		causes++
+		if causes == 1 {
+			d.Records[domain] = q.o.Publish(ctx, v.Report)
+		}
+		for _, f := range v.Report.Findings {
+			if f.Status != preflight.Pass && slices.Contains(h.Codes, f.Code) {
+				d.Findings[domain] = append(d.Findings[domain], f)
+			}
 		}
 	}
-	return nil, nil
+	return nil
 }

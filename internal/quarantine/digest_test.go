@@ -16,7 +16,10 @@ type reporting struct{ *fakeJudge }
 
 func (j reporting) Judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address) gate.Verdict {
 	v := j.fakeJudge.Judge(ctx, from, sender, to)
-	v.Report = &preflight.Report{From: from, Findings: []preflight.Finding{{Code: "dkim-missing", Status: preflight.Fail}}}
+	v.Report = &preflight.Report{From: from, Findings: []preflight.Finding{
+		{Code: "dkim-missing", Status: preflight.Fail, Name: "mail._domainkey.example.com", Text: "No name server of " + string(from) + " has the key."},
+		{Code: "spf-missing", Status: preflight.Fail, Name: "mx1.example.com"},
+	}}
 	return v
 }
 
@@ -46,7 +49,7 @@ func TestDigest(t *testing.T) {
 	w.later = 25 * time.Hour
 	w.digest(t.Context())
 	w.digest(t.Context())
-	p.wantMail(t, "postmaster@example.com", "mail for 2 recipients newly held", "dkim-missing", "v=DKIM1 for example.com", "Cloudflare",
+	p.wantMail(t, "postmaster@example.com", "mail for 2 recipients newly held", "dkim-missing: No name server of example.com has the key.", "v=DKIM1 for example.com", "Cloudflare",
 		"mailgate quarantine list --domain example.com", "mailgate explain dkim-missing", "Auto-Submitted: auto-generated")
 	w.later = 50 * time.Hour
 	w.digest(t.Context()) // nothing new: no digest
