@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,6 +73,7 @@ func (a *app) list(cmd *cobra.Command, f *filters, query url.Values) error {
 	}
 	out := cmd.OutOrStdout()
 	printPage(out, page, query.Get("sort") == "largest", time.Now())
+	printNotes(out, page.Messages)
 	narrowed := len(f.given()) > 0 || len(query["state"]) > 0 || query.Get("after") != "" || page.Next != ""
 	if narrowed {
 		fmt.Fprintf(out, "%s shown; in all ", count(len(page.Messages), "message", "messages"))
@@ -80,6 +83,25 @@ func (a *app) list(cmd *cobra.Command, f *filters, query url.Values) error {
 		fmt.Fprintln(out, "next page:", nextPage(cmd, f, page.Next))
 	}
 	return nil
+}
+
+// printNotes tells what keeps messages of a page from their end, each thing once.
+func printNotes(out io.Writer, messages []quarantine.Message) {
+	const named = 10
+	ids := map[string][]string{}
+	for _, m := range messages {
+		if m.Note != "" {
+			ids[m.Note] = append(ids[m.Note], m.ID)
+		}
+	}
+	for _, note := range slices.Sorted(maps.Keys(ids)) {
+		list := ids[note]
+		more := ""
+		if len(list) > named {
+			more = fmt.Sprintf(" and %d more", len(list)-named)
+		}
+		fmt.Fprintf(out, "! %s%s: %s\n", strings.Join(list[:min(len(list), named)], ", "), more, plain(note, 0))
+	}
 }
 
 // nextPage is the whole command for the page after this one.

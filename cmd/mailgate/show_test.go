@@ -114,6 +114,21 @@ func TestShowForeign(t *testing.T) {
 	}
 }
 
+// TestNotes: what keeps a message from its end is shown with it, and under a list.
+func TestNotes(t *testing.T) {
+	var b strings.Builder
+	note := "nobody to return it to"
+	printNotes(&b, []quarantine.Message{{ID: "q7f3a", Note: note}, {ID: "q7f3b"}, {ID: "q7f3c", Note: note}})
+	if got, want := b.String(), "! q7f3a, q7f3c: nobody to return it to\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	b.Reset()
+	printDetail(&b, quarantine.Detail{Message: quarantine.Message{ID: "q7f3a", Now: "refuse", Note: note}}, showFlags{}, time.Now())
+	if !strings.Contains(b.String(), "       ! nobody to return it to\n") {
+		t.Errorf("not shown:\n%s", b.String())
+	}
+}
+
 // TestShowLogIsWhole: also what is too much for one answer, the oldest first.
 func TestShowLogIsWhole(t *testing.T) {
 	entry := func(n int64) quarantine.Entry {

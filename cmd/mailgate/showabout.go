@@ -31,6 +31,9 @@ func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time, scr
 	if d.Why != "" {
 		printWrapped(out, "       ", plain(d.Why, 0), screen)
 	}
+	if d.Note != "" {
+		printWrapped(out, "       ", p.yellow("!")+" "+plain(d.Note, 0), screen)
+	}
 }
 
 // statesLine counts recipients by state.

@@ -102,6 +102,19 @@ func (q *Quarantine) bounced(m *spool.Message, to []mail.Address, where string) 
 	return nil
 }
 
+// noReturn says of a message shown as view that its time is over, and that nobody is
+// there to return it to; empty where that isn't so.
+func (q *Quarantine) noReturn(m *spool.Message, view Message) string {
+	p := q.o.Policy()
+	switch {
+	case p.MaxAge == 0, q.o.Now().Sub(m.Received) < p.MaxAge, !m.Envelope.From.IsNull(), !p.Postmaster.IsNull():
+		return ""
+	case len(m.In(spool.Held)) == 0, view.Now == "pass" && p.AutoRelease:
+		return ""
+	}
+	return "held for longer than hold.max_age, with nobody to return it to: set hold.postmaster, or release or discard it"
+}
+
 // cannotReturn says once a day that something stays held although its time is over.
 func (q *Quarantine) cannotReturn(id, why string) {
 	if q.mailing.warnAgain(q.o.Now()) {

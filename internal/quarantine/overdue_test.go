@@ -224,3 +224,46 @@ func TestEachVerdictIsLogged(t *testing.T) {
 		}
 	}
 }
+
+// What can't be returned is seen, not only in the log of the program.
+func TestNobodyToReturnTo(t *testing.T) {
+	w, _ := newPost(t)
+	w.policy.MaxAge = time.Hour
+	bounce, letter := w.holdBy(t, "", "b@gmail.com"), w.holdBy(t, "ann@example.com", "b@gmail.com")
+	passing := w.holdBy(t, "", "c@other.example")
+	notes := func() string {
+		page, err := w.List(t.Context(), Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var of []string
+		for _, m := range page.Messages {
+			d, err := w.Show(t.Context(), m.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.ID != passing && d.Note != m.Note { // the list asks nobody whether it would pass
+				t.Errorf("%s: %q is shown, %q listed", m.ID, d.Note, m.Note)
+			}
+			if d.Note != "" {
+				of = append(of, d.ID)
+			}
+		}
+		return strings.Join(of, " ")
+	}
+	if got := notes(); got != "" {
+		t.Errorf("too early: %s", got)
+	}
+	w.later = 2 * time.Hour
+	if got := notes(); got != bounce {
+		t.Errorf("noted: %q, want %q; not %q, which has a sender, nor %q, which passes", got, bounce, letter, passing)
+	}
+	w.policy.AutoRelease = false
+	if got := notes(); got != passing+" "+bounce {
+		t.Errorf("what passes stays by policy: noted %q", got)
+	}
+	w.policy.Postmaster = path(t, "postmaster@example.com")
+	if got := notes(); got != "" {
+		t.Errorf("with a postmaster: %s", got)
+	}
+}

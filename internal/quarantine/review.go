@@ -54,6 +54,7 @@ func (q *Quarantine) listed(m *spool.Message, f spool.Filter) Message {
 	for i, r := range m.Recipients {
 		view.Recipients[i].Selected = selects(f, r)
 	}
+	view.Note = q.noReturn(m, view)
 	return view
 }
 
@@ -73,6 +74,7 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 		Message: viewMessage(m, summary(verdict, q.o.Now()), wordIn(verdict)), Then: m.Evidence, Report: verdict.Report,
 		AutoRelease: q.o.Policy().AutoRelease, Log: log.Entries, LogNext: log.Next,
 	}
+	detail.Note = q.noReturn(m, detail.Message)
 	header, there, err := q.header(ctx, id)
 	if err != nil {
 		return nil, err

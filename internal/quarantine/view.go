@@ -47,6 +47,7 @@ type Message struct {
 	Checked    time.Time   `json:"checked,omitzero"` // when Now was found
 	Now        string      `json:"now,omitempty"`    // "pass", "refuse", "foreign" (no key here) or "unknown": the gravest over the held recipients
 	Why        string      `json:"why,omitempty"`
+	Note       string      `json:"note,omitempty"` // what keeps it from its end, in words
 }
 
 // Recipient is one recipient of a message.
