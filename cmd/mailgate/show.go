@@ -98,6 +98,9 @@ func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) 
 	for _, r := range d.Recipients {
 		printRecipient(out, r, screen)
 	}
+	if d.Source == "milter" { // the relay keeps all recipients of a message
+		fmt.Fprintln(out, "         (other recipients, if there were any, were not held: their copies left at once)")
+	}
 	codes := printThenAndNow(out, p, d, f, screen)
 	printPublishAll(out, d)
 	if len(codes) == 0 {

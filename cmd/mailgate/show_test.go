@@ -129,6 +129,18 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestShowNamesTheHeldOnly: of what came through the milter, those that left at once
+// aren't known.
+func TestShowNamesTheHeldOnly(t *testing.T) {
+	for source, want := range map[string]bool{"milter": true, "relay": false} {
+		var b strings.Builder
+		printDetail(&b, quarantine.Detail{Message: quarantine.Message{ID: "q7f3a", Source: source}}, showFlags{}, time.Now())
+		if strings.Contains(b.String(), "other recipients, if there were any, were not held") != want {
+			t.Errorf("%s:\n%s", source, b.String())
+		}
+	}
+}
+
 // TestShowLogIsWhole: also what is too much for one answer, the oldest first.
 func TestShowLogIsWhole(t *testing.T) {
 	entry := func(n int64) quarantine.Entry {
