@@ -69,7 +69,7 @@ func (q Query) checkWords() error {
 		return fmt.Errorf("reason %q: %w: it is refused, waiting or foreign", q.Reason, ErrQuery)
 	}
 	if q.Code != "" && !IsCode(q.Code) {
-		return fmt.Errorf("finding %q: %w: it is a code such as dkim-missing, or a kind of codes such as dkim", q.Code, ErrQuery)
+		return fmt.Errorf("finding %q: %w: it is a code such as dkim-missing, or a kind of codes such as dkim; refused, waiting and foreign are what mail is held for (--held-for)", q.Code, ErrQuery)
 	}
 	known := []preflight.Provider{"", preflight.Other, preflight.UnknownProvider}
 	if p := preflight.Provider(q.Provider); !slices.Contains(append(known, preflight.KnownProviders()...), p) {
