@@ -106,16 +106,23 @@ func TestHouseKeepsItsOwnPace(t *testing.T) {
 		if got := w.states(t, id); got != "bounced" {
 			t.Errorf("%s after max_age", got)
 		}
-		w.policy.MaxAge = time.Hour
+		w.maxAge(time.Hour)
 		late := w.hold(t, "two", "b@gmail.com")
 		time.Sleep(10 * time.Second)
-		w.policy.MaxAge = time.Second
+		w.maxAge(time.Second)
 		w.Reloaded()
 		time.Sleep(time.Second)
 		if got := w.states(t, late); got != "bounced" {
 			t.Errorf("%s after a reload", got)
 		}
 	})
+}
+
+// maxAge changes the policy while Run runs.
+func (w *world) maxAge(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.policy.MaxAge = d
 }
 
 // A reload while a check is under way has it checked again.

@@ -24,6 +24,7 @@ type world struct {
 	store  *store.Store
 	judge  *fakeJudge
 	mta    *fakeMTA
+	mu     sync.Mutex // of policy, while Run runs
 	policy Policy
 	later  time.Duration // the clock is ahead by it
 }
@@ -39,8 +40,12 @@ func newWorld(t *testing.T) *world {
 	w.Quarantine = New(s, Options{
 		Judge:    func() Judge { return w.judge },
 		Injector: w.mta,
-		Policy:   func() Policy { return w.policy },
-		Now:      func() time.Time { return time.Now().Add(w.later) },
+		Policy: func() Policy {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.policy
+		},
+		Now: func() time.Time { return time.Now().Add(w.later) },
 	})
 	w.mta.redeem = w.Redeem
 	return w
