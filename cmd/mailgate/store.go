@@ -158,7 +158,8 @@ To restore a backup:
          actor, reason FROM review_log WHERE n > $n AND action IN
          ('release', 'deliver', 'return', 'bounce', 'discard')"
   7. put the settings of step 5 back, and mailgate reload
-What was taken after the backup is only in the database moved aside: keep it.`,
+What was taken after the backup is only in the database moved aside: keep it. What the
+relay had queued in the backup is delivered after the start, perhaps a second time.`,
 		Example: `  mailgate store backup /var/backups/mailgate-$(date +%F).db`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
