@@ -25,7 +25,7 @@ install: ## what the integration tests need, with apt (root only)
 	test/install.sh
 
 unit: ## unit tests with the race detector
-	$(GO) test -race $(PACKAGES)
+	$(GO) test -race -timeout 30m $(PACKAGES)
 
 crash: ## kill the gateway at every crash point, 100 times each, and 1,000 times at random
 	test/crash.sh
