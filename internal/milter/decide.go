@@ -122,7 +122,7 @@ func (s *session) endOfMessage(m *message, mod *milter.Modifier) milter.Response
 		s.log.Error("milter: change the message", "qid", m.env.QueueID, "error", err)
 		return s.refuseOutcome(m, out, internalFault())
 	}
-	line := verdictLine{id: id, verdict: out.Verdict(), signed: signers(out.Signatures)}
+	line := verdictLine{id: id, verdict: out.Verdict(), signed: gate.Signers(out.Signatures)}
 	return s.finish(m, out, line, milter.RespAccept)
 }
 

@@ -203,7 +203,7 @@ func (s *session) keep(ctx context.Context, m *message, out *gate.Outcome) error
 		return s.refuseOutcome(m, out, internalFault())
 	}
 	s.conn.commands, s.conn.errors = 0, 0
-	s.report(m, out, verdictLine{id: id, verdict: out.Verdict(), signed: signers(out.Signatures)})
+	s.report(m, out, verdictLine{id: id, verdict: out.Verdict(), signed: gate.Signers(out.Signatures)})
 	return answer(250, "2.0.0", "taken as %s", id)
 }
 

@@ -1,16 +1,15 @@
-package milter
+package gate
 
 import (
 	"encoding/json"
 	"testing"
 
-	"mailgate/internal/gate"
 	"mailgate/internal/mail"
 )
 
 func TestWorst(t *testing.T) {
-	out := &gate.Outcome{}
-	if got := worst(out, "dkim"); got != "" {
+	out := &Outcome{}
+	if got := out.Worst("dkim"); got != "" {
 		t.Errorf("without a report: %q", got)
 	}
 	report := `{"findings": [
@@ -23,7 +22,7 @@ func TestWorst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for check, want := range map[string]string{"dkim": "missing", "spf": "dns-unreachable", "dmarc": "pass", "soa": ""} {
-		if got := worst(out, check); got != want {
+		if got := out.Worst(check); got != want {
 			t.Errorf("%s: %q, want %q", check, got, want)
 		}
 	}
@@ -35,7 +34,7 @@ func TestRecipientsInLog(t *testing.T) {
 		to[i] = mail.Address{Local: "a", Domain: "b.c"}
 	}
 	want := "<a@b.c> <a@b.c> <a@b.c> <a@b.c> <a@b.c> <a@b.c> <a@b.c> <a@b.c> <a@b.c> <a@b.c> and 2 more"
-	if got := recipients(to); got != want {
+	if got := Paths(to); got != want {
 		t.Errorf("got %q", got)
 	}
 }
