@@ -15,6 +15,7 @@ type Destination struct {
 	Domain  mail.Domain   // recipient domain
 	NextHop string        // where mail is sent instead of to Domain's MX, as ParseNextHop gives it
 	MX      []mail.Domain // MX hosts; empty while they aren't known
+	Host    mail.Domain   // the one of MX, or the host of NextHop, that is being connected to; empty: not connected yet
 }
 
 // ParseNextHop reads a next hop as Postfix writes it: a recipient domain gives a

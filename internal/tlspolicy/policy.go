@@ -7,6 +7,10 @@ type Source string
 
 const (
 	FromOverride Source = "override" // an administrator's, with a reason
+	FromDANE     Source = "dane"     // validated TLSA records of the MX hosts (RFC 7672)
+	FromMTASTS   Source = "mta-sts"  // the domain's policy (RFC 8461)
+	FromLearned  Source = "learned"  // what a handshake didn't work with lately
+	FromRoute    Source = "route"    // the relay's route for the destination
 	FromDefault  Source = "default"  // nothing is known of the destination
 )
 
@@ -18,18 +22,48 @@ const (
 	Classic   Curves = "classic" // elliptic curves only: a ClientHello that fits one old packet
 )
 
-// Policy is how connections to one destination are to be secured.
+// Policy is how connections to one destination are to be secured. What it holds
+// is shared: it must not be changed.
 type Policy struct {
-	Level       Level     `json:"level"`
-	MinVersion  Version   `json:"min_version,omitempty"` // lowest TLS version, see Versions
-	MaxVersion  Version   `json:"max_version,omitempty"` // highest TLS version, zero: any
-	Curves      Curves    `json:"curves,omitempty"`
-	ServerName  string    `json:"server_name,omitempty"` // sent as SNI, "" for the MX host's name
-	MatchNames  []string  `json:"match_names,omitempty"` // names a certificate may have at verify and secure; ".example.net" for any sub-domain; none: the MX host's name
-	Source      Source    `json:"source"`
+	Level      Level    `json:"level"`
+	MinVersion Version  `json:"min_version,omitempty"` // lowest TLS version, see Versions
+	MaxVersion Version  `json:"max_version,omitempty"` // highest TLS version, zero: any
+	Ciphers    []string `json:"ciphers,omitempty"`     // suites for TLS 1.2 and below by their IANA names; none: crypto/tls's own choice
+	Curves     Curves   `json:"curves,omitempty"`
+	ServerName string   `json:"server_name,omitempty"` // sent as SNI, "" for the MX host's name
+	MatchNames []string `json:"match_names,omitempty"` // names a certificate may have at verify, secure and DANE-TA; ".example.net" for any sub-domain; none: the MX host's name
+
+	// Hosts are the only MX hosts that may be used, as an MTA-STS policy lists them:
+	// "mx.example.net", or "*.example.net" for one label more. None: any.
+	Hosts []string `json:"hosts,omitempty"`
+	// TLSA are the usable records for Destination.Host at the levels dane and
+	// dane-only. Without a Host there are none, and whoever connects asks for them.
+	TLSA []TLSA `json:"tlsa,omitempty"`
+
+	Source      Source    `json:"source"`                // of the level
+	Origins     Origins   `json:"origins,omitzero"`      // of the rest
+	Testing     bool      `json:"testing,omitempty"`     // an MTA-STS policy in testing mode: failures are reported, and nothing more
 	Destination string    `json:"destination,omitempty"` // of the override
-	Reason      string    `json:"reason,omitempty"`      // of the override
-	Expires     time.Time `json:"expires,omitzero"`      // of the override, zero: never
+	Reason      string    `json:"reason,omitempty"`      // of the override, or what was learned
+	Expires     time.Time `json:"expires,omitzero"`      // of the override or what was learned, zero: never
+	Raised      string    `json:"raised,omitempty"`      // why the override's level is not in force: it is below what is demanded, and has no reason or no end
+}
+
+// Origins says where what isn't the level comes from; empty where it is not set.
+type Origins struct {
+	Versions   Source `json:"versions,omitempty"`
+	Ciphers    Source `json:"ciphers,omitempty"`
+	Curves     Source `json:"curves,omitempty"`
+	ServerName Source `json:"server_name,omitempty"`
+	MatchNames Source `json:"match_names,omitempty"`
+}
+
+// TLSA is one record (RFC 6698), usable for SMTP: usage DANE-TA(2) or DANE-EE(3).
+type TLSA struct {
+	Usage        uint8  `json:"usage"`
+	Selector     uint8  `json:"selector"`
+	MatchingType uint8  `json:"matching_type"`
+	Data         []byte `json:"data"`
 }
 
 // Versions returns the range of TLS versions in force. An unset minimum is TLS
