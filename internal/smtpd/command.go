@@ -83,6 +83,9 @@ func (c *conn) command(line []byte) error {
 		return c.firstChunk()
 	case c.verb == "HELO", c.verb == "EHLO":
 		c.helo = c.verb
+	case c.verb == "RCPT" && strings.EqualFold(pathOf(c.line), "<postmaster>"):
+		c.line = withDomain(c.line, string(c.server.Name))
+		line = []byte(c.line + "\r\n")
 	}
 	c.give = line
 	return nil

@@ -52,6 +52,14 @@ func pathOf(line string) string {
 	return path
 }
 
+// withDomain completes the path of a command. The recipient "postmaster" may stand
+// without a domain (RFC 5321 section 4.1.1.3), which the library doesn't take.
+func withDomain(line, domain string) string {
+	path := pathOf(line)
+	before, after, _ := strings.Cut(line, path)
+	return before + strings.TrimSuffix(path, ">") + "@" + domain + ">" + after
+}
+
 // plainRecipient refuses what another server could take for a route of its own:
 // a%b@c and b!a@c.
 func plainRecipient(a mail.Address) error {
