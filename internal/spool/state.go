@@ -38,6 +38,9 @@ const (
 	ActionDiscard Action = "discard" // held → discarded
 	ActionBounce  Action = "bounce"  // held or queued → bounced
 	ActionTrim    Action = "trim"    // of no message: entries older than the log is kept were removed
+
+	ActionOverride   Action = "override"    // of no message: a TLS policy was overridden; Where names the destination, After what for
+	ActionNoOverride Action = "no-override" // of no message: that ended before its time
 )
 
 // ActionOf names the move of a recipient between two states, and reports whether

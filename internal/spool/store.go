@@ -152,6 +152,7 @@ type Store interface {
 	Purger
 	Trimmer
 	Marks
+	Notes
 	// Close waits for the operations under way. Close last.
 	Close() error
 }
