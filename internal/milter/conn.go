@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-milter"
+
+	"mailgate/internal/door"
 )
 
 const (
@@ -18,17 +20,14 @@ const (
 	writeBuffer = 4 << 10
 )
 
-var (
-	errDraining = errors.New("stopping")
-	errQuitNew  = errors.New("next SMTP connection wanted")
-)
+var errQuitNew = errors.New("next SMTP connection wanted")
 
 // conn is the connection as the library sees it. It reads whole, checked frames in
 // a lawful order, and ends in io.EOF whatever happened, which the library takes
 // without a word to the global logger; the cause is kept in err. Writes are sent
 // when the library has nothing more to do than to wait for the next frame.
 type conn struct {
-	net.Conn
+	*door.Conn
 	server  *Server
 	session *session // nil until the negotiation is read
 
@@ -41,14 +40,9 @@ type conn struct {
 
 	close sync.Once
 	done  chan struct{} // closed by Close
-
-	mu       sync.Mutex // what drain needs to know
-	waiting  bool       // for the first byte of a frame
-	busy     bool       // a message is in hand
-	draining bool
 }
 
-func newConn(nc net.Conn, s *Server) *conn {
+func newConn(nc *door.Conn, s *Server) *conn {
 	c := &conn{Conn: nc, server: s, done: make(chan struct{})}
 	c.in = bufio.NewReaderSize(nc, readBuffer)
 	c.out = bufio.NewWriterSize(timedWriter{nc, s.FrameTimeout}, writeBuffer)
@@ -138,23 +132,6 @@ func (c *conn) pass() error {
 func (c *conn) answerContinue() error {
 	_, err := c.out.Write([]byte{0, 0, 0, 1, byte(milter.ActContinue)})
 	return err
-}
-
-// drain makes the connection end as soon as no message is in hand.
-func (c *conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.draining = true
-	if c.waiting && !c.busy {
-		c.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-// setBusy says whether a message is in hand.
-func (c *conn) setBusy(busy bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = busy
 }
 
 // Write implements net.Conn. A failure is reported by the next Read.

@@ -9,6 +9,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"mailgate/internal/door"
 )
 
 // FuzzSession gives the server any bytes: it must end the session by itself,
@@ -37,7 +39,7 @@ func FuzzSession(f *testing.F) {
 			Gate: &fakeGate{}, Custody: taken, Redeemer: &fakeTokens{},
 			Log: slog.New(slog.NewTextHandler(own, nil)),
 		}).withDefaults()
-		s.serve(context.Background(), newConn(&scripted{in: bytes.NewReader(input)}, s))
+		s.serve(context.Background(), newConn(&door.Conn{Conn: &scripted{in: bytes.NewReader(input)}}, s))
 		if said.Len() > 0 {
 			t.Errorf("global log: %s", said)
 		}

@@ -61,7 +61,7 @@ type Server struct {
 	// whatever client: who doesn't know a nonce can't guess it. nil: nobody listens.
 	Probed func(nonce string)
 
-	MaxConns       int           // connections at once; more wait to be accepted; 1,000
+	MaxConns       int           // connections at once; more wait; 1,000
 	IdleTimeout    time.Duration // between two frames: a client may send DATA for long; 2 h
 	FrameTimeout   time.Duration // to receive or send one frame, and for the first to come; 30 s
 	MessageTimeout time.Duration // from end of headers to the answer; 4 min, Postfix waits 5

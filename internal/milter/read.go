@@ -60,27 +60,14 @@ func (c *conn) fill(n int) error {
 // await waits for the first byte of a frame. While stopping it doesn't wait for a
 // new message.
 func (c *conn) await(idle time.Duration) error {
-	c.mu.Lock()
-	if c.draining && !c.busy {
-		c.mu.Unlock()
-		return errDraining
-	}
-	if !c.busy && cap(c.frame) > keepIdle {
+	if c.session != nil && c.session.message == nil && cap(c.frame) > keepIdle {
 		c.frame = nil
 	}
-	c.waiting = true
-	c.SetReadDeadline(time.Now().Add(idle))
-	c.mu.Unlock()
-
-	_, err := c.in.Peek(1)
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting = false
-	if err != nil && c.draining && !c.busy {
-		return errDraining
+	if err := c.Await(time.Now().Add(idle)); err != nil {
+		return err
 	}
-	return err
+	_, err := c.in.Peek(1)
+	return c.Came(err)
 }
 
 // truncated names the end of a connection in the middle of a frame.

@@ -7,21 +7,16 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 
 	"github.com/emersion/go-milter"
+
+	"mailgate/internal/door"
 )
 
 // serve holds one conversation. It returns when the connection is closed.
 func (s *Server) serve(ctx context.Context, c *conn) {
 	defer c.Close()
-	log := s.Log.With("peer", peer(c))
-	defer func() {
-		if v := recover(); v != nil {
-			s.Metrics.failed("panic")
-			log.Error("milter: panic", "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
+	log := s.Log.With("peer", c.Peer())
 	o, err := c.negotiation()
 	if err != nil {
 		s.ended(log, err, false)
@@ -46,7 +41,7 @@ func (s *Server) serve(ctx context.Context, c *conn) {
 // ended logs, in one line, a conversation that didn't end as it should.
 func (s *Server) ended(log *slog.Logger, err error, midMessage bool) {
 	switch {
-	case err == nil, errors.Is(err, errDraining), errors.Is(err, errQuitNew):
+	case err == nil, errors.Is(err, door.ErrDraining), errors.Is(err, errQuitNew):
 	case errors.Is(err, io.EOF) && !midMessage:
 	case errors.Is(err, os.ErrDeadlineExceeded) && !midMessage:
 		log.Debug("milter: idle connection closed", "error", err)
@@ -58,10 +53,25 @@ func (s *Server) ended(log *slog.Logger, err error, midMessage bool) {
 	}
 }
 
-// peer names the other end.
-func peer(c net.Conn) string {
-	if a := c.RemoteAddr(); a != nil && a.String() != "" && a.String() != "@" {
-		return a.String()
-	}
-	return "unix"
+// oneConn is a listener with one connection to give: the way to have a go-milter
+// Server, and so a backend, per connection.
+type oneConn struct {
+	conn  *conn
+	given bool
 }
+
+// Accept gives the connection; the second call returns when it is closed.
+func (l *oneConn) Accept() (net.Conn, error) {
+	if l.given {
+		<-l.conn.done
+		return nil, io.EOF
+	}
+	l.given = true
+	return l.conn, nil
+}
+
+// Close implements net.Listener; the connection is closed by its session.
+func (l *oneConn) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }

@@ -47,7 +47,7 @@ func (s *session) reset() {
 	m := s.message
 	s.message = nil
 	s.lastChunk = nil
-	s.conn.setBusy(false)
+	s.conn.Busy(false)
 	if m != nil {
 		s.guard("reset", m.discard)
 	}
@@ -101,7 +101,7 @@ func (s *session) Helo(name string, m *milter.Modifier) (milter.Response, error)
 // MailFrom implements milter.Milter. It begins a message.
 func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
 	s.reset()
-	s.conn.setBusy(true)
+	s.conn.Busy(true)
 	return s.note("mail", milter.OptNoMailReply, func() {
 		s.message = newMessage(s.server, s.client, macro(m.Macros, "auth_authen"))
 		s.message.env.SMTPUTF8 = s.smtputf8

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"mailgate/internal/door"
 )
 
 // next makes the next line ready to be read by the library: a command that
@@ -41,8 +43,8 @@ func (c *conn) readLine() ([]byte, error) {
 		return line, nil
 	}
 	if c.content == nil { // in the middle of a message, its own deadline goes on
-		if c.isDraining() {
-			return nil, errDraining
+		if c.door.Draining() {
+			return nil, door.ErrDraining
 		}
 		c.deadline = earlier(c.expiry, time.Now().Add(c.server.Limits.Idle))
 	}
@@ -129,7 +131,7 @@ func (c *conn) lost(err error) error {
 	switch {
 	case c.err != nil, err == errOver:
 		return err
-	case errors.Is(err, errDraining):
+	case errors.Is(err, door.ErrDraining):
 		return c.bye(421, "4.3.2", "stopping, try again soon")
 	case errors.Is(err, errLong):
 		return c.bye(500, "5.5.6", "line too long")

@@ -10,10 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"mailgate/internal/door"
 )
 
 const (
@@ -22,16 +23,16 @@ const (
 )
 
 var (
-	errDraining = errors.New("stopping")
-	errLong     = errors.New("command line too long")
-	errOver     = errors.New("session over") // everything is said
+	errLong = errors.New("command line too long")
+	errOver = errors.New("session over") // everything is said
 )
 
 // conn is the connection as the library sees it. It reads single command lines,
 // and at the end of a conversation io.EOF, whatever happened; the cause is kept in
 // err. Replies go out when there is nothing to do but to wait for the client.
 type conn struct {
-	net.Conn // the socket, which never changes: what drain and kill act on
+	net.Conn // the socket, behind the PROXY header where there is one
+	door     *door.Conn
 	server   *Server
 	listener *Listener
 	log      *slog.Logger
@@ -65,17 +66,13 @@ type conn struct {
 	content  *content // the message under way
 	chunk    chunk    // BDAT
 	deadline time.Time
-
-	mu       sync.Mutex // what drain needs to know
-	waiting  bool       // for the client
-	busy     bool       // a message is in hand
-	draining bool
 }
 
-func newConn(nc net.Conn, s *Server, l *Listener) *conn {
-	c := &conn{server: s, listener: l, expiry: time.Now().Add(s.Limits.Session)}
-	c.log = s.Log.With("peer", nc.RemoteAddr().String())
-	c.client = addressOf(nc.RemoteAddr())
+func newConn(in *door.Conn, s *Server, l *Listener) *conn {
+	c := &conn{door: in, server: s, listener: l, expiry: time.Now().Add(s.Limits.Session)}
+	c.log = s.Log.With("peer", in.Peer())
+	c.client = addressOf(in.RemoteAddr())
+	nc := net.Conn(in)
 	if within(l.ProxyFrom, c.client) {
 		nc = proxyproto.NewConn(nc, proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(s.Limits.Proxy))
 	}
@@ -142,29 +139,6 @@ func (c *conn) fail(err error) error {
 	return err
 }
 
-// drain makes the connection end as soon as no message is in hand.
-func (c *conn) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.draining = true
-	if c.waiting && !c.busy {
-		c.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-func (c *conn) isDraining() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.draining
-}
-
-// setBusy says whether a message is in hand.
-func (c *conn) setBusy(busy bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = busy
-}
-
 // socket reads and writes what lies under the buffers, each time by its deadline.
 type socket struct{ *conn }
 
@@ -173,31 +147,15 @@ func (s socket) Read(p []byte) (int, error) {
 	if err := s.out.Flush(); err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
 	}
-	if err := s.await(); err != nil {
-		return 0, err
-	}
-	n, err := s.stream.Read(p)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting = false
-	if err != nil && s.draining && !s.busy {
-		return n, errDraining
-	}
-	return n, err
-}
-
-func (s socket) await() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining && !s.busy {
-		return errDraining
-	}
-	s.waiting = true
 	until := s.deadline
 	if s.content != nil {
 		until = earlier(until, time.Now().Add(s.server.Limits.Read))
 	}
-	return s.SetReadDeadline(until)
+	if err := s.door.Await(until); err != nil {
+		return 0, err
+	}
+	n, err := s.stream.Read(p)
+	return n, s.door.Came(err)
 }
 
 // Write implements io.Writer.

@@ -24,7 +24,7 @@ type content struct {
 
 // begin reads the message that the library asked for.
 func (c *conn) begin() *content {
-	c.setBusy(true)
+	c.door.Busy(true)
 	c.deadline = time.Now().Add(c.server.Limits.Message)
 	c.content = &content{conn: c}
 	return c.content
@@ -42,7 +42,7 @@ func (c *conn) end() {
 	}
 	c.content = nil
 	c.give = []byte(".\r\n")
-	c.setBusy(false)
+	c.door.Busy(false)
 }
 
 // Read implements io.Reader.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"mailgate/internal/door"
 )
 
 func TestDSN(t *testing.T) {
@@ -83,7 +85,7 @@ func FuzzSession(f *testing.F) {
 		store := &fakeSpool{}
 		s := NewServer(Config{Name: "mx1.example.com", Gate: &fakeGate{}, Custody: store, Log: newLog(&logBuffer{})})
 		wire := &script{in: bytes.NewReader(sent)}
-		c := newConn(wire, s, &Listener{Trusted: func(netip.Addr) (Rights, bool) { return Rights{}, true }})
+		c := newConn(&door.Conn{Conn: wire}, s, &Listener{Trusted: func(netip.Addr) (Rights, bool) { return Rights{}, true }})
 		c.client = netip.MustParseAddr("127.0.0.1")
 		s.session(t.Context(), c)
 		replies := wire.out.Bytes()

@@ -218,7 +218,7 @@ func TestStopCuts(t *testing.T) {
 	if err := <-r.stopped; err != nil {
 		t.Error(err)
 	}
-	r.log.has(t, "messages still in hand")
+	r.log.has(t, "work still in hand")
 	if r.spool.count() != 0 {
 		t.Error("half a message was taken")
 	}

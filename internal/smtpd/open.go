@@ -8,36 +8,31 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"slices"
 
 	"github.com/emersion/go-smtp"
 	"github.com/pires/go-proxyproto"
+
+	"mailgate/internal/door"
 )
 
 // session serves one connection and closes it.
 func (s *Server) session(ctx context.Context, c *conn) {
 	defer c.shut()
-	defer func() {
-		if v := recover(); v != nil {
-			s.Metrics.failed("panic")
-			c.log.Error("smtpd: panic", "panic", v, "stack", string(debug.Stack()))
-		}
-	}()
 	if err := c.identify(); err != nil {
 		s.Metrics.failed("proxy")
 		c.log.Warn("smtpd: connection given up", "error", err)
 		return
 	}
-	if !s.census.enterClient(c.client) {
+	leave, ok := s.door.Enter(c.client)
+	if !ok {
 		s.Metrics.failed("busy")
-		c.log.Warn("smtpd: connection turned away", "why", "too many connections of one client")
 		if c.listener.TLS != TLSImplicit {
 			c.say(421, "4.7.0", string(s.Name)+" too many connections from your address, try again later")
 		}
 		return
 	}
-	defer s.census.leaveClient(c.client)
+	defer leave()
 	s.Metrics.sessionBegan()
 	defer s.Metrics.sessionEnded()
 	c.ctx = ctx
@@ -112,7 +107,7 @@ func (s *Server) library(c *conn) {
 func (c *conn) ended(err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, io.EOF), errors.Is(err, errDraining), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, io.EOF), errors.Is(err, door.ErrDraining), errors.Is(err, os.ErrDeadlineExceeded):
 		c.log.Debug("smtpd: connection closed", "error", err)
 	default:
 		c.server.Metrics.failed("connection")

@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"time"
 
+	"mailgate/internal/door"
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
 )
@@ -129,7 +130,7 @@ type Users interface {
 // Server takes mail at any number of listeners.
 type Server struct {
 	Config
-	census *census
+	door *door.Door
 }
 
 // NewServer fills in the defaults.
@@ -141,5 +142,5 @@ func NewServer(c Config) *Server {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Server{Config: c, census: newCensus(c.Limits)}
+	return &Server{Config: c, door: newDoor(c)}
 }
