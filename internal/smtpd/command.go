@@ -10,6 +10,10 @@ import (
 	"mailgate/internal/door"
 )
 
+// fullChunk is how many bytes a chunk must have not to count as a command: Exim sends
+// 8 KiB in each, and a message has as many as it needs.
+const fullChunk = 1 << 10
+
 // next makes the next line ready to be read by the library: a command that
 // concerns it, or the end of the message it has just been through.
 func (c *conn) next() error {
@@ -82,7 +86,11 @@ func (c *conn) command(line []byte) error {
 	case len(text) >= 8 && strings.EqualFold(c.line[:8], "STARTTLS"): // as the library knows it
 		return c.startTLS()
 	case c.verb == "BDAT":
-		return c.firstChunk()
+		err := c.firstChunk()
+		if c.chunk.left >= fullChunk {
+			c.commands--
+		}
+		return err
 	case c.verb == "HELO", c.verb == "EHLO":
 		c.helo = c.verb
 	case c.verb == "RCPT" && strings.EqualFold(pathOf(c.line), "<postmaster>"):
