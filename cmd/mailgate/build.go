@@ -183,12 +183,12 @@ func defaultRouteAddress() netip.Addr {
 func tlsTable(cfg *config.Config) (*tlspolicy.Table, error) {
 	var overrides []tlspolicy.Override
 	for _, o := range cfg.TLS {
-		level, err := tlspolicy.ParseLevel(string(o.Level))
-		if err != nil {
-			return nil, fmt.Errorf("[[tls]] %s: %w", o.Destination, err)
-		}
 		override := tlspolicy.Override{
-			Destination: o.Destination, Level: level, MaxVersion: tlspolicy.Version(o.MaxVersion), Reason: o.Reason,
+			Destination: o.Destination, MinVersion: tlspolicy.Version(o.MinVersion), MaxVersion: tlspolicy.Version(o.MaxVersion),
+			Curves: tlspolicy.Curves(o.Curves), ServerName: o.ServerName, MatchNames: o.Match, Reason: o.Reason,
+		}
+		if err := override.Level.UnmarshalText([]byte(o.Level)); err != nil {
+			return nil, fmt.Errorf("[[tls]] %s: %w", o.Destination, err)
 		}
 		if !o.Expires.IsZero() {
 			override.Expires = o.Expires.AddDate(0, 0, 1) // it holds on its last day

@@ -28,7 +28,7 @@ func (b *builder) build() *Config {
 		Egress:    each(b, "egress", b.in.Egress, parseAddr),
 		Milter:    b.milter(),
 		Relay:     b.relay(),
-		Socketmap: Socketmap{b.listen("socketmap", b.in.Socketmap.Listen)},
+		Socketmap: b.socketmap(),
 		Web:       Web{b.listen("web", b.in.Web.Listen)},
 		Control:   Control{b.socket("control.socket", b.in.Control.Socket)},
 		Store:     b.store(),
@@ -44,6 +44,8 @@ func (b *builder) build() *Config {
 		Domains: b.domains(),
 		Routes:  b.routes(),
 		TLS:     b.overrides(),
+		MTASTS:  MTASTS(b.in.MTASTS),
+		Reports: b.reports(),
 	}
 	b.checkDoors(c)
 	c.unsupported = b.unsupported(c)
@@ -205,6 +207,7 @@ func (b *builder) dns() DNS {
 		Resolvers:     each(b, "dns.resolvers", b.in.DNS.Resolvers, resolver),
 		Authoritative: b.in.DNS.Authoritative,
 		Panel:         optional(b, "dns.panel", b.in.DNS.Panel, server),
+		Validating:    b.in.DNS.Validating,
 	}
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	Domains   []Domain
 	Routes    []Route
 	TLS       []TLSOverride
+	MTASTS    MTASTS
+	Reports   TLSReports
 
 	unsupported Errors
 }
@@ -64,7 +66,23 @@ type Milter struct {
 }
 
 // Socketmap is Postfix's TLS-policy door.
-type Socketmap struct{ Listen Listen }
+type Socketmap struct {
+	Listen  Listen
+	Postfix string // version of the Postfix that asks, as "3.6"
+}
+
+// MTASTS says how other domains' MTA-STS policies are got (RFC 8461).
+type MTASTS struct {
+	Enabled bool
+	Private bool // their servers may have private and loopback addresses
+}
+
+// TLSReports says whether other domains are told how TLS with them went (RFC 8460).
+type TLSReports struct {
+	Enabled bool
+	From    mail.Address // of the reports, and whom to ask about them
+	Name    string       // of the organisation that reports
+}
 
 // Web is the review pages' door.
 type Web struct{ Listen Listen }
@@ -83,6 +101,7 @@ type DNS struct {
 	Resolvers     []string // empty: the system's
 	Authoritative bool
 	Panel         string // empty: none
+	Validating    bool   // the resolvers validate DNSSEC, and nobody can change their answers on the way
 }
 
 // Action is what a policy does with a recipient.
@@ -164,9 +183,14 @@ const (
 
 // TLSOverride replaces the TLS policy for one destination.
 type TLSOverride struct {
-	Destination string // "example.com", ".example.com" (its sub-domains), "mx:host" or "mx:*.example.com"
-	Level       TLSLevel
-	MaxVersion  uint16 // as in crypto/tls; 0: no limit
+	Destination string   // "example.com", ".example.com" (its sub-domains), "[host]:587", "mx:host" or "mx:*.example.com"
+	Level       TLSLevel // empty: as DANE and MTA-STS demand
+	MinVersion  uint16   // as in crypto/tls; 0: 1.2
+	MaxVersion  uint16   // as in crypto/tls; 0: no limit
+	Ciphers     []string // IANA names; none: the program's own choice
+	Curves      string   // "classic", or empty: any
+	ServerName  string   // sent as SNI; empty: the server's name
+	Match       []string // names the certificate may have; none: as the level says
 	Reason      string
 	Expires     time.Time // the last day it holds, at 00:00 UTC; zero: it does not expire
 }

@@ -39,8 +39,12 @@ func TestDefaults(t *testing.T) {
 		Control:  Control{"/run/mailgate/control.sock"},
 		Store:    Store{"sqlite", "/var/lib/mailgate/mailgate.db"},
 		DNS:      DNS{Authoritative: true},
-		Policy:   Policy{Refused: ActionHold, Unknown: ActionHold, Foreign: ActionPass},
-		Release:  Release{"127.0.0.1:25"},
+		MTASTS:   MTASTS{Enabled: true},
+
+		Socketmap: Socketmap{Postfix: "3.6"},
+
+		Policy:  Policy{Refused: ActionHold, Unknown: ActionHold, Foreign: ActionPass},
+		Release: Release{"127.0.0.1:25"},
 		Hold: Hold{
 			AutoRelease: true, ReleaseRate: 60, Recheck: 30 * time.Second, MaxAge: 5 * 24 * time.Hour, Digest: 24 * time.Hour,
 			KeepBodies: 7 * 24 * time.Hour, KeepLog: 365 * 24 * time.Hour, MaxBytes: 10 << 30,
@@ -78,6 +82,16 @@ url = "sqlite:data/mail.db"
 resolvers = ["127.0.0.53", "[2001:db8::1]:5353", "2001:db8::2"]
 panel = "ns.panel.example"
 authoritative = false
+validating = true
+[mta_sts]
+enabled = false
+private = true
+[tls_reports]
+enabled = true
+name = "Example"
+[socketmap]
+listen = "unix:run/s.sock"
+postfix = "3.10.2"
 [release]
 via = "relay"
 [hold]
@@ -108,6 +122,13 @@ identity = "Lists@Sub.example.com"
 selector = "Mail.s2"
 file = "/keys/b.pem"
 identity = "@example.com"
+[[tls]]
+destination = "[Smtp.Example.net]:587"
+min_version = "1.1"
+ciphers = ["TLS_RSA_WITH_AES_128_CBC_SHA"]
+curves = "classic"
+server_name = "Mx.example.net"
+match = [".Example.net", "mx.example.org"]
 [[tls]]
 destination = "mx:*.Google.com"
 level = "none"
@@ -194,9 +215,13 @@ func TestValues(t *testing.T) {
 		Store:   Store{"sqlite", "/etc/mailgate/data/mail.db"},
 		DNS: DNS{
 			Resolvers: []string{"127.0.0.53:53", "[2001:db8::1]:5353", "[2001:db8::2]:53"}, Panel: "ns.panel.example:53",
+			Validating: true,
 		},
-		Policy:  Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},
-		Release: Release{ReleaseViaRelay},
+		MTASTS:    MTASTS{Private: true},
+		Reports:   TLSReports{Enabled: true, From: mail.Address{Local: "Post.Master", Domain: "example.com"}, Name: "Example"},
+		Socketmap: Socketmap{Listen: Listen{"unix", "/etc/mailgate/run/s.sock"}, Postfix: "3.10"},
+		Policy:    Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},
+		Release:   Release{ReleaseViaRelay},
 		Hold: Hold{
 			Recheck: 90 * time.Second, NotifyAfter: 4 * time.Hour, MaxAge: 36 * time.Hour,
 			Postmaster: mail.Address{Local: "Post.Master", Domain: "example.com"},
@@ -211,7 +236,11 @@ func TestValues(t *testing.T) {
 			},
 		}},
 		TLS: []TLSOverride{
-			{"mx:*.google.com", TLSNone, 0, "old", time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)},
+			{
+				Destination: "[smtp.example.net]:587", MinVersion: tls.VersionTLS11, Ciphers: []string{"TLS_RSA_WITH_AES_128_CBC_SHA"},
+				Curves: "classic", ServerName: "mx.example.net", Match: []string{".example.net", "mx.example.org"},
+			},
+			{Destination: "mx:*.google.com", Level: TLSNone, Reason: "old", Expires: time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)},
 			{Destination: ".xn--bcher-kva.example", Level: TLSDANEOnly, MaxVersion: tls.VersionTLS11},
 		},
 	}

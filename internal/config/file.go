@@ -11,7 +11,7 @@ type file struct {
 	Egress    []string       `toml:"egress"`
 	Milter    fileMilter     `toml:"milter"`
 	Relay     fileRelay      `toml:"relay"`
-	Socketmap fileListen     `toml:"socketmap"`
+	Socketmap fileSocketmap  `toml:"socketmap"`
 	Web       fileListen     `toml:"web"`
 	Control   fileControl    `toml:"control"`
 	Store     fileStore      `toml:"store"`
@@ -23,10 +23,28 @@ type file struct {
 	Domain    []fileDomain   `toml:"domain"`
 	Route     []fileRoute    `toml:"route"`
 	TLS       []fileOverride `toml:"tls"`
+	MTASTS    fileMTASTS     `toml:"mta_sts"`
+	Reports   fileReports    `toml:"tls_reports"`
 }
 
 type fileListen struct {
 	Listen string `toml:"listen"`
+}
+
+type fileSocketmap struct {
+	Listen  string `toml:"listen"`
+	Postfix string `toml:"postfix"`
+}
+
+type fileMTASTS struct {
+	Enabled bool `toml:"enabled"`
+	Private bool `toml:"private"`
+}
+
+type fileReports struct {
+	Enabled bool   `toml:"enabled"`
+	From    string `toml:"from"`
+	Name    string `toml:"name"`
 }
 
 type fileMilter struct {
@@ -103,6 +121,7 @@ type fileDNS struct {
 	Resolvers     []string `toml:"resolvers"`
 	Authoritative bool     `toml:"authoritative"`
 	Panel         string   `toml:"panel"`
+	Validating    bool     `toml:"validating"`
 }
 
 type filePolicy struct {
@@ -146,7 +165,12 @@ type fileKey struct {
 type fileOverride struct {
 	Destination string         `toml:"destination"`
 	Level       string         `toml:"level"`
+	MinVersion  string         `toml:"min_version"`
 	MaxVersion  string         `toml:"max_version"`
+	Ciphers     []string       `toml:"ciphers"`
+	Curves      string         `toml:"curves"`
+	ServerName  string         `toml:"server_name"`
+	Match       []string       `toml:"match"`
 	Reason      string         `toml:"reason"`
 	Expires     toml.LocalDate `toml:"expires"`
 }
@@ -168,8 +192,11 @@ func defaults() file {
 		Control: fileControl{Socket: "/run/mailgate/control.sock"},
 		Store:   fileStore{URL: "sqlite:/var/lib/mailgate/mailgate.db"},
 		DNS:     fileDNS{Authoritative: true},
-		Policy:  filePolicy{Refused: string(ActionHold), Unknown: string(ActionHold), Foreign: string(ActionPass)},
-		Release: fileRelease{Via: "127.0.0.1:25"},
+		MTASTS:  fileMTASTS{Enabled: true},
+
+		Socketmap: fileSocketmap{Postfix: "3.6"},
+		Policy:    filePolicy{Refused: string(ActionHold), Unknown: string(ActionHold), Foreign: string(ActionPass)},
+		Release:   fileRelease{Via: "127.0.0.1:25"},
 		Hold: fileHold{
 			AutoRelease: true, ReleaseRate: 60, Recheck: "30s", MaxAge: "5d", Digest: "24h",
 			KeepBodies: "7d", KeepLog: "365d", MaxBytes: "10GiB",

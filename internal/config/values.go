@@ -112,11 +112,39 @@ func parseDestination(s string) (string, error) {
 	} else if parent, ok := strings.CutPrefix(s, "."); ok {
 		prefix, name = ".", parent
 	}
+	if prefix == "" && strings.ContainsAny(s, "[:") {
+		return parseNextHop(s)
+	}
 	d, err := mail.ParseDomain(name)
 	if err != nil {
-		return "", fmt.Errorf(`%w; want "example.com", ".example.com" for its sub-domains, or "mx:*.example.com"`, err)
+		return "", fmt.Errorf(`%w; want "example.com", ".example.com" for its sub-domains, "[smtp.example.com]:587" for a next hop, or "mx:*.example.com"`, err)
 	}
 	return prefix + string(d), nil
+}
+
+// parseNextHop normalises a next hop with brackets or a port, as Postfix writes it.
+func parseNextHop(s string) (string, error) {
+	host, port, bracketed := s, "", false
+	if rest, ok := strings.CutPrefix(s, "["); ok {
+		host, port, bracketed = strings.Cut(rest, "]")
+	} else {
+		host, port, _ = strings.Cut(s, ":")
+		port = ":" + port
+	}
+	if n, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16); port != "" && (err != nil || n == 0 || port[0] != ':') {
+		return "", fmt.Errorf(`%s is no next hop: want "[smtp.example.com]:587"`, shown(s))
+	}
+	if a, err := netip.ParseAddr(host); err == nil && bracketed {
+		return "[" + a.String() + "]" + port, nil
+	}
+	d, err := mail.ParseDomain(host)
+	if err != nil {
+		return "", fmt.Errorf(`%w; want "[smtp.example.com]:587"`, err)
+	}
+	if bracketed {
+		return "[" + string(d) + "]" + port, nil
+	}
+	return string(d) + port, nil
 }
 
 // parseMode reads a permission in octal, as chmod takes it.

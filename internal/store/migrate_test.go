@@ -85,7 +85,7 @@ func TestHeadOfOldLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mailgate.db")
 	s := open(t, path, Options{})
 	take(t, s, message(t, "a@gmail.com", "b@gmail.com"), "x")
-	for _, table := range []string{"deliveries", "destinations", "relayed", "review_log_base", "review_log_head", "marks"} {
+	for _, table := range []string{"deliveries", "destinations", "relayed", "review_log_base", "review_log_head", "marks", "notes"} {
 		raw(t, s, "DROP TABLE "+table)
 	}
 	raw(t, s, "DROP INDEX messages_to_trim")
