@@ -36,6 +36,8 @@ func (g *gateway) newEngine() *relay.Engine {
 		Findings: g.fingerprint,
 		Metrics:  newRelayMetrics(g.registry),
 		Logger:   g.log,
+
+		CrashPoint: g.crashPoint,
 	})
 }
 

@@ -62,6 +62,7 @@ func (w *worker) leave() {
 // deliver brings one claim to its end. What came of it is recorded while the next
 // message goes out: the store does several such records with one fsync.
 func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
+	w.e.o.CrashPoint("deliver-claimed")
 	fates := make([]*fate, len(c.Message.Recipients))
 	for i, r := range c.Message.Recipients {
 		fates[i] = &fate{to: r}
@@ -72,6 +73,7 @@ func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 	if len(open(fates)) > 0 {
 		w.send(limit, c.Message, fates)
 	}
+	w.e.o.CrashPoint("deliver-answered")
 	if ctx.Err() != nil { // broken off: what has no answer is tried again at the next start
 		fates = only(fates, func(f *fate) bool { return f.outcome != "" && f.outcome != deferred })
 	}
@@ -129,7 +131,7 @@ func (w *worker) transaction(ctx context.Context, m *spool.Message, p *parcel, f
 			why.host, why.tls = s.host, s.tls
 			return why
 		}
-		err := s.transact(ctx, m, p, fates)
+		err := s.transact(ctx, m, p, fates, w.e.o.CrashPoint)
 		if err == nil {
 			w.e.lanes.works(w.lane)
 			return nil

@@ -58,6 +58,9 @@ func New(o Options) *Engine {
 	if o.Dial == nil {
 		o.Dial = dialTCP
 	}
+	if o.CrashPoint == nil {
+		o.CrashPoint = func(string) {}
+	}
 	if o.Metrics == nil {
 		o.Metrics = noMetrics{}
 	}

@@ -37,6 +37,10 @@ type Options struct {
 	Local   func() []netip.Addr // addresses of this machine; nil: as the system says
 	Dial    Dial                // nil: TCP
 	RootCAs *x509.CertPool      // for the levels verify and secure; nil: the system's
+
+	// CrashPoint is called at named steps (CrashPoints), for tests that end the
+	// process there.
+	CrashPoint func(name string)
 }
 
 // Bodies gives original bytes.

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 	m := c.Message
 	e.expire(s, m, fates)
 	e.report(ctx, s, m, fates)
+	if slices.ContainsFunc(fates, func(f *fate) bool { return f.outcome == bounced }) {
+		e.o.CrashPoint("deliver-reported")
+	}
 	results := make([]spool.Result, len(fates))
 	for i, f := range fates {
 		results[i] = e.result(s, m, f)
@@ -41,6 +45,7 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 	if err := e.record(ctx, stop, c, results); err != nil {
 		e.log.ErrorContext(ctx, "can't record what came of a delivery: it may be repeated", "id", m.ID, "domain", c.Destination, "error", err)
 	}
+	e.o.CrashPoint("deliver-settled")
 	for i, f := range fates {
 		e.compare(m, f)
 		e.o.Metrics.Delivery(string(f.outcome), f.tls)

@@ -27,7 +27,7 @@ var (
 
 // transact sends a message to the recipients of fates, which it settles as far as
 // the server answers. An error says why it didn't; the session is of no use then.
-func (s *session) transact(ctx context.Context, m *spool.Message, p *parcel, fates []*fate) error {
+func (s *session) transact(ctx context.Context, m *spool.Message, p *parcel, fates []*fate, at func(point string)) error {
 	stop := context.AfterFunc(ctx, s.close)
 	defer stop()
 	s.sent++
@@ -41,7 +41,7 @@ func (s *session) transact(ctx context.Context, m *spool.Message, p *parcel, fat
 	if len(taken) == 0 {
 		return s.reset()
 	}
-	return s.data(p, taken)
+	return s.data(p, taken, at)
 }
 
 // mail begins a transaction. What the server answers to it concerns everybody.
@@ -116,7 +116,7 @@ func tooMany(err error) bool {
 }
 
 // data sends the message. What the server answers concerns all recipients taken.
-func (s *session) data(p *parcel, taken []*fate) error {
+func (s *session) data(p *parcel, taken []*fate, at func(point string)) error {
 	w, err := s.client.Data()
 	if err != nil && connectionLost(err) {
 		return fmt.Errorf("DATA at %s: %w", s.host, err)
@@ -135,6 +135,7 @@ func (s *session) data(p *parcel, taken []*fate) error {
 		}
 		return fmt.Errorf("send the message to %s: %w", s.host, err)
 	}
+	at("deliver-sending")
 	response, err := w.CloseWithResponse()
 	switch {
 	case err != nil && connectionLost(err):
