@@ -429,6 +429,28 @@ func TestFlood(t *testing.T) {
 	})
 }
 
+func TestSingle(t *testing.T) {
+	here, there := net.Pipe()
+	defer here.Close()
+	through := make(chan struct{})
+	l := Single(there, through)
+	if c, err := l.Accept(); c != there || err != nil {
+		t.Errorf("accepts %v, %v", c, err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		through := make(chan struct{})
+		l := &single{through: through, given: true}
+		go func() { time.Sleep(time.Hour); close(through) }()
+		begin := time.Now()
+		if c, err := l.Accept(); c != nil || err != io.EOF || time.Since(begin) != time.Hour {
+			t.Errorf("accepts %v, %v after %v", c, err, time.Since(begin))
+		}
+	})
+	if l.Addr() != there.LocalAddr() || l.Close() != nil {
+		t.Error("not the connection's address, or closed")
+	}
+}
+
 func TestPeer(t *testing.T) {
 	here, there := net.Pipe()
 	defer here.Close()

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 
 	"mailgate/internal/mail"
@@ -61,6 +63,19 @@ func (o *Outcome) Held() []Recipient {
 		}
 	}
 	return held
+}
+
+// Evidence is the report as it is kept in custody, in JSON; nil for mail that was
+// not pre-flighted.
+func (o *Outcome) Evidence() ([]byte, error) {
+	if o.Report == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(o.Report)
+	if err != nil {
+		return nil, fmt.Errorf("write the evidence: %w", err)
+	}
+	return b, nil
 }
 
 // Verdict is the gravest disposition, for the log and the metrics.

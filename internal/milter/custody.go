@@ -1,9 +1,6 @@
 package milter
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
@@ -12,7 +9,7 @@ import (
 // take puts the copy of the message into custody for its held recipients. When it
 // returns the id, message and recipients are on disk.
 func (s *session) take(m *message, out *gate.Outcome, held []gate.Recipient) (id string, err error) {
-	evidence, err := evidence(out)
+	evidence, err := out.Evidence()
 	if err != nil {
 		return "", err
 	}
@@ -34,18 +31,6 @@ func (s *session) take(m *message, out *gate.Outcome, held []gate.Recipient) (id
 		return "", err
 	}
 	return msg.ID, nil
-}
-
-// evidence is the report as it is kept; nil for mail that was not pre-flighted.
-func evidence(out *gate.Outcome) ([]byte, error) {
-	if out.Report == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(out.Report)
-	if err != nil {
-		return nil, fmt.Errorf("write the evidence: %w", err)
-	}
-	return b, nil
 }
 
 func heldRecipient(r gate.Recipient) spool.Recipient {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 
 	"github.com/emersion/go-milter"
@@ -34,7 +33,7 @@ func (s *Server) serve(ctx context.Context, c *conn) {
 		Protocol:  session.options.protocol,
 		SymList:   wantedMacros(),
 	}
-	library.Serve(&oneConn{conn: c}) // returns io.EOF when c is closed
+	library.Serve(door.Single(c, c.done)) // returns io.EOF when c is closed
 	s.ended(log, c.err, session.message != nil)
 }
 
@@ -52,26 +51,3 @@ func (s *Server) ended(log *slog.Logger, err error, midMessage bool) {
 		log.Warn("milter: connection given up", "error", err, "mid_message", midMessage)
 	}
 }
-
-// oneConn is a listener with one connection to give: the way to have a go-milter
-// Server, and so a backend, per connection.
-type oneConn struct {
-	conn  *conn
-	given bool
-}
-
-// Accept gives the connection; the second call returns when it is closed.
-func (l *oneConn) Accept() (net.Conn, error) {
-	if l.given {
-		<-l.conn.done
-		return nil, io.EOF
-	}
-	l.given = true
-	return l.conn, nil
-}
-
-// Close implements net.Listener; the connection is closed by its session.
-func (l *oneConn) Close() error { return nil }
-
-// Addr implements net.Listener.
-func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }

@@ -2,8 +2,6 @@ package smtpd
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
@@ -40,7 +38,7 @@ func (s *session) take(ctx context.Context, m *message, out *gate.Outcome) (id s
 		msg.Recipients = append(msg.Recipients, recipient)
 	}
 	if len(out.Held()) > 0 {
-		if msg.Evidence, err = evidence(out); err != nil {
+		if msg.Evidence, err = out.Evidence(); err != nil {
 			return "", err
 		}
 	}
@@ -55,18 +53,6 @@ func (s *session) take(ctx context.Context, m *message, out *gate.Outcome) (id s
 func prefix(signatures []mail.Field, received mail.Field, added mail.Header) []byte {
 	h := append(mail.Header(nil), signatures...)
 	return append(append(h, received), added...).Bytes()
-}
-
-// evidence is the report as it is kept; nil for mail that was not pre-flighted.
-func evidence(out *gate.Outcome) ([]byte, error) {
-	if out.Report == nil {
-		return nil, nil
-	}
-	b, err := json.Marshal(out.Report)
-	if err != nil {
-		return nil, fmt.Errorf("write the evidence: %w", err)
-	}
-	return b, nil
 }
 
 // recipient is one as it is kept. Findings about the message itself are told of

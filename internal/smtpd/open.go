@@ -99,7 +99,7 @@ func (s *Server) library(c *conn) {
 		server.TLSConfig = c.listener.Config // it says STARTTLS, and never sees it
 	}
 	server.ErrorLog = libraryLog{c.log}
-	server.Serve(&oneConn{conn: c}) // returns io.EOF when c.done is closed
+	server.Serve(door.Single(c, c.done)) // returns io.EOF when c.done is closed
 	server.Shutdown(context.Background())
 }
 
@@ -122,30 +122,6 @@ func (l libraryLog) Printf(format string, v ...any) {
 	l.log.Error("smtpd: library", "format", format, "values", v)
 }
 func (l libraryLog) Println(v ...any) { l.log.Error("smtpd: library", "values", v) }
-
-// oneConn is a listener with one connection to give: the way to have a server of
-// the library, and so its state, per conversation.
-type oneConn struct {
-	conn  *conn
-	given bool
-}
-
-// Accept gives the connection; the second call returns when the library is
-// through with it.
-func (l *oneConn) Accept() (net.Conn, error) {
-	if l.given {
-		<-l.conn.done
-		return nil, io.EOF
-	}
-	l.given = true
-	return l.conn, nil
-}
-
-// Close implements net.Listener; the connection is closed by its session.
-func (l *oneConn) Close() error { return nil }
-
-// Addr implements net.Listener.
-func (l *oneConn) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // addressOf is the IP address in a, without zone; invalid if there is none.
 func addressOf(a net.Addr) netip.Addr {
