@@ -120,7 +120,7 @@ func (c *conn) secure() error {
 	t := tls.Server(c.Conn, c.listener.Config)
 	c.SetDeadline(time.Now().Add(c.server.Limits.Read))
 	if err := t.HandshakeContext(c.ctx); err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
+		return fmt.Errorf("TLS handshake: %w%s", err, c.listener.oldTLS(err))
 	}
 	c.SetDeadline(time.Time{})
 	state := t.ConnectionState()
