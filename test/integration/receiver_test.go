@@ -31,7 +31,12 @@ type receipt struct {
 
 func startReceiver(t *testing.T) *receiver {
 	t.Helper()
-	l, err := net.Listen("tcp", address(0, 25)+":25")
+	return startReceiverAt(t, address(0, 25)+":25")
+}
+
+func startReceiverAt(t *testing.T, at string) *receiver {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
