@@ -33,7 +33,8 @@ func (g *gateway) newEngine() *relay.Engine {
 		Policies: currentPolicies(func() *tlspolicy.Table { return current().tls }),
 		Signer:   relaySigner(func() *gate.Gate { return current().gate }),
 		Settings: func() relay.Settings { return current().settings },
-		Findings: g.fingerprint,
+		Findings: g.findings,
+		Notes:    g.store,
 		Metrics:  newRelayMetrics(g.registry),
 		Logger:   g.log,
 
@@ -115,16 +116,24 @@ func readPassword(path string) (string, error) {
 	return line, nil
 }
 
-// fingerprint changes when the findings on mail of these domains do.
-func (g *gateway) fingerprint(ctx context.Context, from, mailFrom mail.Domain) string {
+// findings is what each check finds about mail of these domains. A check of which a
+// part can't be made is left out: unknown is not a change.
+func (g *gateway) findings(ctx context.Context, from, mailFrom mail.Domain) map[string]string {
 	l := g.live.Load()
 	report := l.view.checker.Check(ctx, l.gate.Identity(from, mail.Address{Domain: mailFrom}))
-	var list []string
-	for _, f := range report.Findings {
-		list = append(list, fmt.Sprintf("%s %s %s %s %s", f.Code, f.Status, f.Name, f.Address, f.Record))
+	found := map[string]string{}
+	for _, check := range []preflight.Check{preflight.DKIM, preflight.SPF, preflight.DMARC, preflight.PTR, preflight.SOA, preflight.DNS, preflight.Host} {
+		var list []string
+		known := true
+		for _, f := range report.Of(check) {
+			known = known && f.Status != preflight.Unknown
+			list = append(list, fmt.Sprintf("%s %s %s %s %s", f.Code, f.Status, f.Name, f.Address, f.Record))
+		}
+		if slices.Sort(list); known {
+			found[string(check)] = strings.Join(list, "\n")
+		}
 	}
-	slices.Sort(list)
-	return strings.Join(list, "\n")
+	return found
 }
 
 // doubtingJudge is the gate's verdict, and that of receivers: whom they refuse
@@ -177,7 +186,7 @@ func (r relayRelease) Takes(m *spool.Message) bool {
 func (r relayRelease) Released(m *spool.Message, to []mail.Address, anyway bool) {
 	for i := range m.Recipients {
 		if anyway && slices.Contains(to, m.Recipients[i].Address) {
-			r.g.engine.Trust(relay.IdentityOf(m, &m.Recipients[i]))
+			r.g.engine.Trust(context.Background(), relay.IdentityOf(m, &m.Recipients[i]))
 		}
 	}
 	r.g.engine.Kick()

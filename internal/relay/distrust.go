@@ -2,8 +2,8 @@ package relay
 
 import (
 	"context"
-	"maps"
-	"sync"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"mailgate/internal/mail"
@@ -19,48 +19,22 @@ type Identity struct {
 
 // Refusal is what a provider said to the last mail of an identity.
 type Refusal struct {
-	Rule     string
-	Reply    string
-	Host     string
-	At       time.Time
-	findings string
+	Rule     string            `json:"rule"`
+	Reply    string            `json:"reply"`
+	Host     string            `json:"host"`
+	At       time.Time         `json:"at"`
+	Findings map[string]string `json:"findings"` // of that moment: a digest for each check that could be made
 }
 
-// distrust remembers who refuses whose mail. The zero value is ready for use.
-type distrust struct {
-	mu   sync.Mutex
-	told map[Identity]Refusal
-}
-
-// maxDistrust bounds how many identities are remembered.
-const maxDistrust = 10_000
-
-func (d *distrust) note(id Identity, r Refusal) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.told == nil {
-		d.told = map[Identity]Refusal{}
-	}
-	if _, known := d.told[id]; !known && len(d.told) >= maxDistrust {
-		maps.DeleteFunc(d.told, func(_ Identity, old Refusal) bool { return r.At.Sub(old.At) > 24*time.Hour })
-		if len(d.told) >= maxDistrust {
-			clear(d.told) // the next mail of each finds out anew
+// outdated reports whether a check finds now what it didn't then. One that can't be
+// made now tells nothing.
+func (r Refusal) outdated(now map[string]string) bool {
+	for check, found := range now {
+		if r.Findings[check] != found {
+			return true
 		}
 	}
-	d.told[id] = r
-}
-
-func (d *distrust) forget(id Identity) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.told, id)
-}
-
-func (d *distrust) get(id Identity) (Refusal, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	r, ok := d.told[id]
-	return r, ok
+	return false
 }
 
 // IdentityOf is what the mail to a recipient is refused or taken by.
@@ -74,28 +48,38 @@ func IdentityOf(m *spool.Message, r *spool.Recipient) Identity {
 }
 
 // Distrusted returns the refusal for which mail of an identity is held, without
-// asking the provider again. It ends when the findings change, or by Trust. It is
-// not kept over a restart: then the next such message is tried.
+// asking the provider again. It ends when the findings change, or by Trust, and is
+// kept over a restart.
 func (e *Engine) Distrusted(ctx context.Context, id Identity) (Refusal, bool) {
+	e.recall(ctx)
 	r, ok := e.distrust.get(id)
 	if !ok {
 		return Refusal{}, false
 	}
-	if e.findings(ctx, id) != r.findings {
-		e.distrust.forget(id)
+	if r.outdated(e.findings(ctx, id)) {
+		e.forget(ctx, id)
 		return Refusal{}, false
 	}
 	return r, true
 }
 
 // Trust has mail of an identity tried again: a reviewer says so.
-func (e *Engine) Trust(id Identity) { e.distrust.forget(id) }
+func (e *Engine) Trust(ctx context.Context, id Identity) {
+	e.recall(ctx)
+	e.forget(ctx, id)
+}
 
-func (e *Engine) findings(ctx context.Context, id Identity) string {
+// findings are a digest of what each check finds.
+func (e *Engine) findings(ctx context.Context, id Identity) map[string]string {
+	digests := map[string]string{}
 	if e.o.Findings == nil {
-		return ""
+		return digests
 	}
-	return e.o.Findings(ctx, id.From, id.MailFrom)
+	for check, found := range e.o.Findings(ctx, id.From, id.MailFrom) {
+		sum := sha256.Sum256([]byte(found))
+		digests[check] = hex.EncodeToString(sum[:16])
+	}
+	return digests
 }
 
 // holdDistrusted decides the fates of recipients whose provider refused mail of
@@ -115,9 +99,9 @@ func (e *Engine) learn(ctx context.Context, m *spool.Message, fates []*fate) {
 		id := IdentityOf(m, &f.to)
 		switch {
 		case f.outcome == held && f.why == "":
-			e.distrust.note(id, Refusal{Rule: f.rule, Reply: f.words, Host: f.host, At: e.o.Now(), findings: e.findings(ctx, id)})
+			e.note(ctx, id, Refusal{Rule: f.rule, Reply: f.words, Host: f.host, At: e.o.Now(), Findings: e.findings(ctx, id)})
 		case f.outcome == delivered:
-			e.distrust.forget(id)
+			e.forget(ctx, id)
 		}
 	}
 }

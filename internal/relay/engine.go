@@ -33,8 +33,8 @@ const (
 // their mail servers, and settles what came of it. Run it once. Its methods may be
 // called by several goroutines at once.
 //
-// What it remembers of destinations (how often connecting failed), of refusals
-// (Distrusted) and of predictions is lost when it stops; the queue is not.
+// What it remembers of destinations (how often connecting failed) and of predictions
+// is lost when it stops; the queue and refusals (Distrusted) are not.
 type Engine struct {
 	o      Options
 	log    *slog.Logger

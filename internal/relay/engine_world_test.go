@@ -31,7 +31,7 @@ type world struct {
 	e        *Engine
 	store    *store.Store
 	settings Settings
-	findings string
+	findings map[string]string
 	signed   []string // ids
 	signing  error
 	table    *tlspolicy.Table
@@ -73,7 +73,8 @@ func (w *world) engine(roots *x509.CertPool) {
 	w.e = New(Options{
 		Queue: w.store, Bodies: w.store, Custody: w.store, Resolver: w, Policies: w, Signer: w, RootCAs: roots,
 		Settings: func() Settings { return w.settings },
-		Findings: func(context.Context, mail.Domain, mail.Domain) string { return w.findings },
+		Findings: func(context.Context, mail.Domain, mail.Domain) map[string]string { return w.findings },
+		Notes:    w.store,
 		Logger:   slog.New(slog.NewTextHandler(&locked{w: w.log}, nil)),
 		Now:      w.clock,
 		Local:    func() []netip.Addr { return []netip.Addr{addr("127.0.0.1"), addr("192.0.2.1"), addr("2001:db8::1")} },

@@ -26,10 +26,12 @@ type Options struct {
 	Signer   Signer
 	Settings func() Settings // as they are now
 
-	// Findings is a fingerprint of what pre-flight finds about mail of these
-	// domains. When it changes, a provider that refused such mail is tried again.
-	// nil: only Trust brings that about.
-	Findings func(ctx context.Context, from, mailFrom mail.Domain) string
+	// Findings is what each of pre-flight's checks finds about mail of these domains,
+	// by check; one that can't be made now is left out. When one of them changes, a
+	// provider that refused such mail is tried again. nil: only Trust brings that about.
+	Findings func(ctx context.Context, from, mailFrom mail.Domain) map[string]string
+	// Notes keeps who refused whose mail over a restart. nil: it is forgotten then.
+	Notes spool.Notes
 
 	Metrics Metrics             // nil: nothing is counted
 	Logger  *slog.Logger        // nil: slog.Default

@@ -4,9 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 	"mailgate/internal/spool"
 )
@@ -143,17 +141,6 @@ func TestRefusedMailIsHeld(t *testing.T) {
 	if got, ok := w.e.Distrusted(t.Context(), id); !ok || got.Rule != "gmail-unauthenticated" || id != (Identity{"example.com", "example.com", "google"}) {
 		t.Errorf("%+v: %+v, %v", id, got, ok)
 	}
-	b.answers(nil)
-	for _, again := range []func(){func() { w.findings = "mended" }, func() { w.e.Trust(id) }, func() { w.engine(nil) }} {
-		again()
-		m := w.queue(atGoogle, "bob@gmail.test")
-		w.pass()
-		w.want(m, spool.Delivered, "250")
-		w.e.distrust.note(id, Refusal{At: w.clock(), findings: w.findings})
-		m = w.queue(atGoogle, "bob@gmail.test")
-		w.pass()
-		w.want(m, spool.Held, "")
-	}
 }
 
 func TestPredictions(t *testing.T) {
@@ -173,7 +160,7 @@ func TestPredictions(t *testing.T) {
 		w.queue(func(m *spool.Message) { atGoogle(m); m.Recipients[0].Delivery.Expected = c.expected }, c.to)
 		w.pass()
 	}
-	w.e.Trust(Identity{"example.com", "example.com", "google"})
+	w.e.Trust(t.Context(), Identity{"example.com", "example.com", "google"})
 	w.queue(func(m *spool.Message) { atGoogle(m); m.Recipients[0].Delivery.Expected = "refuse" }, "c@gmail.test") // agreed
 	w.pass()
 	p := w.e.Predictions()
@@ -191,21 +178,5 @@ func TestPredictions(t *testing.T) {
 	}
 	if n := len(w.e.Predictions().Latest); n != maxDisagreements {
 		t.Errorf("%d listed", n)
-	}
-}
-
-// What is remembered is bounded.
-func TestDistrustIsBounded(t *testing.T) {
-	var d distrust
-	now := time.Now()
-	for i := range maxDistrust + 10 {
-		at := now
-		if i < 100 {
-			at = now.Add(-48 * time.Hour)
-		}
-		d.note(Identity{From: mail.Domain(string(rune('a'+i%26))) + mail.Domain(time.Duration(i).String())}, Refusal{At: at})
-	}
-	if len(d.told) > maxDistrust || len(d.told) < maxDistrust-100 {
-		t.Errorf("%d remembered", len(d.told))
 	}
 }
