@@ -41,6 +41,8 @@ var table = map[string]rule{
 	"quarantine": {floor: 2, may: "mail spool gate preflight notice"},
 	"relay":      {floor: 2, may: "spool mail tlspolicy sign notice"},
 	"door":       {floor: 2},
+	"tlsprobe":   {floor: 2, may: "mail tlspolicy"},
+	"tlsreport":  {floor: 2, may: "mail tlspolicy"},
 
 	"milter":    {floor: 3, may: "mail gate spool door", door: true},
 	"smtpd":     {floor: 3, may: "mail gate spool door", door: true},
