@@ -26,7 +26,7 @@ func TestEximTLS(t *testing.T) {
 	dir := makeDir(t)
 	certificate, key := filepath.Join(dir, "mx1.pem"), filepath.Join(dir, "mx1.key.pem")
 	other := filepath.Join(dir, "other.pem")
-	at, port := address(0, 9), "2525"
+	const at = "127.0.0.1"
 	certify(t, at, certificate, key)
 	certify(t, at, other, filepath.Join(dir, "other.key.pem"))
 	w := newEximWorld(t, plan{ours: []string{"good.test"}}, fmt.Sprintf(`trusted = []
@@ -37,12 +37,15 @@ key = %q
 name = "exim"
 %sfrom = ["good.test"]
 `, certificate, key, hashed(t, "open: ^sesame")))
+	_, port, err := net.SplitHostPort(w.relay)
+	if err != nil {
+		t.Fatal(err)
+	}
 	m := readManual(t)
 	d := unpackDebian(t, w.exim, true)
 	configure := func(trusted, password string) {
 		t.Helper()
-		transport := replaced(t, m.block(t, "  hosts_require_auth = *"), "/etc/exim4/mailgate.pem", trusted, "2525", port,
-			"driver = smtp\n", "driver = smtp\n  allow_localhost\n")
+		transport := replaced(t, m.block(t, "  hosts_require_auth = *"), "/etc/exim4/mailgate.pem", trusted, "2525", port)
 		d.add(t, m, m.router(t, at), transport)
 		m.mentions(t, "/etc/exim4/passwd.client", "192.0.2.10:exim:PASSWORD")
 		writeFile(t, filepath.Join(d.etc, "passwd.client"), at+":exim:"+password+"\n", 0o644)

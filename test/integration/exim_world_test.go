@@ -17,7 +17,7 @@ import (
 type eximWorld struct {
 	*world
 	exim  *exim
-	relay string // host:port
+	relay string // host:port, on the address that Exim knows as its own machine's
 }
 
 // newEximWorld starts everything but Exim. relay is more of its section.
@@ -27,7 +27,7 @@ func newEximWorld(t *testing.T, p plan, relay string) *eximWorld {
 	mx := elsewhere(t)
 	w := &eximWorld{
 		world: &world{domains: map[string]domain{}, receiver: startReceiverAt(t, mx+":25")},
-		relay: address(0, 9) + ":2525",
+		relay: freePort(t, "127.0.0.1"),
 	}
 	zones, panel := hostZones(), map[string][]string{}
 	zones["google.com"] = []string{"gmail-smtp-in.l A " + mx}
@@ -64,6 +64,17 @@ func elsewhere(t *testing.T) string {
 	}
 	t.Cleanup(func() { _, _ = route("del") })
 	return at
+}
+
+// freePort is an address on which nobody listens.
+func freePort(t *testing.T, host string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // configure writes what docs/exim.md has, and what keeps the gateway in this world.
