@@ -15,15 +15,26 @@ type Override struct {
 	// Destination is a recipient domain, ".example.net" for its sub-domains, a
 	// next hop with brackets or a port, or "mx:" with the name of an MX host,
 	// which may begin with "*.".
-	Destination string
-	Level       Level // zero: May
-	MinVersion  Version
-	MaxVersion  Version
-	Curves      Curves
-	ServerName  string
-	MatchNames  []string
-	Reason      string
-	Expires     time.Time // from then on it has no effect; zero: never
+	Destination string   `json:"destination"`
+	Level       Level    `json:"level,omitzero"` // zero: as DANE, MTA-STS or the default has it; the rest is changed
+	MinVersion  Version  `json:"min_version,omitempty"`
+	MaxVersion  Version  `json:"max_version,omitempty"`
+	Ciphers     []string `json:"ciphers,omitempty"` // suites for TLS 1.2 and below by their IANA names
+	Curves      Curves   `json:"curves,omitempty"`
+	ServerName  string   `json:"server_name,omitempty"`
+	MatchNames  []string `json:"match_names,omitempty"`
+
+	// Without Reason and Expires an override can't go below what DANE or MTA-STS
+	// demand.
+	Reason  string    `json:"reason,omitempty"`
+	Expires time.Time `json:"expires,omitzero"` // from then on it has no effect; zero: never
+
+	// Anyway lets it be none for a receiver that is known to refuse mail without TLS.
+	Anyway bool `json:"anyway,omitempty"`
+
+	RunTime bool      `json:"run_time,omitempty"` // made by a command, not by the configuration
+	Actor   string    `json:"actor,omitempty"`    // who made it, at run time
+	Since   time.Time `json:"since,omitzero"`     // when, at run time
 }
 
 // Expired reports whether the override has no effect any more.
@@ -49,12 +60,25 @@ func (o Override) validate(t target) error {
 		return fmt.Errorf("min_version %s is above max_version %s", o.MinVersion, o.MaxVersion)
 	case o.Curves != AnyCurves && o.Curves != Classic:
 		return fmt.Errorf("curves %q is not %q", o.Curves, Classic)
-	case len(o.MatchNames) > 0 && o.Level != Verify && o.Level != Secure:
+	case len(o.MatchNames) > 0 && o.Level != 0 && o.Level != Verify && o.Level != Secure:
 		return errors.New("names to match need level verify or secure")
-	case o.Level == None && t.isGoogle():
-		return errors.New("level none: Google answers 550 5.7.29 to mail without TLS")
+	case o.Level == None && !o.Anyway && t.isGoogle():
+		return errNoneToGoogle
+	case o.Level == 0 && !o.changes():
+		return errors.New("it sets nothing: name a level, versions, ciphers, curves or names")
+	}
+	if err := checkCiphers(o.Ciphers); err != nil {
+		return err
 	}
 	return o.validateNames()
+}
+
+var errNoneToGoogle = errors.New("level none: Google answers 550 5.7.29 to mail without TLS")
+
+// changes reports whether anything but the level is set.
+func (o Override) changes() bool {
+	return o.MinVersion != 0 || o.MaxVersion != 0 || len(o.Ciphers) > 0 || o.Curves != AnyCurves ||
+		o.ServerName != "" || len(o.MatchNames) > 0
 }
 
 func validVersion(v Version) bool { return v == 0 || v >= TLS10 && v <= TLS13 }
@@ -84,39 +108,10 @@ func (t target) isGoogle() bool {
 	case domainTarget:
 		return slices.Contains(googleHosts(), name)
 	case mxTarget, mxUnderTarget:
-		return slices.ContainsFunc(googleHosts(), name.IsUnder)
+		return atGoogle(name)
 	}
 	return false
 }
 
-// policy is what the override demands for a destination.
-func (o Override) policy(d Destination) Policy {
-	p := Policy{
-		Level:       o.Level,
-		MinVersion:  o.MinVersion,
-		MaxVersion:  o.MaxVersion,
-		Curves:      o.Curves,
-		ServerName:  o.ServerName,
-		MatchNames:  o.MatchNames,
-		Source:      FromOverride,
-		Destination: o.Destination,
-		Reason:      o.Reason,
-		Expires:     o.Expires,
-	}
-	if o.Level == 0 {
-		p.Level = May
-	}
-	if p.Level == Secure && len(p.MatchNames) == 0 {
-		p.MatchNames = secureNames(d.name())
-	}
-	return p
-}
-
-// secureNames are the destination's own name and its sub-domains, as Postfix's
-// strategies nexthop and dot-nexthop.
-func secureNames(name string) []string {
-	if isAddress(name) {
-		return []string{name}
-	}
-	return []string{name, "." + name}
-}
+// atGoogle tells an MX host of Google's.
+func atGoogle(host mail.Domain) bool { return slices.ContainsFunc(googleHosts(), host.IsUnder) }

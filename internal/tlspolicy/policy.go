@@ -1,6 +1,17 @@
 package tlspolicy
 
-import "time"
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"mailgate/internal/mail"
+)
+
+// ErrUnsettled is wrapped by errors of Lookup where DNS doesn't tell whether a
+// destination demands DANE: mail waits, rather than leave with less (RFC 7672,
+// section 2.1).
+var ErrUnsettled = errors.New("whether DANE is demanded can't be told now")
 
 // Source says where a policy comes from.
 type Source string
@@ -43,6 +54,8 @@ type Policy struct {
 	Source      Source    `json:"source"`                // of the level
 	Origins     Origins   `json:"origins,omitzero"`      // of the rest
 	Testing     bool      `json:"testing,omitempty"`     // an MTA-STS policy in testing mode: failures are reported, and nothing more
+	TestHosts   []string  `json:"test_hosts,omitempty"`  // as Hosts, of a policy in testing mode; see Tested
+	Until       time.Time `json:"until,omitzero"`        // end of the MTA-STS policy that this rests on, or that is in testing mode
 	Destination string    `json:"destination,omitempty"` // of the override
 	Reason      string    `json:"reason,omitempty"`      // of the override, or what was learned
 	Expires     time.Time `json:"expires,omitzero"`      // of the override or what was learned, zero: never
@@ -77,4 +90,21 @@ func (p Policy) Versions() (lowest, highest Version) {
 		}
 	}
 	return lowest, highest
+}
+
+// Allows reports whether the policy lets mail be given to an MX host.
+func (p Policy) Allows(host mail.Domain) bool { return len(p.Hosts) == 0 || anyHost(p.Hosts, host) }
+
+// anyHost compares as RFC 8461, section 4.1: "*." stands for one label.
+func anyHost(patterns []string, host mail.Domain) bool {
+	for _, pattern := range patterns {
+		if parent, ok := strings.CutPrefix(pattern, "*."); ok {
+			if host.Parent() == mail.Domain(parent) && host != "" {
+				return true
+			}
+		} else if string(host) == pattern {
+			return true
+		}
+	}
+	return false
 }

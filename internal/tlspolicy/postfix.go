@@ -25,13 +25,29 @@ func (p Policy) postfix(protocols func(lowest, highest Version) string) string {
 	if p.MinVersion != 0 || p.MaxVersion != 0 {
 		words = append(words, "protocols="+protocols(p.Versions()))
 	}
-	if p.ServerName != "" && p.Level != DANE && p.Level != DANEOnly {
-		words = append(words, "servername="+p.ServerName)
+	if exclude := postfixExclude(p.Ciphers); exclude != "" {
+		words = append(words, "ciphers=medium", "exclude="+exclude)
+	}
+	if name := p.postfixServerName(); name != "" {
+		words = append(words, "servername="+name)
 	}
 	if match := p.postfixMatch(); match != "" {
 		words = append(words, "match="+match)
 	}
 	return strings.Join(words, " ")
+}
+
+// postfixServerName is "hostname" for MTA-STS, by which Postfix sends the MX host's
+// name: RFC 8461, section 4.3, wants one. At the DANE levels Postfix itself sends
+// the right one, and refuses the attribute.
+func (p Policy) postfixServerName() string {
+	switch {
+	case p.Level == DANE || p.Level == DANEOnly:
+		return ""
+	case p.ServerName == "" && p.Source == FromMTASTS:
+		return "hostname"
+	}
+	return p.ServerName
 }
 
 // postfixMatch leaves out addresses, which Postfix doesn't look for in

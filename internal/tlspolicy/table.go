@@ -55,17 +55,40 @@ func (t *Table) add(o Override) error {
 // their destinations in normal form.
 func (t *Table) Overrides() []Override { return slices.Clone(t.all) }
 
-// Lookup returns the policy for a destination. Where MX hosts are known, an
-// override for one of them is enough. The error is ErrNoDestination.
+// Lookup returns the policy for a destination by the overrides alone: nothing is
+// demanded. Where MX hosts are known, an override for one of them is enough. The
+// error is ErrNoDestination.
 func (t *Table) Lookup(_ context.Context, d Destination) (Policy, error) {
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
 	}
-	now := t.now()
-	for _, target := range d.targets() {
-		if o, ok := t.byTarget[target]; ok && !o.Expired(now) {
-			return o.policy(d), nil
+	p := defaultPolicy()
+	if o, ok := find(d, t.now(), t); ok {
+		p = o.over(d, p, false)
+	}
+	return p, nil
+}
+
+// find returns the override in force for a destination: the closest, and of
+// equally close ones that of the first table.
+func find(d Destination, now time.Time, tables ...*Table) (found Override, ok bool) {
+	for target := range d.targets {
+		for _, t := range tables {
+			if found, ok = t.at(target, now); ok {
+				return found, true
+			}
 		}
 	}
-	return Policy{Level: May, Source: FromDefault}, nil
+	return Override{}, false
 }
+
+// at returns the override of a target that has not ended.
+func (t *Table) at(target target, now time.Time) (Override, bool) {
+	if t == nil || len(t.byTarget) == 0 {
+		return Override{}, false
+	}
+	o, ok := t.byTarget[target]
+	return o, ok && !o.Expired(now)
+}
+
+func defaultPolicy() Policy { return Policy{Level: May, Source: FromDefault} }

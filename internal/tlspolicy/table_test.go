@@ -116,8 +116,8 @@ func TestLookupNames(t *testing.T) {
 			t.Errorf("%+v: %s %q, want secure %q", c.to, p.Level, p.MatchNames, c.want)
 		}
 	}
-	if p := lookup(t, table, Destination{Domain: "may.example"}); p.Level != May {
-		t.Errorf("level left out: %s, want may", p.Level)
+	if p := lookup(t, table, Destination{Domain: "may.example"}); p.Level != May || p.Source != FromDefault || p.MaxVersion != TLS12 || p.Origins.Versions != FromOverride {
+		t.Errorf("level left out: %+v, want the default's", p)
 	}
 	if _, err := table.Lookup(t.Context(), Destination{}); !errors.Is(err, ErrNoDestination) {
 		t.Errorf("no destination: %v", err)
@@ -140,7 +140,10 @@ func TestNewTableRefuses(t *testing.T) {
 		"version":              {Destination: "example.net", MaxVersion: 0x0300},
 		"versions crossed":     {Destination: "example.net", MinVersion: TLS13, MaxVersion: TLS12},
 		"curves":               {Destination: "example.net", Curves: "quantum"},
-		"names at may":         {Destination: "example.net", MatchNames: []string{"a.example"}},
+		"names at may":         {Destination: "example.net", Level: May, MatchNames: []string{"a.example"}},
+		"nothing set":          {Destination: "example.net"},
+		"cipher":               {Destination: "example.net", Ciphers: []string{"AES128-SHA"}},
+		"cipher of TLS 1.3":    {Destination: "example.net", Ciphers: []string{"TLS_AES_128_GCM_SHA256"}},
 		"name with space":      {Destination: "example.net", Level: Secure, MatchNames: []string{"a match=b"}},
 		"server name, comma":   {Destination: "example.net", ServerName: "a,b"},
 		"Gmail without TLS":    {Destination: "GMail.com", Level: None},
@@ -151,7 +154,7 @@ func TestNewTableRefuses(t *testing.T) {
 			t.Errorf("%s: %+v was accepted", name, o)
 		}
 	}
-	twice := []Override{{Destination: "example.net"}, {Destination: "EXAMPLE.net."}}
+	twice := []Override{{Destination: "example.net", Level: May}, {Destination: "EXAMPLE.net.", Level: May}}
 	if _, err := NewTable(twice, nil); err == nil {
 		t.Error("a destination named twice was accepted")
 	}

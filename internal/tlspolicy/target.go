@@ -50,30 +50,33 @@ func (t target) String() string {
 	return map[targetKind]string{parentTarget: ".", mxTarget: "mx:", mxUnderTarget: "mx:*."}[t.kind] + t.name
 }
 
-// targets lists what overrides a destination could have, in the order in which
+// targets yields what overrides a destination could have, in the order in which
 // the first one found wins.
-func (d Destination) targets() []target {
-	var all []target
-	if d.Domain != "" {
-		all = append(all, target{domainTarget, string(d.Domain)})
-		all = appendParents(all, parentTarget, d.Domain)
+func (d Destination) targets(yield func(target) bool) {
+	if d.Domain != "" && (!yield(target{domainTarget, string(d.Domain)}) || !parents(parentTarget, d.Domain, yield)) {
+		return
 	}
-	if d.NextHop != "" {
-		all = append(all, target{nextHopTarget, d.NextHop})
+	if d.NextHop != "" && !yield(target{nextHopTarget, d.NextHop}) {
+		return
 	}
 	for _, host := range d.MX {
-		all = append(all, target{mxTarget, string(host)})
+		if !yield(target{mxTarget, string(host)}) {
+			return
+		}
 	}
 	for _, host := range d.MX {
-		all = appendParents(all, mxUnderTarget, host)
+		if !parents(mxUnderTarget, host, yield) {
+			return
+		}
 	}
-	return all
 }
 
-// appendParents adds the parents of d, nearest first.
-func appendParents(all []target, kind targetKind, d mail.Domain) []target {
+// parents yields the parents of d, nearest first.
+func parents(kind targetKind, d mail.Domain, yield func(target) bool) bool {
 	for p := d.Parent(); p != ""; p = p.Parent() {
-		all = append(all, target{kind, string(p)})
+		if !yield(target{kind, string(p)}) {
+			return false
+		}
 	}
-	return all
+	return true
 }

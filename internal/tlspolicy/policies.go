@@ -1,0 +1,242 @@
+package tlspolicy
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"mailgate/internal/dnsview"
+	"mailgate/internal/mail"
+)
+
+// Options are what Policies work with. View must be set.
+type Options struct {
+	View    func() View   // the DNS in force, asked for each look-up
+	Table   func() *Table // the overrides of the configuration in force; nil: none
+	Memory  Memory        // nil: nothing outlives a restart
+	Metrics Metrics       // nil: nothing is counted
+	Log     *slog.Logger  // nil: slog.Default
+	Now     func() time.Time
+
+	Roots   *x509.CertPool // for the servers of MTA-STS policies; nil: the system's
+	Private func() bool    // whether those may have addresses that aren't of the Internet, as in tests; nil: no
+	Port    uint16         // of those, for tests; 0: 443
+}
+
+// View is how DNS is seen.
+type View struct {
+	DNS        DNS
+	Validating bool // the resolvers validate, and are trusted to say so; without that there is no DANE
+	STS        bool // MTA-STS is looked for
+}
+
+// DNS asks recursive resolvers, as dnsview.Resolver does.
+type DNS interface {
+	Recursive(ctx context.Context, name, qtype string) dnsview.Answer
+}
+
+// Metrics counts.
+type Metrics interface {
+	STSFetch(result string) // of MTA-STS policies: ok or failed
+	Expiring(overrides int) // how many end within a week
+}
+
+type noMetrics struct{}
+
+func (noMetrics) STSFetch(string) {}
+func (noMetrics) Expiring(int)    {}
+
+// Policies say how connections to destinations are to be secured: overrides, DANE
+// (RFC 7672), MTA-STS (RFC 8461) and what was learned of handshakes. They are safe
+// for concurrent use.
+type Policies struct {
+	o    Options
+	log  *slog.Logger
+	life *life
+	dane *daneCache
+	sts  *stsCache
+
+	editing  sync.Mutex            // of overrides, in memory and in the table
+	changing sync.Mutex            // of what follows
+	runtime  atomic.Pointer[Table] // overrides made at run time
+	learned  atomic.Pointer[map[mail.Domain]Learned]
+
+	told sync.Map // what was logged once
+}
+
+// New recalls what Memory has. Close ends what goes on in the background.
+func New(ctx context.Context, o Options) (*Policies, error) {
+	o = o.complete()
+	l := newLife(ctx)
+	p := &Policies{
+		o: o, log: o.Log, life: l,
+		dane: &daneCache{now: o.Now, life: l, known: map[danePlace]*daneEntry{}},
+		sts: &stsCache{now: o.Now, log: o.Log, life: l, memory: o.Memory, metrics: o.Metrics, known: map[mail.Domain]*stsEntry{},
+			fetcher: fetcher{roots: o.Roots, private: o.Private, port: o.Port}},
+	}
+	p.learned.Store(&map[mail.Domain]Learned{})
+	p.runtime.Store(&Table{now: o.Now})
+	if o.Memory == nil {
+		return p, nil
+	}
+	for _, recall := range []func(context.Context) error{p.recallOverrides, p.sts.recall, p.recallLearned} {
+		if err := recall(ctx); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (o Options) complete() Options {
+	o.Port = cmp.Or(o.Port, 443)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
+	}
+	if o.Table == nil {
+		o.Table = func() *Table { return nil }
+	}
+	if o.Private == nil {
+		o.Private = func() bool { return false }
+	}
+	return o
+}
+
+// Close ends what goes on in the background and waits for it.
+func (p *Policies) Close() { p.life.end() }
+
+func (p *Policies) now() time.Time { return p.o.Now() }
+
+// coldTime is how long a look-up may take that nothing is known for.
+const coldTime = 5 * time.Second
+
+// Lookup returns the policy in force for a destination: the override's, or what
+// DANE, MTA-STS or the default demand, with what was learned of the host. The error
+// is ErrNoDestination, or wraps ErrUnsettled with what DNS said: then mail must
+// wait. Other faults of DNS, and of MTA-STS's servers, are none of it: a policy
+// that is known serves until it ends, without one the default does.
+func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
+	if d.Domain == "" && d.NextHop == "" {
+		return Policy{}, ErrNoDestination
+	}
+	now, view := p.now(), p.o.View()
+	o, overridden := find(d, now, p.runtime.Load(), p.o.Table())
+	policy, err := defaultPolicy(), error(nil)
+	if !overridden || !o.alone() {
+		policy, err = p.demanded(ctx, d, view, now)
+	}
+	if err != nil && (!overridden || !o.bold()) {
+		return Policy{}, err
+	}
+	if overridden {
+		if err != nil {
+			policy = defaultPolicy()
+		}
+		policy = o.over(d, policy, view.Validating)
+		p.tellRaised(ctx, policy)
+	}
+	return p.withLearned(policy, d.Host, now), nil
+}
+
+// bold reports whether the override may decide where DNS doesn't tell what is
+// demanded: it could not be below, or may be. At the DANE levels TLSA records are
+// needed.
+func (o Override) bold() bool {
+	return o.Level > DANEOnly || o.excused() && o.Level != 0 && o.Level < DANE
+}
+
+// Demanded returns what DANE, MTA-STS or the default demand of connections to a
+// destination, without overrides and what was learned. Its errors are those of
+// Lookup.
+func (p *Policies) Demanded(ctx context.Context, d Destination) (Policy, error) {
+	if d.Domain == "" && d.NextHop == "" {
+		return Policy{}, ErrNoDestination
+	}
+	return p.demanded(ctx, d, p.o.View(), p.now())
+}
+
+// want is what a look-up needs, and what of it is known.
+type want struct {
+	dns     DNS
+	place   danePlace
+	finding daneFinding
+	found   bool   // finding is known, or not needed
+	policy  Policy // MTA-STS's, or the default
+	checked bool   // policy is known, or not needed
+}
+
+func (p *Policies) demanded(ctx context.Context, d Destination, view View, now time.Time) (Policy, error) {
+	w := want{dns: view.DNS, found: true, policy: defaultPolicy(), checked: true}
+	if view.Validating {
+		if place, ok := d.danePlace(); ok {
+			w.place = place
+			w.finding, w.found = p.dane.warm(place, view.DNS, now)
+		}
+	}
+	if view.STS && d.NextHop == "" { // it is about a domain's own MX hosts
+		w.policy, w.checked = p.sts.warm(d.Domain, view.DNS, now)
+	}
+	if w.found && w.checked {
+		return w.finding.combine(d, w.policy)
+	}
+	return p.cold(ctx, d, w)
+}
+
+// cold waits for what isn't known yet, both at once.
+func (p *Policies) cold(ctx context.Context, d Destination, w want) (Policy, error) {
+	ctx, cancel := context.WithTimeout(ctx, coldTime)
+	defer cancel()
+	var check <-chan singleflight.Result
+	if !w.checked {
+		check = p.sts.begin(d.Domain, w.dns)
+	}
+	if !w.found {
+		var err error
+		if w.finding, err = p.dane.get(ctx, w.place, w.dns); err != nil {
+			return Policy{}, err
+		}
+	}
+	if !w.checked {
+		w.policy = p.sts.wait(ctx, d.Domain, check)
+	}
+	return w.finding.combine(d, w.policy)
+}
+
+// combine puts DANE before what MTA-STS or the default has (RFC 8461, section 2).
+// Where TLSA records authenticate nobody, MTA-STS still does: hosts without any are
+// not used, where others have them, and records none of which is usable demand no
+// more than encryption.
+func (f daneFinding) combine(d Destination, other Policy) (Policy, error) {
+	switch {
+	case f.state == daneUnsettled:
+		return Policy{}, fmt.Errorf("TLS policy of %s: %w: %s", cmp.Or(string(d.Domain), d.NextHop), ErrUnsettled, f.why)
+	case f.state != daneDemanded, f.policy.Level == Encrypt && other.Level > Encrypt:
+		return other, nil
+	case f.policy.Level == DANE && other.Level > DANE:
+		p := f.policy
+		p.Level = DANEOnly
+		return p, nil
+	}
+	p := f.policy
+	p.Testing, p.TestHosts, p.Until = other.Testing, other.TestHosts, other.Until
+	if !p.Testing {
+		p.Until = time.Time{}
+	}
+	return p, nil
+}
+
+// STS returns what is known of a domain's MTA-STS policy.
+func (p *Policies) STS(domain mail.Domain) (STSState, bool) { return p.sts.state(domain) }

@@ -1,0 +1,103 @@
+package tlspolicy
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailgate/internal/mail"
+)
+
+const (
+	turnTime   = time.Minute        // between two turns of Run
+	checkEvery = 24 * time.Hour     // for ids of policies nobody asked for lately
+	week       = 7 * 24 * time.Hour // before its end an override is announced
+)
+
+// Run refreshes MTA-STS policies before they end, announces overrides a week before
+// theirs, and forgets what has ended. It returns nil when ctx ends.
+func (p *Policies) Run(ctx context.Context) error {
+	tick := time.NewTicker(turnTime)
+	defer tick.Stop()
+	for {
+		p.turn(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *Policies) turn(ctx context.Context) {
+	now, view := p.now(), p.o.View()
+	p.announce(ctx)
+	p.forgetEnded(ctx, now)
+	p.setLearned(func(all map[mail.Domain]Learned) {
+		maps.DeleteFunc(all, func(_ mail.Domain, l Learned) bool { return !now.Before(l.Until) })
+	})
+	if view.STS {
+		p.sts.refresh(ctx, view.DNS, now)
+	}
+}
+
+func (p *Policies) announce(ctx context.Context) {
+	soon := p.Expiring(week)
+	p.o.Metrics.Expiring(len(soon))
+	for _, o := range soon {
+		if _, told := p.told.LoadOrStore("ends "+o.Destination+" "+o.Expires.String(), true); !told {
+			p.log.WarnContext(ctx, "a TLS override ends soon", "destination", o.Destination, "level", o.Level.String(),
+				"reason", o.Reason, "expires", o.Expires)
+		}
+	}
+}
+
+// forgetEnded removes run-time overrides from the table and from memory.
+func (p *Policies) forgetEnded(ctx context.Context, now time.Time) {
+	for t, o := range p.runtime.Load().byTarget {
+		if !o.Expired(now) {
+			continue
+		}
+		p.log.InfoContext(ctx, "a TLS override has ended", "destination", o.Destination, "level", o.Level.String(), "reason", o.Reason)
+		err := p.remove(ctx, t, Act{Actor: "mailgate", Reason: "it has ended"}, func(o Override) bool { return o.Expired(now) })
+		if err != nil && !errors.Is(err, ErrNoOverride) {
+			p.log.ErrorContext(ctx, "a TLS override that has ended can't be forgotten", "destination", o.Destination, "error", err)
+		}
+	}
+}
+
+// refresh checks the policies that end soon, or whose id was not looked at for a
+// day, and forgets the ended.
+func (c *stsCache) refresh(ctx context.Context, dns DNS, now time.Time) {
+	var group errgroup.Group
+	group.SetLimit(8)
+	for _, domain := range c.stale(now) {
+		group.Go(func() error {
+			select {
+			case <-c.begin(domain, dns):
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // a check that fails says so itself
+}
+
+// stale lists the domains to check, and drops policies that have ended.
+func (c *stsCache) stale(now time.Time) (domains []mail.Domain) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for domain, e := range c.known {
+		switch {
+		case e.policy == nil:
+		case e.policy.ended(now):
+			delete(c.known, domain)
+		case e.policy.due(now) && !now.Before(e.retryAt), now.Sub(e.checked) >= checkEvery:
+			domains = append(domains, domain)
+		}
+	}
+	return domains
+}

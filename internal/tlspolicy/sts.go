@@ -1,0 +1,263 @@
+package tlspolicy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"mailgate/internal/mail"
+)
+
+// STSState is what is known of a domain's MTA-STS policy.
+type STSState struct {
+	Domain  mail.Domain `json:"domain"`
+	Mode    string      `json:"mode,omitempty"` // enforce, testing or none; empty: no policy is known
+	MX      []string    `json:"mx,omitempty"`
+	ID      string      `json:"id,omitempty"`
+	Text    string      `json:"text,omitempty"` // as served
+	Fetched time.Time   `json:"fetched,omitzero"`
+	Expires time.Time   `json:"expires,omitzero"`
+	Checked time.Time   `json:"checked,omitzero"` // when DNS was last asked for its id
+	Error   string      `json:"error,omitempty"`  // why the last check or fetch failed
+}
+
+const (
+	maxSTS       = 50_000           // domains remembered
+	fetchBackoff = 5 * time.Minute  // after a failure (RFC 8461, section 3.3); it doubles
+	fetchPause   = time.Hour        // the longest
+	minCheck     = 5 * time.Second  // between two checks of an id
+	stsPatience  = 30 * time.Second // before a domain whose first check takes too long is waited for again
+)
+
+// stsCache has the MTA-STS policies of domains, checks their ids when DNS's answer
+// ends, and fetches what is new.
+type stsCache struct {
+	now     func() time.Time
+	log     *slog.Logger
+	life    *life
+	memory  Memory
+	fetcher fetcher
+	metrics Metrics
+	flights singleflight.Group
+
+	mu    sync.RWMutex
+	known map[mail.Domain]*stsEntry
+}
+
+// stsEntry doesn't change, but for checking.
+type stsEntry struct {
+	policy   *stsPolicy // nil: none
+	demand   Policy     // what policy demands
+	checked  time.Time
+	checkAt  time.Time
+	retryAt  time.Time // no fetch before, after a failure
+	failures int
+	fault    string
+	checking atomic.Bool
+}
+
+// at returns what the entry demands now.
+func (e *stsEntry) at(now time.Time) Policy {
+	if e.policy.ended(now) {
+		return defaultPolicy()
+	}
+	return e.demand
+}
+
+// warm returns what is known of a domain, and has it checked in the background when
+// it is time. False: nothing is known yet.
+func (c *stsCache) warm(domain mail.Domain, dns DNS, now time.Time) (Policy, bool) {
+	e := c.entry(domain)
+	if e == nil {
+		return Policy{}, false
+	}
+	if !now.Before(e.checkAt) && e.checking.CompareAndSwap(false, true) {
+		c.begin(domain, dns)
+	}
+	return e.at(now), true
+}
+
+func (c *stsCache) entry(domain mail.Domain) *stsEntry {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.known[domain]
+}
+
+// wait waits for the first check of a domain. If that takes longer than ctx allows,
+// the domain counts as one without a policy until it ends.
+func (c *stsCache) wait(ctx context.Context, domain mail.Domain, check <-chan singleflight.Result) Policy {
+	select {
+	case <-check:
+	case <-ctx.Done():
+		c.mu.Lock()
+		if c.known[domain] == nil && ctx.Err() == context.DeadlineExceeded {
+			c.known[domain] = &stsEntry{checkAt: c.now().Add(stsPatience)}
+		}
+		c.mu.Unlock()
+	}
+	if e := c.entry(domain); e != nil {
+		return e.at(c.now())
+	}
+	return defaultPolicy()
+}
+
+// begin starts a check, or joins the one under way.
+func (c *stsCache) begin(domain mail.Domain, dns DNS) <-chan singleflight.Result {
+	return c.flights.DoChan(string(domain), func() (any, error) {
+		c.life.do(func(ctx context.Context) { c.check(ctx, domain, dns) })
+		return nil, nil
+	})
+}
+
+// check asks for the id, and fetches the policy where that is new or the one known
+// ends soon. Whatever fails, a policy that is known holds until its end.
+func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
+	answer := dns.Recursive(ctx, "_mta-sts."+string(domain), "TXT")
+	now := c.now()
+	next := &stsEntry{checked: now, checkAt: answer.Expires}
+	if soonest := now.Add(minCheck); next.checkAt.Before(soonest) {
+		next.checkAt = soonest
+	}
+	if old := c.entry(domain); old != nil {
+		next.policy, next.demand = old.policy, old.demand
+		next.retryAt, next.failures, next.fault = old.retryAt, old.failures, old.fault
+	}
+	if next.policy.ended(now) {
+		next.policy, next.demand = nil, Policy{}
+	}
+	id, err := stsID(answer)
+	switch {
+	case err != nil:
+		next.fault = ""
+		if !errors.Is(err, errNoSTS) || next.policy != nil {
+			next.fault = err.Error()
+		}
+	case next.policy != nil && next.policy.id == id && !next.policy.due(now):
+		next.fault, next.failures, next.retryAt = "", 0, time.Time{}
+	case !now.Before(next.retryAt):
+		c.renew(ctx, domain, dns, id, next)
+	}
+	if now.Before(next.retryAt) && next.retryAt.Before(next.checkAt) {
+		next.checkAt = next.retryAt
+	}
+	c.set(domain, next)
+}
+
+// renew fetches the policy into the entry.
+func (c *stsCache) renew(ctx context.Context, domain mail.Domain, dns DNS, id string, e *stsEntry) {
+	policy, err := c.fetch(ctx, domain, dns, id)
+	if err != nil {
+		c.metrics.STSFetch("failed")
+		e.fault = err.Error()
+		e.retryAt = c.now().Add(min(fetchBackoff<<min(e.failures, 4), fetchPause))
+		e.failures++
+		c.log.WarnContext(ctx, "MTA-STS policy can't be fetched", "domain", domain, "id", id, "error", err, "known", e.policy != nil)
+		return
+	}
+	c.metrics.STSFetch("ok")
+	e.policy, e.demand = policy, policy.policy()
+	e.retryAt, e.failures, e.fault = time.Time{}, 0, ""
+	c.log.InfoContext(ctx, "MTA-STS policy fetched", "domain", domain, "id", id, "mode", string(policy.mode), "until", policy.expires)
+	c.keep(ctx, domain, policy)
+}
+
+func (c *stsCache) fetch(ctx context.Context, domain mail.Domain, dns DNS, id string) (*stsPolicy, error) {
+	text, err := c.fetcher.fetch(ctx, dns, domain)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := parseSTS(text)
+	if err != nil {
+		return nil, err
+	}
+	policy.id, policy.fetched = id, c.now()
+	policy.expires = policy.fetched.Add(policy.maxAge)
+	return policy, nil
+}
+
+// set keeps an entry, and makes room by forgetting domains without a policy.
+func (c *stsCache) set(domain mail.Domain, e *stsEntry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.known) >= maxSTS && c.known[domain] == nil {
+		for d, other := range c.known {
+			if other.policy == nil {
+				delete(c.known, d)
+			}
+			if len(c.known) < maxSTS*9/10 {
+				break
+			}
+		}
+	}
+	c.known[domain] = e
+}
+
+// state is for those who want to see.
+func (c *stsCache) state(domain mail.Domain) (STSState, bool) {
+	e := c.entry(domain)
+	if e == nil || e.policy.ended(c.now()) && e.fault == "" {
+		return STSState{}, false
+	}
+	s := STSState{Domain: domain, Checked: e.checked, Error: e.fault}
+	if p := e.policy; !p.ended(c.now()) {
+		s.Mode, s.MX, s.ID, s.Text, s.Fetched, s.Expires = string(p.mode), p.mx, p.id, p.text, p.fetched, p.expires
+	}
+	return s, true
+}
+
+// stsNote is a policy as it is remembered over a restart.
+type stsNote struct {
+	Text    string    `json:"text"`
+	ID      string    `json:"id"`
+	Fetched time.Time `json:"fetched"`
+	Until   time.Time `json:"until"`
+}
+
+func (c *stsCache) keep(ctx context.Context, domain mail.Domain, p *stsPolicy) {
+	if c.memory == nil {
+		return
+	}
+	data, err := json.Marshal(stsNote{p.text, p.id, p.fetched, p.expires})
+	if err == nil {
+		err = c.memory.Keep(ctx, Note{Kind: KindSTS, Name: string(domain), Data: data, Until: p.expires}, nil)
+	}
+	if err != nil {
+		c.log.ErrorContext(ctx, "MTA-STS policy won't outlive a restart", "domain", domain, "error", err)
+	}
+}
+
+func (c *stsCache) recall(ctx context.Context) error {
+	notes, err := c.memory.Recall(ctx, KindSTS)
+	if err != nil {
+		return fmt.Errorf("recall MTA-STS policies: %w", err)
+	}
+	for _, n := range notes {
+		policy, err := readSTSNote(n.Data)
+		if err != nil {
+			c.log.WarnContext(ctx, "a remembered MTA-STS policy can't be read", "domain", n.Name, "error", err)
+			continue
+		}
+		c.set(mail.Domain(n.Name), &stsEntry{policy: policy, demand: policy.policy()})
+	}
+	return nil
+}
+
+func readSTSNote(data []byte) (*stsPolicy, error) {
+	var n stsNote
+	if err := json.Unmarshal(data, &n); err != nil {
+		return nil, err
+	}
+	p, err := parseSTS(n.Text)
+	if err != nil {
+		return nil, err
+	}
+	p.id, p.fetched, p.expires = n.ID, n.Fetched, n.Until
+	return p, nil
+}
