@@ -193,14 +193,10 @@ func (s *session) keep(ctx context.Context, m *message, out *gate.Outcome) error
 		s.server.Metrics.failed("outcome")
 		s.conn.log.Error("smtpd: message deferred", "qid", m.qid, "error", err)
 		return s.refuseOutcome(m, out, internalFault())
-	case errors.Is(err, spool.ErrFull):
-		s.server.Metrics.failed("custody")
-		s.conn.log.Error("smtpd: take into custody", "qid", m.qid, "error", err)
-		return s.refuseOutcome(m, out, noRoom())
 	case err != nil:
 		s.server.Metrics.failed("custody")
 		s.conn.log.Error("smtpd: take into custody", "qid", m.qid, "error", err)
-		return s.refuseOutcome(m, out, internalFault())
+		return s.refuseOutcome(m, out, noRoom())
 	}
 	s.conn.commands, s.conn.errors = 0, 0
 	s.report(m, out, verdictLine{id: id, verdict: out.Verdict(), signed: gate.Signers(out.Signatures)})

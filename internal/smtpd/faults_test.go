@@ -22,8 +22,8 @@ func TestStoreFaults(t *testing.T) {
 		want string
 	}{
 		{fmt.Errorf("take: %w", spool.ErrFull), "452 4.3.1"},
-		{spool.ErrStopped, "451 4.3.0"},
-		{errors.New("a secret of the store"), "451 4.3.0"},
+		{spool.ErrStopped, "452 4.3.1"},
+		{errors.New("a secret of the store"), "452 4.3.1"},
 	} {
 		r := start(t, nil)
 		r.spool.err = c.err
