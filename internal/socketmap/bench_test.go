@@ -1,0 +1,100 @@
+package socketmap
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mailgate/internal/tlspolicy"
+)
+
+// benchServer answers over TCP, from a table of overrides.
+func benchServer(b *testing.B) net.Conn {
+	b.Helper()
+	table, err := tlspolicy.NewTable([]tlspolicy.Override{
+		{Destination: "gmail.example", Level: tlspolicy.Encrypt, MaxVersion: tlspolicy.TLS12},
+		{Destination: ".example.net", Level: tlspolicy.Secure},
+	}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := NewServer(Config{
+		Policies:  table,
+		Preflight: &noAdvice{},
+		Postfix:   func() Version { return Version{3, 7} },
+		Metrics:   NewMetrics(prometheus.NewRegistry()),
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Serve(ctx, ln) }()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		client.Close()
+		stop()
+		<-stopped
+	})
+	return client
+}
+
+type noAdvice struct{}
+
+func (*noAdvice) Advise(context.Context, Ask) (Advice, error) { return Advice{}, nil }
+
+// oneByOne asks and waits for the answer, as Postfix does.
+func oneByOne(b *testing.B, request, answer string) {
+	client := benchServer(b)
+	got := make([]byte, len(answer))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := io.WriteString(client, request); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, got); err != nil || string(got) != answer {
+			b.Fatalf("it says %q (%v), want %q", got, err, answer)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "answers/s")
+}
+
+func BenchmarkOneConnection(b *testing.B) {
+	b.Run("override", func(b *testing.B) {
+		oneByOne(b, ns("mailgate gmail.example"), ns("OK encrypt protocols=>=TLSv1.2:<=TLSv1.2"))
+	})
+	b.Run("notfound", func(b *testing.B) {
+		oneByOne(b, ns("mailgate other.example"), ns("NOTFOUND "))
+	})
+	b.Run("delegation", func(b *testing.B) {
+		oneByOne(b, rcpt("recipient=bob@gmail.example"), "action=DUNNO\n\n")
+	})
+}
+
+// BenchmarkAhead is a client that doesn't wait for one answer before it asks again.
+func BenchmarkAhead(b *testing.B) {
+	const ahead = 100
+	client := benchServer(b)
+	request := []byte(strings.Repeat(ns("mailgate gmail.example"), ahead))
+	answer := []byte(strings.Repeat(ns("OK encrypt protocols=>=TLSv1.2:<=TLSv1.2"), ahead))
+	got := make([]byte, len(answer))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, answer) {
+			b.Fatalf("it says %q (%v)", got, err)
+		}
+	}
+	b.ReportMetric(float64(b.N*ahead)/b.Elapsed().Seconds(), "answers/s")
+}
