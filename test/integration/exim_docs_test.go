@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -90,5 +91,16 @@ func TestEximManualConfigurations(t *testing.T) {
 				t.Errorf("config check: %v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// TestEximManualLogs: the lines of Exim's log in docs/exim.md are such as the other
+// tests find there.
+func TestEximManualLogs(t *testing.T) {
+	m := readManual(t)
+	for _, pattern := range []string{takenLine("bob@gmail.com"), rejectedLine("bob@gmail.com")} {
+		if !regexp.MustCompile("(?m)^" + pattern).MatchString(string(m)) {
+			t.Errorf("docs/exim.md has no line %s", pattern)
+		}
 	}
 }

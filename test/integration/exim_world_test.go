@@ -60,7 +60,7 @@ func elsewhere(t *testing.T) string {
 		return exec.Command("ip", "route", verb, "local", at+"/32", "dev", "lo").CombinedOutput()
 	}
 	if out, err := route("replace"); err != nil {
-		t.Fatalf("ip route replace local %s: %v\n%s", at, err, out)
+		t.Fatalf("ip route replace local %s: %v; in a container, this needs NET_ADMIN\n%s", at, err, out)
 	}
 	t.Cleanup(func() { _, _ = route("del") })
 	return at
