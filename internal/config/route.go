@@ -14,7 +14,7 @@ type Route struct {
 	Via          string // "host:port"; empty: the MX hosts after all
 	User         string // for AUTH; empty: none
 	PasswordFile string
-	TLS          TLSLevel // at least this; empty: as the policy says
+	TLS          TLSLevel // at least this; empty: as the policy says, and with a user verify
 }
 
 // Queue is how long and how often the relay tries.

@@ -17,6 +17,7 @@ import (
 type box struct {
 	extensions []string                 // of EHLO; nil: 8BITMIME, SIZE and, with a certificate, STARTTLS
 	cert       *tls.Certificate         // nil: no TLS
+	implicit   bool                     // TLS from the first byte on
 	answer     func(line string) string // to a command; "": as usual; "close": the connection is closed. "." is the message's end, "greeting" the beginning
 
 	mu          sync.Mutex
@@ -75,6 +76,9 @@ func (b *box) serve(c net.Conn) {
 		b.open--
 		b.mu.Unlock()
 	}()
+	if b.implicit {
+		c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*b.cert}})
+	}
 	s := &boxSession{b: b, c: c, in: bufio.NewReader(c)}
 	if !s.say("greeting", "220 box ready") {
 		return
@@ -149,6 +153,8 @@ func (s *boxSession) command(line string) bool {
 		}
 		s.c, s.in, s.m.tls = secured, bufio.NewReader(secured), true
 		return true
+	case "AUTH":
+		return s.say(line, "235 2.7.0 ok")
 	case "MAIL":
 		s.m = boxMail{from: line, tls: s.m.tls}
 		return s.say(line, "250 2.1.0 ok")

@@ -40,7 +40,7 @@ func (r Route) key(d mail.Domain) string {
 	if r.Via == "" {
 		return string(d)
 	}
-	return strings.ToLower(r.Via) + " " + r.User
+	return strings.ToLower(r.Via) + " " + r.User + " " + r.TLS.String()
 }
 
 // hop returns the host and port of Via.
@@ -69,17 +69,25 @@ func (r Route) destination(d mail.Domain, hosts []host) tlspolicy.Destination {
 }
 
 // secured applies the route's own level to a policy. An administrator's override is
-// never undercut; a password needs TLS.
+// never undercut; a password needs TLS, and a server that has proved its name.
 func (r Route) secured(p tlspolicy.Policy, at netip.Addr) tlspolicy.Policy {
 	host, _ := r.hop()
 	if r.TLS != 0 && (p.Source == tlspolicy.FromDefault || r.TLS > p.Level) {
 		p.Level = r.TLS
 	}
-	if r.User != "" && !at.IsLoopback() {
+	switch {
+	case r.User == "" || at.IsLoopback():
+	case !r.guarded(at):
 		p.Level = max(p.Level, tlspolicy.Encrypt)
+	case p.Level != tlspolicy.DANEOnly:
+		p.Level = max(p.Level, tlspolicy.Verify)
 	}
 	if p.Level == tlspolicy.Secure && len(p.MatchNames) == 0 {
 		p.MatchNames = []string{host}
 	}
 	return p
 }
+
+// guarded reports whether a server must prove its name for the password's sake: the
+// route itself doesn't say what is enough.
+func (r Route) guarded(at netip.Addr) bool { return r.User != "" && r.TLS == 0 && !at.IsLoopback() }

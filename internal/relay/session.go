@@ -65,9 +65,11 @@ func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	var unverified error
 	config := o.policy.TLSConfig(o.host.name)
 	if config != nil {
 		config.RootCAs = e.o.RootCAs
+		config.VerifyConnection = noting(&unverified, config.VerifyConnection)
 	}
 	greeted, err := smtpclient.New(ctx, slog.New(slog.DiscardHandler), patient{conn}, mode, false,
 		moxdns.Domain{ASCII: string(o.settings.Hostname)}, moxdns.Domain{ASCII: o.host.name},
@@ -82,7 +84,18 @@ func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return nil, openingError(o, err)
+	return nil, openingError(o, err, unverified)
+}
+
+// noting keeps what verify says: mox's client leaves nothing of it but words.
+func noting(said *error, verify func(tls.ConnectionState) error) func(tls.ConnectionState) error {
+	if verify == nil {
+		return nil
+	}
+	return func(state tls.ConnectionState) error {
+		*said = verify(state)
+		return *said
+	}
 }
 
 // session goes on with a connection that mox's client has opened.
@@ -141,19 +154,28 @@ func describeTLS(state *tls.ConnectionState, level tlspolicy.Level) string {
 	return version + ", not verified"
 }
 
-// openingError makes words of why a session could not be opened. It is never
-// permanent: it says nothing about a message.
-func openingError(o opening, err error) error {
+// openingError makes words of why a session could not be opened, unverified being
+// what is wrong with the server's certificate. It is never permanent: it says nothing
+// about a message.
+func openingError(o opening, err, unverified error) error {
 	t := later("4.4.2", "%s at %s: %v", o.host.name, o.address.Addr(), err)
 	t.host = o.host.name
 	if answer, ok := errors.AsType[smtpclient.Error](err); ok && answer.Code != 0 {
 		t.words = oneLine(answer.Line, answer.MoreLines)
 		t.answered = true
+	} else if unverified != nil {
+		t.status, t.words = "4.7.5", o.failedTLS(unverified)
+		if o.route.guarded(o.address.Addr()) {
+			t.words += fmt.Sprintf(`; no password is sent to it. Have it show a certificate for %s that this machine trusts, or set tls = "encrypt" in the [[route]]`, o.host.name)
+		}
 	} else if errors.Is(err, smtpclient.ErrTLS) {
-		t.status = "4.7.5"
-		t.words = fmt.Sprintf("TLS with %s at %s (policy %s): %v", o.host.name, o.address.Addr(), o.policy.Level, errors.Unwrap(err))
+		t.status, t.words = "4.7.5", o.failedTLS(errors.Unwrap(err))
 	}
 	return withCause{t, err}
+}
+
+func (o opening) failedTLS(why error) string {
+	return fmt.Sprintf("TLS with %s at %s (policy %s): %v", o.host.name, o.address.Addr(), o.policy.Level, why)
 }
 
 // withCause is a trouble that can be asked for what is behind it.

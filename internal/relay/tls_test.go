@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"cmp"
 	"crypto/x509"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +90,13 @@ func TestRouteLevel(t *testing.T) {
 		{Route{TLS: tlspolicy.None}, byDefault(tlspolicy.May), away, tlspolicy.None},
 		{Route{TLS: tlspolicy.None}, override(tlspolicy.Encrypt), away, tlspolicy.Encrypt},
 		{Route{TLS: tlspolicy.Secure}, override(tlspolicy.Encrypt), away, tlspolicy.Secure},
-		{Route{User: "u"}, byDefault(tlspolicy.May), away, tlspolicy.Encrypt},
+		{Route{User: "u"}, byDefault(tlspolicy.May), away, tlspolicy.Verify},
+		{Route{User: "u"}, override(tlspolicy.Encrypt), away, tlspolicy.Verify},
+		{Route{User: "u"}, override(tlspolicy.Secure), away, tlspolicy.Secure},
+		{Route{User: "u"}, override(tlspolicy.DANE), away, tlspolicy.Verify},
+		{Route{User: "u"}, override(tlspolicy.DANEOnly), away, tlspolicy.DANEOnly},
+		{Route{User: "u", TLS: tlspolicy.Encrypt}, byDefault(tlspolicy.May), away, tlspolicy.Encrypt},
+		{Route{User: "u", TLS: tlspolicy.May}, override(tlspolicy.None), away, tlspolicy.Encrypt},
 		{Route{User: "u", TLS: tlspolicy.None}, byDefault(tlspolicy.May), away, tlspolicy.Encrypt},
 		{Route{User: "u"}, byDefault(tlspolicy.May), here, tlspolicy.May},
 		{Route{User: "u", TLS: tlspolicy.Verify}, byDefault(tlspolicy.May), away, tlspolicy.Verify},
@@ -106,27 +114,72 @@ func TestRouteLevel(t *testing.T) {
 
 func TestAuth(t *testing.T) {
 	now := time.Now()
-	cert, _ := certificate(t, "smart.example", now.Add(-time.Hour), now.Add(time.Hour))
+	cert, roots := certificate(t, "smart.example", now.Add(-time.Hour), now.Add(time.Hour))
+	expired, expiredRoots := certificate(t, "smart.example", now.Add(-2*time.Hour), now.Add(-time.Hour))
+	named, namedRoots := certificate(t, "else.example", now.Add(-time.Hour), now.Add(time.Hour))
+	none := x509.NewCertPool()
+	extensions := []string{"STARTTLS", "8BITMIME", "AUTH LOGIN PLAIN"}
+	const mend = `; no password is sent to it. Have it show a certificate for smart.example that this machine trusts, or set tls = "encrypt" in the [[route]]`
 	for name, c := range map[string]struct {
-		box  *box
-		want spool.State
+		box   *box
+		roots *x509.CertPool
+		via   string // empty: smart.example:587
+		tls   tlspolicy.Level
+		auth  bool   // is the password sent?
+		fails string // in the answer; empty: it is delivered
 	}{
-		"PLAIN":   {&box{cert: cert, extensions: []string{"STARTTLS", "8BITMIME", "AUTH LOGIN PLAIN"}, answer: starting(map[string]string{"AUTH PLAIN AHVzZXIAc2VjcmV0": "235 2.7.0 ok"})}, spool.Delivered},
-		"refused": {&box{cert: cert, extensions: []string{"STARTTLS", "8BITMIME", "AUTH PLAIN"}, answer: starting(map[string]string{"AUTH": "535 5.7.8 no"})}, spool.Queued},
-		"no TLS":  {&box{extensions: []string{"8BITMIME", "AUTH PLAIN"}, answer: starting(map[string]string{"STARTTLS": "502 5.5.1 no"})}, spool.Queued},
+		"trusted":               {box: &box{cert: cert}, roots: roots, auth: true},
+		"trusted, implicit":     {box: &box{cert: cert, implicit: true}, roots: roots, via: "smart.example:465", auth: true},
+		"refused":               {box: &box{cert: cert, answer: starting(map[string]string{"AUTH": "535 5.7.8 no"})}, roots: roots, auth: true, fails: "5.7.8 no"},
+		"self-signed":           {box: &box{cert: cert}, roots: none, fails: "signed by unknown authority" + mend},
+		"self-signed, implicit": {box: &box{cert: cert, implicit: true}, roots: none, via: "smart.example:465", fails: "signed by unknown authority" + mend},
+		"expired":               {box: &box{cert: expired}, roots: expiredRoots, fails: "expired"},
+		"another name":          {box: &box{cert: named}, roots: namedRoots, fails: "certificate is for else.example, not for smart.example" + mend},
+		"by address":            {box: &box{cert: cert}, roots: roots, via: "203.0.113.9:587", fails: "not for 203.0.113.9"},
+		"encrypt is enough":     {box: &box{cert: named}, roots: none, tls: tlspolicy.Encrypt, auth: true},
+		"may isn't":             {box: &box{answer: starting(map[string]string{"STARTTLS": "502 5.5.1 no"})}, tls: tlspolicy.May, fails: "502"},
+		"no TLS":                {box: &box{answer: starting(map[string]string{"STARTTLS": "502 5.5.1 no"})}, roots: roots, fails: "502"},
+		"secure":                {box: &box{cert: named}, roots: namedRoots, tls: tlspolicy.Secure, fails: "not for smart.example"},
+		"on this machine":       {box: &box{}, via: "127.0.0.1:587", auth: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.boxes[addr("203.0.113.9")] = startBox(t, c.box)
-			w.settings.Routes = []Route{{Destination: "*", Via: "203.0.113.9:587", User: "user", Password: "secret"}}
+			w.engine(c.roots)
+			b := c.box
+			b.extensions = extensions
+			startBox(t, b)
+			w.hosts["smart.example"] = []netip.Addr{addr("203.0.113.9")}
+			w.boxes[addr("203.0.113.9")], w.boxes[addr("127.0.0.1")] = b, b
+			w.settings.Routes = []Route{{Destination: "*", Via: cmp.Or(c.via, "smart.example:587"), User: "user", Password: "secret", TLS: c.tls}}
 			m := w.queue(nil, "bob@dest.example")
 			w.pass()
-			w.want(m, c.want, "")
-			for _, line := range c.box.lines {
-				if name == "no TLS" && strings.HasPrefix(line, "AUTH") {
-					t.Error("the password went out in the clear")
-				}
+			if c.fails == "" {
+				w.want(m, spool.Delivered, "250")
+			} else {
+				w.want(m, spool.Queued, c.fails)
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			sent := slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "AUTH") })
+			if sent != c.auth {
+				t.Errorf("password sent: %t, want %t", sent, c.auth)
+			}
+			if sent && c.fails == "" && !slices.Contains(b.lines, "AUTH PLAIN AHVzZXIAc2VjcmV0") {
+				t.Errorf("what was said: %q", b.lines)
 			}
 		})
+	}
+}
+
+// A connection for which an encrypted channel was enough isn't used for a route that
+// wants more.
+func TestRoutesDontShareLess(t *testing.T) {
+	less := Route{Via: "smart.example:587", User: "u", TLS: tlspolicy.Encrypt}
+	more := Route{Via: "SMART.example:587", User: "u"}
+	if less.key("a.example") == more.key("a.example") {
+		t.Error("one connection for both")
+	}
+	if more.key("a.example") != more.key("b.example") {
+		t.Error("two connections to one server")
 	}
 }
