@@ -60,6 +60,8 @@ func (f *fakePreflight) Advise(ctx context.Context, a Ask) (Advice, error) {
 		return Advice{Action: Refuse, Status: "5.7.26", Text: "Gmail would refuse this: no SPF, no DKIM"}, nil
 	case "defer":
 		return Advice{Action: Defer, Status: "4.7.26", Text: "DNS is silent"}, nil
+	case "": // never asked
+		return Advice{Action: Refuse}, nil
 	case "fault":
 		return Advice{Action: Refuse}, errors.New("the disk is gone")
 	case "panic":

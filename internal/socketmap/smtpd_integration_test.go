@@ -102,7 +102,10 @@ alias_database =
 local_recipient_maps =
 smtpd_peername_lookup = no
 smtpd_relay_restrictions =
-smtpd_recipient_restrictions = check_policy_service inet:%[2]s, permit_mynetworks, reject
+smtpd_recipient_restrictions =
+    check_policy_service { inet:%[2]s, default_action=DUNNO, timeout=15s }
+    permit_mynetworks
+    reject_unauth_destination
 `, dir, policy),
 		"master.cf": address + ` inet n - n - - smtpd
 rewrite unix - - n - - trivial-rewrite
