@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
 )
 
 // printEntry prints one entry of the review log. What doesn't fit on the screen goes
@@ -33,7 +34,10 @@ func entryWords(e quarantine.Entry) string {
 			words = append(words, w)
 		}
 	}
-	if e.Verdict != "" {
+	switch {
+	case e.Action == spool.ActionOverride:
+		words = append(words, "set to "+e.Verdict)
+	case e.Verdict != "":
 		words = append(words, "predicted "+e.Verdict)
 	}
 	if e.Where != "" {

@@ -52,6 +52,8 @@ type gateway struct {
 	registry   *prometheus.Registry
 	store      *store.Store
 	quarantine *quarantine.Quarantine
+	policies   *tlspolicy.Policies
+	watch      *overrideWatch
 	engine     *relay.Engine // delivers what is queued
 	views      *views
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
@@ -87,6 +89,9 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 	}
 	registerSpool(g.registry, g.store)
 	registerStore(g.registry, g.store.Usage)
+	if err := g.newTLS(ctx); err != nil {
+		return nil, errors.Join(coded(exitSoftware, err), g.views.Close(), g.store.Close())
+	}
 	g.engine = g.newEngine()
 	g.quarantine = quarantine.New(g.store, quarantine.Options{
 		Judge:    func() quarantine.Judge { return doubtingJudge{g.live.Load().gate, g.engine} },
@@ -118,6 +123,7 @@ func (g *gateway) storeOptions() store.Options {
 
 // Close gives back what newGateway opened; the store is last.
 func (g *gateway) Close() error {
+	g.policies.Close()
 	return errors.Join(g.views.Close(), g.store.Close())
 }
 
@@ -198,6 +204,8 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 	}
 	group.Go(func() error { return g.quarantine.Run(ctx) })
 	group.Go(func() error { return g.engine.Run(ctx) })
+	group.Go(func() error { return g.policies.Run(ctx) })
+	group.Go(func() error { return g.watch.Run(ctx) })
 	group.Go(func() error { return paceCollector(ctx) })
 	ready()
 	return group.Wait()
@@ -221,6 +229,7 @@ func (g *gateway) api() *web.API {
 	return web.New(web.Options{
 		Quarantine: g.quarantine,
 		Queue:      queueView{g},
+		TLS:        tlsAPI{g},
 		Registry:   g.registry,
 		Status:     g.status,
 		Reload:     g.reload,
@@ -290,7 +299,7 @@ func restartNeeded(running, wanted *config.Config) []string {
 
 // tlsPolicy looks up the policy in force for a destination.
 func (g *gateway) tlsPolicy(ctx context.Context, d mail.Domain) (tlspolicy.Policy, error) {
-	p, err := g.live.Load().tls.Lookup(ctx, tlspolicy.Destination{Domain: d})
+	p, err := g.policies.Lookup(ctx, tlspolicy.Destination{Domain: d})
 	if err != nil {
 		return p, fmt.Errorf("TLS policy for %s: %w", d, err)
 	}

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Quarantine *quarantine.Quarantine
 	Queue      Queue // nil: there are no routes for it
+	TLS        TLS   // likewise
 	Registry   *prometheus.Registry
 	Status     func() Status                           // what doesn't come from the quarantine
 	Reload     func(context.Context) ([]string, error) // returns notes, e.g. what needs a restart
@@ -41,6 +42,7 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/log", knows(a.log, logKeys...))
 	mux.HandleFunc("GET /v1/log/verify", knows(a.verify, "against"))
 	a.queueRoutes(mux)
+	a.tlsRoutes(mux)
 	mux.HandleFunc("POST /v1/reload", knows(a.reload))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"mailgate/internal/quarantine"
+	"mailgate/internal/relay"
+	"mailgate/internal/tlspolicy"
 )
 
 const maxRequest = 1 << 20
@@ -49,7 +51,12 @@ func problemOf(err error) (int, Problem) {
 		kind   Kind
 	}{
 		{quarantine.ErrQuery, http.StatusBadRequest, KindRequest},
+		{tlspolicy.ErrNoOverride, http.StatusNotFound, KindNotFound},
+		{tlspolicy.ErrConfigured, http.StatusConflict, KindConfigured},
+		{tlspolicy.ErrRefused, http.StatusPreconditionFailed, KindRefused},
+		{tlspolicy.ErrUnsettled, http.StatusTooEarly, KindWaiting},
 		{quarantine.ErrNotFound, http.StatusNotFound, KindNotFound},
+		{relay.ErrDelivering, http.StatusConflict, KindDelivering},
 		{quarantine.ErrConflict, http.StatusConflict, KindMoved},
 		{quarantine.ErrPaced, http.StatusTooManyRequests, KindPaced},
 		{quarantine.ErrWouldBeRefused, http.StatusPreconditionFailed, KindRefused},

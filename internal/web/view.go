@@ -17,16 +17,18 @@ type Problem struct {
 type Kind string
 
 const (
-	KindRequest  Kind = "request"   // it can't be understood
-	KindNotFound Kind = "not_found" // no such message or recipient
-	KindMoved    Kind = "moved"     // somebody else moved it first
-	KindPaced    Kind = "paced"     // the release rate has no room: try again after RetryAfter
-	KindRefused  Kind = "refused"   // not released: it would be refused
-	KindForeign  Kind = "foreign"   // not released: no key signs for its author
-	KindWaiting  Kind = "waiting"   // not released: DNS gives no answer
-	KindNotTaken Kind = "not_taken" // the next server did not take it; it is held again
-	KindNoAnswer Kind = "no_answer" // the next server can't be reached or broke off; it is held again
-	KindStopped  Kind = "stopped"   // the gateway or its store stops
+	KindRequest    Kind = "request"    // it can't be understood
+	KindNotFound   Kind = "not_found"  // no such message or recipient
+	KindMoved      Kind = "moved"      // somebody else moved it first
+	KindDelivering Kind = "delivering" // the relay is delivering it right now: try again
+	KindPaced      Kind = "paced"      // the release rate has no room: try again after RetryAfter
+	KindRefused    Kind = "refused"    // not released: it would be refused
+	KindForeign    Kind = "foreign"    // not released: no key signs for its author
+	KindWaiting    Kind = "waiting"    // not released: DNS gives no answer
+	KindNotTaken   Kind = "not_taken"  // the next server did not take it; it is held again
+	KindNoAnswer   Kind = "no_answer"  // the next server can't be reached or broke off; it is held again
+	KindConfigured Kind = "configured" // it is in the configuration file: change it there
+	KindStopped    Kind = "stopped"    // the gateway or its store stops
 )
 
 // Status is what GET /v1/status answers.
