@@ -27,9 +27,9 @@ type daneCache struct {
 	known map[danePlace]*daneEntry
 }
 
-// daneEntry doesn't change, but for refreshing.
+// daneEntry and its finding don't change, but for refreshing.
 type daneEntry struct {
-	finding    daneFinding
+	finding    *daneFinding
 	refresh    time.Time
 	expires    time.Time
 	demanded   time.Time // when it was last certain that TLSA records are there
@@ -38,12 +38,12 @@ type daneEntry struct {
 
 // warm returns what is remembered, and looks again in the background in the last
 // fifth of its life.
-func (c *daneCache) warm(place danePlace, dns DNS, now time.Time) (daneFinding, bool) {
+func (c *daneCache) warm(place danePlace, dns DNS, now time.Time) (*daneFinding, bool) {
 	c.mu.RLock()
 	e := c.known[place]
 	c.mu.RUnlock()
 	if e == nil || !now.Before(e.expires) {
-		return daneFinding{}, false
+		return nil, false
 	}
 	if !now.Before(e.refresh) && e.refreshing.CompareAndSwap(false, true) {
 		c.begin(place, dns)
@@ -52,28 +52,28 @@ func (c *daneCache) warm(place danePlace, dns DNS, now time.Time) (daneFinding, 
 }
 
 // get waits for the answer, and gives up with ctx.
-func (c *daneCache) get(ctx context.Context, place danePlace, dns DNS) (daneFinding, error) {
+func (c *daneCache) get(ctx context.Context, place danePlace, dns DNS) (*daneFinding, error) {
 	select {
 	case r := <-c.begin(place, dns):
 		if r.Err != nil {
-			return daneFinding{}, r.Err
+			return nil, r.Err
 		}
-		return r.Val.(daneFinding), nil
+		return r.Val.(*daneFinding), nil
 	case <-ctx.Done():
-		return daneFinding{}, fmt.Errorf("look for TLSA records of %s: %w: %w", place.name, ErrUnsettled, ctx.Err())
+		return nil, fmt.Errorf("look for TLSA records of %s: %w: %w", place.name, ErrUnsettled, ctx.Err())
 	}
 }
 
 // begin starts the search, or joins the one under way.
 func (c *daneCache) begin(place danePlace, dns DNS) <-chan singleflight.Result {
 	return c.flights.DoChan(place.key(), func() (any, error) {
-		var f daneFinding
+		var f *daneFinding
 		ran := c.life.do(func(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(ctx, findTime)
 			defer cancel()
 			asking := &asking{dns: dns}
-			f = findDANE(ctx, asking, place)
-			f = c.store(place, f, asking.until(f))
+			found := findDANE(ctx, asking, place)
+			f = c.store(place, found, asking.until(found))
 		})
 		if !ran {
 			return nil, fmt.Errorf("look for TLSA records of %s: %w: stopped", place.name, ErrUnsettled)
@@ -84,7 +84,7 @@ func (c *daneCache) begin(place danePlace, dns DNS) <-chan singleflight.Result {
 
 // store keeps a finding. Where DNS is in doubt about a destination that had TLSA
 // records lately, they still count: mail waits.
-func (c *daneCache) store(place danePlace, f daneFinding, expires time.Time) daneFinding {
+func (c *daneCache) store(place danePlace, f daneFinding, expires time.Time) *daneFinding {
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,14 +104,14 @@ func (c *daneCache) store(place danePlace, f daneFinding, expires time.Time) dan
 	case f.state == daneNone:
 		e.demanded = time.Time{}
 	}
-	e.finding = f
+	e.finding = &f
 	if e.expires.After(now.Add(daneLifetime)) {
 		e.expires = now.Add(daneLifetime)
 	}
 	e.refresh = e.expires.Add(-e.expires.Sub(now) / 5)
 	c.evict(now)
 	c.known[place] = e
-	return f
+	return e.finding
 }
 
 // evict makes room, with c.mu held: first by what has ended.

@@ -126,3 +126,16 @@ func fresh(until, now time.Time) string {
 		return fmt.Sprintf(", fresh for %d min", max(0, left/time.Minute))
 	}
 }
+
+// String is what the override sets: "encrypt, at most TLS 1.2".
+func (o Override) String() string {
+	p := Policy{MinVersion: o.MinVersion, MaxVersion: o.MaxVersion, Ciphers: o.Ciphers, Curves: o.Curves, ServerName: o.ServerName}
+	parts := p.settings()
+	if o.Level != 0 {
+		parts = append([]string{o.Level.String()}, parts...)
+	}
+	if len(o.MatchNames) > 0 {
+		parts = append(parts, "certificate for "+strings.Join(o.MatchNames, " or "))
+	}
+	return strings.Join(parts, ", ")
+}

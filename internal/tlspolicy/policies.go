@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -123,6 +124,8 @@ func (p *Policies) now() time.Time { return p.o.Now() }
 // coldTime is how long a look-up may take that nothing is known for.
 const coldTime = 5 * time.Second
 
+var errCold = errors.New("the answer takes too long")
+
 // Lookup returns the policy in force for a destination: the override's, or what
 // DANE, MTA-STS or the default demand, with what was learned of the host. The error
 // is ErrNoDestination, or wraps ErrUnsettled with what DNS said: then mail must
@@ -172,14 +175,14 @@ func (p *Policies) Demanded(ctx context.Context, d Destination) (Policy, error) 
 type want struct {
 	dns     DNS
 	place   danePlace
-	finding daneFinding
-	found   bool   // finding is known, or not needed
-	policy  Policy // MTA-STS's, or the default
-	checked bool   // policy is known, or not needed
+	finding *daneFinding
+	found   bool    // finding is known, or not needed
+	sts     *Policy // nil: there is none
+	checked bool    // sts is known, or not needed
 }
 
 func (p *Policies) demanded(ctx context.Context, d Destination, view View, now time.Time) (Policy, error) {
-	w := want{dns: view.DNS, found: true, policy: defaultPolicy(), checked: true}
+	w := want{dns: view.DNS, found: true, checked: true}
 	if view.Validating {
 		if place, ok := d.danePlace(); ok {
 			w.place = place
@@ -187,17 +190,17 @@ func (p *Policies) demanded(ctx context.Context, d Destination, view View, now t
 		}
 	}
 	if view.STS && d.NextHop == "" { // it is about a domain's own MX hosts
-		w.policy, w.checked = p.sts.warm(d.Domain, view.DNS, now)
+		w.sts, w.checked = p.sts.warm(d.Domain, view.DNS, now)
 	}
 	if w.found && w.checked {
-		return w.finding.combine(d, w.policy)
+		return w.combine(d)
 	}
 	return p.cold(ctx, d, w)
 }
 
 // cold waits for what isn't known yet, both at once.
 func (p *Policies) cold(ctx context.Context, d Destination, w want) (Policy, error) {
-	ctx, cancel := context.WithTimeout(ctx, coldTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, coldTime, errCold)
 	defer cancel()
 	var check <-chan singleflight.Result
 	if !w.checked {
@@ -210,30 +213,32 @@ func (p *Policies) cold(ctx context.Context, d Destination, w want) (Policy, err
 		}
 	}
 	if !w.checked {
-		w.policy = p.sts.wait(ctx, d.Domain, check)
+		w.sts = p.sts.wait(ctx, d.Domain, check)
 	}
-	return w.finding.combine(d, w.policy)
+	return w.combine(d)
 }
 
 // combine puts DANE before what MTA-STS or the default has (RFC 8461, section 2).
 // Where TLSA records authenticate nobody, MTA-STS still does: hosts without any are
 // not used, where others have them, and records none of which is usable demand no
 // more than encryption.
-func (f daneFinding) combine(d Destination, other Policy) (Policy, error) {
-	switch {
-	case f.state == daneUnsettled:
-		return Policy{}, fmt.Errorf("TLS policy of %s: %w: %s", cmp.Or(string(d.Domain), d.NextHop), ErrUnsettled, f.why)
-	case f.state != daneDemanded, f.policy.Level == Encrypt && other.Level > Encrypt:
-		return other, nil
-	case f.policy.Level == DANE && other.Level > DANE:
-		p := f.policy
-		p.Level = DANEOnly
-		return p, nil
-	}
-	p := f.policy
-	p.Testing, p.TestHosts, p.Until = other.Testing, other.TestHosts, other.Until
-	if !p.Testing {
-		p.Until = time.Time{}
+func (w want) combine(d Destination) (Policy, error) {
+	var p Policy
+	enforced := w.sts != nil && w.sts.Level > DANEOnly
+	switch f := w.finding; {
+	case f != nil && f.state == daneUnsettled:
+		return p, fmt.Errorf("TLS policy of %s: %w: %s", cmp.Or(string(d.Domain), d.NextHop), ErrUnsettled, f.why)
+	case f != nil && f.state == daneDemanded && (f.policy.Level > Encrypt || !enforced):
+		p = f.policy
+		if enforced {
+			p.Level = DANEOnly
+		} else if w.sts != nil {
+			p.Testing, p.TestHosts, p.Until = w.sts.Testing, w.sts.TestHosts, w.sts.Until
+		}
+	case w.sts != nil:
+		p = *w.sts
+	default:
+		p.Level, p.Source = May, FromDefault
 	}
 	return p, nil
 }

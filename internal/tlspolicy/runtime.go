@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mailgate/internal/dnsview"
@@ -203,8 +204,10 @@ func (p *Policies) changeTable(change func([]Override) []Override) {
 	p.runtime.Store(newRuntimeTable(change(p.runtime.Load().Overrides()), p.o.Now))
 }
 
-// newRuntimeTable takes overrides that were checked when they were made.
+// newRuntimeTable takes overrides that were checked when they were made, and sorts
+// them by destination.
 func newRuntimeTable(all []Override, now func() time.Time) *Table {
+	slices.SortFunc(all, func(a, b Override) int { return strings.Compare(a.Destination, b.Destination) })
 	t := &Table{now: now, byTarget: make(map[target]Override, len(all))}
 	for _, o := range all {
 		if target, err := parseTarget(o.Destination); err == nil {

@@ -63,20 +63,20 @@ type stsEntry struct {
 	checking atomic.Bool
 }
 
-// at returns what the entry demands now.
-func (e *stsEntry) at(now time.Time) Policy {
+// at returns what the entry demands now, nil for nothing.
+func (e *stsEntry) at(now time.Time) *Policy {
 	if e.policy.ended(now) {
-		return defaultPolicy()
+		return nil
 	}
-	return e.demand
+	return &e.demand
 }
 
 // warm returns what is known of a domain, and has it checked in the background when
 // it is time. False: nothing is known yet.
-func (c *stsCache) warm(domain mail.Domain, dns DNS, now time.Time) (Policy, bool) {
+func (c *stsCache) warm(domain mail.Domain, dns DNS, now time.Time) (*Policy, bool) {
 	e := c.entry(domain)
 	if e == nil {
-		return Policy{}, false
+		return nil, false
 	}
 	if !now.Before(e.checkAt) && e.checking.CompareAndSwap(false, true) {
 		c.begin(domain, dns)
@@ -90,14 +90,14 @@ func (c *stsCache) entry(domain mail.Domain) *stsEntry {
 	return c.known[domain]
 }
 
-// wait waits for the first check of a domain. If that takes longer than ctx allows,
-// the domain counts as one without a policy until it ends.
-func (c *stsCache) wait(ctx context.Context, domain mail.Domain, check <-chan singleflight.Result) Policy {
+// wait waits for the first check of a domain. If that takes longer than a look-up
+// may, the domain counts as one without a policy until the check ends.
+func (c *stsCache) wait(ctx context.Context, domain mail.Domain, check <-chan singleflight.Result) *Policy {
 	select {
 	case <-check:
 	case <-ctx.Done():
 		c.mu.Lock()
-		if c.known[domain] == nil && ctx.Err() == context.DeadlineExceeded {
+		if c.known[domain] == nil && context.Cause(ctx) == errCold {
 			c.known[domain] = &stsEntry{checkAt: c.now().Add(stsPatience)}
 		}
 		c.mu.Unlock()
@@ -105,7 +105,7 @@ func (c *stsCache) wait(ctx context.Context, domain mail.Domain, check <-chan si
 	if e := c.entry(domain); e != nil {
 		return e.at(c.now())
 	}
-	return defaultPolicy()
+	return nil
 }
 
 // begin starts a check, or joins the one under way.

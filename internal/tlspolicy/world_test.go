@@ -336,3 +336,12 @@ func stsText(mode string, maxAge time.Duration, mx ...string) string {
 	}
 	return body
 }
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}

@@ -1,0 +1,431 @@
+package tlspolicy
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"mailgate/internal/dnstest"
+	"mailgate/internal/mail"
+)
+
+const day = 24 * time.Hour
+
+// stsZone is a domain with an MTA-STS record.
+func (w *world) stsZone(id string) {
+	w.t.Helper()
+	w.zone("example.net", false, "@ MX 10 mx1", "mx1 A 127.0.0.1", "mta-sts A 127.0.0.1",
+		fmt.Sprintf("_mta-sts 60 TXT \"v=STSv1; id=%s;\"", id))
+}
+
+func TestSTSModes(t *testing.T) {
+	for mode, want := range map[string]Policy{
+		"enforce": {Level: Secure, Source: FromMTASTS, Hosts: []string{"mx1.example.net", "*.in.example.net"},
+			MatchNames: []string{"mx1.example.net", ".in.example.net"}},
+		"testing": {Level: May, Source: FromDefault, Testing: true, TestHosts: []string{"mx1.example.net", "*.in.example.net"}},
+		"none":    {Level: May, Source: FromDefault},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t)
+			w.stsZone("1")
+			w.sts.serve("mta-sts.example.net", text(stsText(mode, 7*day, "MX1.example.net", "*.in.example.net")))
+			p := w.domain("example.net")
+			if p.Level != want.Level || p.Source != want.Source || p.Testing != want.Testing ||
+				!slices.Equal(p.Hosts, want.Hosts) || !slices.Equal(p.MatchNames, want.MatchNames) || !slices.Equal(p.TestHosts, want.TestHosts) {
+				t.Errorf("%+v, want %+v", p, want)
+			}
+			state, ok := w.policies.STS("example.net")
+			if !ok || state.Mode != mode || state.ID != "1" || state.Error != "" || !state.Expires.Equal(w.clock.Now().Add(7*day)) {
+				t.Errorf("state %+v", state)
+			}
+			if p := w.lookup(Destination{Domain: "example.net", NextHop: "[relay.example]:587"}); p.Level != May {
+				t.Errorf("by way of a next hop: %v", p)
+			}
+			for range 10 {
+				w.domain("example.net")
+			}
+			if n := w.sts.count(); n != 1 {
+				t.Errorf("fetched %d times", n)
+			}
+			v := *w.view.Load()
+			v.STS = false
+			w.view.Store(&v)
+			if p := w.domain("example.net"); p.Level != May || p.Testing {
+				t.Errorf("MTA-STS switched off: %v", p)
+			}
+		})
+	}
+}
+
+// TestSTSFetchRefused: what a fetch must not take, and that the domain then counts
+// as one without a policy.
+func TestSTSFetchRefused(t *testing.T) {
+	good := stsText("enforce", day, "mx1.example.net")
+	plain := func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/plain") }
+	for name, c := range map[string]struct {
+		answer  http.HandlerFunc
+		prepare func(*world)
+		fault   string
+	}{
+		"redirect": {answer: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://mta-sts.example.net/elsewhere", http.StatusMovedPermanently)
+		}, fault: "redirects are not followed"},
+		"not found":    {fault: "404"},
+		"other status": {answer: func(w http.ResponseWriter, _ *http.Request) { plain(w); w.WriteHeader(203); fmt.Fprint(w, good) }, fault: "203"},
+		"too long":     {answer: text(good + strings.Repeat("x: "+strings.Repeat("y", 100)+"\n", 700)), fault: "longer than 64 KiB"},
+		"HTML": {answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, good)
+		}, fault: "media type"},
+		"no type": {answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			fmt.Fprint(w, good)
+		}, fault: "media type"},
+		"no policy":       {answer: text("<html>"), fault: "policy"},
+		"no mx":           {answer: text("version: STSv1\nmode: enforce\nmax_age: 86400\n"), fault: "mx"},
+		"no mode":         {answer: text("version: STSv1\nmax_age: 86400\nmx: a.example\n"), fault: "mode"},
+		"mode unknown":    {answer: text(stsText("report", day, "a.example")), fault: "policy"},
+		"max_age":         {answer: text("version: STSv1\nmode: enforce\nmax_age: soon\nmx: a.example\n"), fault: "policy"},
+		"private address": {answer: text(good), prepare: func(w *world) { w.private.Store(false) }, fault: "127.0.0.1, which is not of the Internet"},
+		"certificate of another name": {answer: text(good), prepare: func(w *world) {
+			w.zone("example.com", false, "mta-sts A 127.0.0.1", "_mta-sts TXT \"v=STSv1; id=1\"")
+		}, fault: "certificate is valid for"},
+		"unknown authority": {answer: text(good), prepare: func(w *world) {
+			w.sts.ca = newAuthority(t)
+			w.start()
+		}, fault: "unknown authority"},
+		"no HTTPS": {answer: text(good), prepare: func(w *world) {
+			l := plainServer(w.t, text(good))
+			w.sts.port = l
+			w.start()
+		}, fault: "HTTP response to HTTPS client"},
+		"no address": {prepare: func(w *world) {
+			w.zone("example.net", false, "_mta-sts TXT \"v=STSv1; id=1\"")
+		}, fault: "has no address"},
+		"DNS fault": {prepare: func(w *world) { w.dns.Fault("mta-sts.example.net", dnstest.ServFail) }, fault: "SERVFAIL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.stsZone("1")
+			domain := mail.Domain("example.net")
+			if name == "certificate of another name" {
+				domain = "example.com"
+			}
+			if c.answer != nil {
+				w.sts.serve("mta-sts."+string(domain), c.answer)
+			}
+			if c.prepare != nil {
+				c.prepare(w)
+			}
+			if p := w.domain(domain); p.Level != May || p.Testing {
+				t.Errorf("policy %v", p)
+			}
+			state, _ := w.policies.STS(domain)
+			if !strings.Contains(state.Error, c.fault) || state.Mode != "" {
+				t.Errorf("state %+v, want %q", state, c.fault)
+			}
+		})
+	}
+}
+
+// plainServer speaks HTTP without TLS and returns its port.
+func plainServer(t *testing.T, answer http.HandlerFunc) uint16 {
+	t.Helper()
+	s := http.Server{Handler: answer}
+	l := listen(t)
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return netip.MustParseAddrPort(l.Addr().String()).Port()
+}
+
+func TestSTSRecord(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"none":       nil,
+		"two":        {`_mta-sts TXT "v=STSv1; id=1"`, `_mta-sts TXT "v=STSv1; id=2"`},
+		"no id":      {`_mta-sts TXT "v=STSv1;"`},
+		"bad id":     {`_mta-sts TXT "v=STSv1; id=a-b"`},
+		"other text": {`_mta-sts TXT "hello"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.zone("example.net", false, append(lines, "mta-sts A 127.0.0.1")...)
+			w.sts.serve("mta-sts.example.net", text(stsText("enforce", day, "mx1.example.net")))
+			if p := w.domain("example.net"); p.Level != May || w.sts.count() != 0 {
+				t.Errorf("policy %v, fetched %d times", p, w.sts.count())
+			}
+		})
+	}
+	w := newWorld(t)
+	w.zone("example.net", false, `_mta-sts CNAME sts.example.org.`, "mta-sts CNAME sts.example.org.")
+	w.zone("example.org", false, `sts TXT "other" `, `sts TXT "v=STSv1" "; id=1;"`, "sts A 127.0.0.1")
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", day, "mx1.example.net")))
+	if p := w.domain("example.net"); p.Level != Secure {
+		t.Errorf("by CNAME, as hosters do it: %v", p)
+	}
+}
+
+// TestSTSLife follows a policy: a new id, failures, its end, a restart.
+func TestSTSLife(t *testing.T) {
+	w := newWorld(t)
+	w.stsZone("1")
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", 10*day, "one.example.net")))
+	hosts := func(want string) {
+		t.Helper()
+		p := w.domain("example.net")
+		w.settle("example.net")
+		p = w.domain("example.net")
+		if got := strings.Join(p.Hosts, " "); got != want {
+			t.Fatalf("hosts %q, want %q: %v", got, want, p)
+		}
+	}
+	hosts("one.example.net")
+
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", 10*day, "two.example.net")))
+	w.clock.add(2 * time.Minute)
+	hosts("one.example.net") // the id is the same
+	w.stsZone("2")
+	hosts("one.example.net") // DNS's answer holds yet
+	w.clock.add(2 * time.Minute)
+	hosts("two.example.net")
+
+	// A new id whose policy can't be fetched: the old one holds, and is tried again
+	// after five minutes, not before.
+	w.sts.serve("mta-sts.example.net", nil)
+	w.stsZone("3")
+	w.clock.add(2 * time.Minute)
+	hosts("two.example.net")
+	asked := w.sts.count()
+	w.clock.add(4 * time.Minute)
+	hosts("two.example.net")
+	if w.sts.count() != asked {
+		t.Error("tried again before the pause was over")
+	}
+	w.clock.add(2 * time.Minute)
+	hosts("two.example.net")
+	if w.sts.count() != asked+1 {
+		t.Errorf("tried %d times after the pause", w.sts.count()-asked)
+	}
+	if state, _ := w.policies.STS("example.net"); !strings.Contains(state.Error, "404") || state.Mode != "enforce" {
+		t.Errorf("state %+v", state)
+	}
+
+	// The record and DNS itself may fail: until its end the policy holds, also after
+	// a restart.
+	w.dns.Fault("_mta-sts.example.net", dnstest.ServFail)
+	w.clock.add(2 * time.Hour)
+	hosts("two.example.net")
+	w.dns.Fault("_mta-sts.example.net", dnstest.NXDomain)
+	w.clock.add(2 * time.Hour)
+	hosts("two.example.net")
+	w.start()
+	if p := w.domain("example.net"); p.Level != Secure {
+		t.Fatalf("after a restart: %v", p)
+	}
+	w.settle("example.net")
+	w.clock.add(9*day + 19*time.Hour)
+	hosts("two.example.net")
+	w.clock.add(2 * time.Hour)
+	hosts("")
+	if p := w.domain("example.net"); p.Level != May {
+		t.Errorf("after its end: %v", p)
+	}
+}
+
+// TestSTSRefresh: policies nobody asks for are fetched again before their end.
+func TestSTSRefresh(t *testing.T) {
+	w := newWorld(t)
+	w.stsZone("1")
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", 10*day, "mx1.example.net")))
+	w.domain("example.net")
+	turns := func(d time.Duration) {
+		for range int(d / time.Hour) {
+			w.clock.add(time.Hour)
+			w.policies.turn(t.Context())
+		}
+	}
+	turns(6 * day)
+	if n := w.sts.count(); n != 1 {
+		t.Fatalf("fetched %d times while it was fresh", n)
+	}
+	turns(2 * day)
+	state, _ := w.policies.STS("example.net")
+	if n := w.sts.count(); n != 2 || state.Expires.Before(w.clock.Now().Add(8*day)) {
+		t.Fatalf("fetched %d times, until %s", n, state.Expires)
+	}
+	w.sts.serve("mta-sts.example.net", nil)
+	turns(8*day + 12*time.Hour)
+	if p := w.domain("example.net"); p.Level != Secure || w.log.count("can't be fetched") < 3 {
+		t.Errorf("while its server fails: %v", p)
+	}
+	turns(day)
+	if state, _ := w.policies.STS("example.net"); state.Mode != "" || w.domain("example.net").Level != May {
+		t.Errorf("it outlived its end: %+v", state)
+	}
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", 10*day, "mx1.example.net")))
+	w.clock.add(2 * time.Hour)
+	if p := w.domain("example.net"); p.Level != May && p.Level != Secure {
+		t.Error(p)
+	}
+	w.settle("example.net")
+	if p := w.domain("example.net"); p.Level != Secure {
+		t.Errorf("its server is back: %v", p)
+	}
+}
+
+// TestSTSSingleFlight: of many who ask for a domain nothing is known of, one
+// fetches; and nobody waits for a slow server for longer than a look-up may take.
+func TestSTSSingleFlight(t *testing.T) {
+	w := newWorld(t)
+	w.stsZone("1")
+	begun, release := make(chan bool, 100), make(chan bool)
+	w.sts.serve("mta-sts.example.net", func(rw http.ResponseWriter, r *http.Request) {
+		begun <- true
+		<-release
+		text(stsText("enforce", day, "mx1.example.net"))(rw, r)
+	})
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if p := w.domain("example.net"); p.Level != Secure {
+				t.Errorf("policy %v", p)
+			}
+		})
+	}
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+	defer cancel()
+	if p, err := w.policies.Lookup(ctx, Destination{Domain: "example.net"}); err != nil && !errors.Is(err, ErrUnsettled) || p.Level > May {
+		t.Errorf("one who can't wait: %v, %v", p, err)
+	}
+	close(release)
+	all.Wait()
+	if n := w.sts.count(); n != 1 {
+		t.Errorf("fetched %d times", n)
+	}
+}
+
+func TestDANEBeforeSTS(t *testing.T) {
+	w := newWorld(t)
+	w.zone("example.net", true, "@ MX 10 mx1", "@ MX 20 bare", "mx1 A 127.0.0.1", "bare A 127.0.0.1", "mta-sts A 127.0.0.1",
+		"_25._tcp.mx1 TLSA 3 1 1 "+digest, `_mta-sts TXT "v=STSv1; id=1"`, "odd MX 10 oddmx", "oddmx A 127.0.0.1",
+		"_25._tcp.oddmx TLSA 1 1 1 "+digest)
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", day, "bare.example.net")))
+	for _, c := range []struct {
+		host   mail.Domain
+		level  Level
+		source Source
+	}{
+		{"mx1.example.net", DANEOnly, FromDANE},
+		{"bare.example.net", Secure, FromMTASTS},
+		{"oddmx.example.net", Secure, FromMTASTS}, // records that authenticate nobody
+		{"", DANEOnly, FromDANE},                  // not dane, by which Postfix would give mail to the other host in the clear
+	} {
+		p := w.lookup(Destination{Domain: "example.net", Host: c.host})
+		if p.Level != c.level || p.Source != c.source {
+			t.Errorf("%q: %v, want %s from %s", c.host, p, c.level, c.source)
+		}
+	}
+	w.dns.Fault("_25._tcp.mx1.example.net", dnstest.Bogus)
+	w.clock.add(time.Hour)
+	if p, err := w.policies.Lookup(t.Context(), Destination{Domain: "example.net", Host: "mx1.example.net"}); !errors.Is(err, ErrUnsettled) {
+		t.Errorf("MTA-STS must not stand in for DANE that fails: %v, %v", p, err)
+	}
+}
+
+func TestSTSHandshake(t *testing.T) {
+	w := newWorld(t)
+	w.stsZone("1")
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", day, "*.example.net")))
+	p := w.domain("example.net")
+	w.sts.serve("mta-sts.example.org", text(stsText("testing", day, "*.example.net")))
+	w.zone("example.org", false, "mta-sts A 127.0.0.1", `_mta-sts TXT "v=STSv1; id=1"`)
+	testing := w.domain("example.org")
+	ca := newAuthority(t)
+	for _, c := range []struct {
+		host, cert string
+		ok         bool
+	}{
+		{"mx1.example.net", "mx1.example.net", true},
+		{"mx1.example.net", "*.example.net", true},
+		{"mx1.example.net", "mx2.example.net", false},
+		{"mx1.in.example.net", "mx1.in.example.net", false},
+		{"mx.example.com", "mx.example.com", false},
+	} {
+		server := oldGateway{cert: ca.leaf(t, c.cert)}.serve(t)
+		config := p.TLSConfig(c.host)
+		config.RootCAs = ca.pool
+		if _, err := exchange(t, server, config); (err == nil) != c.ok {
+			t.Errorf("%s with the certificate of %s: %v", c.host, c.cert, err)
+		}
+		state, err := exchange(t, server, testing.TLSConfig(c.host))
+		if err != nil {
+			t.Fatalf("testing mode: %v", err)
+		}
+		if err := testing.Tested(mail.Domain(c.host), &state, ca.pool); (err == nil) != c.ok {
+			t.Errorf("%s with the certificate of %s, testing mode: %v", c.host, c.cert, err)
+		}
+	}
+	if err := testing.Tested("mx1.example.net", (*tls.ConnectionState)(nil), nil); !errors.Is(err, ErrNoTLS) {
+		t.Errorf("in the clear: %v", err)
+	}
+	if err := p.Tested("mx.example.com", nil, nil); err != nil {
+		t.Errorf("not in testing mode: %v", err)
+	}
+}
+
+func TestOutside(t *testing.T) {
+	for text, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1111": true, "::ffff:8.8.8.8": true,
+		"127.0.0.1": false, "10.0.0.1": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false,
+		"100.64.0.1": false, "0.0.0.0": false, "0.1.2.3": false, "224.0.0.1": false, "255.255.255.255": false, "198.18.0.1": false,
+		"::1": false, "::": false, "::127.0.0.1": false, "fe80::1": false, "fd00::1": false, "fec0::1": false, "ff02::1": false,
+		"::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false,
+	} {
+		if outside(netip.MustParseAddr(text)) != want {
+			t.Errorf("%s: outside is %v", text, !want)
+		}
+	}
+}
+
+func FuzzSTS(f *testing.F) {
+	f.Add(stsText("enforce", day, "mx1.example.net", "*.example.net"))
+	f.Add("version: STSv1\nmode: testing\nmx: a\nmax_age: 9999999999\n")
+	f.Add("version: STSv1\nmode: none\nmax_age: 0")
+	f.Add("mx: *.xn--bcher-kva.example\nversion: STSv1\r\nmode: enforce\nmax_age: 1 \nx: \xff\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parseSTS(text)
+		if err != nil {
+			return
+		}
+		policy := p.policy()
+		if policy.Level == 0 || policy.Level == Secure && len(policy.Hosts) == 0 {
+			t.Errorf("%q gives %+v", text, policy)
+		}
+		for _, name := range policy.MatchNames {
+			if strings.ContainsAny(name, " \t\r\n:,={}\"") {
+				t.Errorf("%q gives the name %q", text, name)
+			}
+		}
+		if p.maxAge < 0 || p.maxAge > maxSTSAge {
+			t.Errorf("%q holds for %s", text, p.maxAge)
+		}
+		data, err := json.Marshal(stsNote{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := readSTSNote(data)
+		if utf8.ValidString(text) && (err != nil || again.mode != p.mode || !slices.Equal(again.mx, p.mx)) {
+			t.Errorf("%q isn't remembered: %v", text, err)
+		}
+	})
+}
