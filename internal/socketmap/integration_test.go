@@ -27,18 +27,23 @@ type opened struct {
 // openDoor answers until the test ends.
 func openDoor(t *testing.T, network, address string) opened {
 	t.Helper()
-	ln, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := policies()
 	f["sts.example"] = tlspolicy.Policy{
 		Level: tlspolicy.Secure, Source: tlspolicy.FromMTASTS,
 		MatchNames: []string{"mx.sts.example", ".mail.sts.example"}, Hosts: []string{"mx.sts.example", "*.mail.sts.example"},
 	}
+	return openDoorTo(t, network, address, f)
+}
+
+func openDoorTo(t *testing.T, network, address string, p Policies) opened {
+	t.Helper()
+	ln, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := opened{network: network, address: ln.Addr().String(), preflight: &fakePreflight{}}
 	s := NewServer(Config{
-		Policies: f, Preflight: o.preflight,
+		Policies: p, Preflight: o.preflight,
 		Postfix: func() Version { return Version{3, 7} }, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, stop := context.WithCancel(context.Background())
