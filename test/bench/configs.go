@@ -76,6 +76,7 @@ Canonicalization relaxed/relaxed
 OversignHeaders From
 InternalHosts 127.0.0.1
 RequireSafeKeys no
+UMask 000
 Syslog no
 `, domain, selector, keyFile(dir), filepath.Join(dir, "OpenDKIM.sock"))
 }

@@ -6,6 +6,8 @@
 //	custody  taking mail into custody, beside a bare Postfix accepting it
 //	release  ten thousand held messages leave when their domain is mended
 //	lists    starting with, and listing, a million held recipients
+//	relay    the SMTP relay, beside Postfix: taking mail, taking and delivering it
+//	         signed (Postfix with OpenDKIM), and a queue of 200,000 messages
 //
 // Everything is on loopback, in a directory of its own, and ends with the run.
 package main
@@ -37,6 +39,8 @@ type options struct {
 	accepted int    // messages in each measurement of custody by Postfix
 	released int    // messages of one domain
 	held     int    // recipients in the store that is listed
+	relayed  int    // messages in each measurement of the relay
+	queued   int    // messages in the relay's queue
 }
 
 // bench is what the parts share.
@@ -55,12 +59,13 @@ var parts = []struct {
 	{"custody", compareCustody},
 	{"release", measureRelease},
 	{"lists", measureLists},
+	{"relay", measureRelay},
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.mailgate, "mailgate", "bin/mailgate", "program to measure")
-	flag.StringVar(&o.only, "only", "", "parts, with commas between: milter, custody, release, lists; empty: all")
+	flag.StringVar(&o.only, "only", "", "parts, with commas between: milter, custody, release, lists, relay; empty: all")
 	flag.IntVar(&o.messages, "messages", 3200, "messages in each measurement of signing")
 	flag.IntVar(&o.rounds, "rounds", 3, "measurements of each; the median counts")
 	flag.IntVar(&o.large, "large-sessions", 100, "sessions of the memory measurement")
@@ -69,6 +74,8 @@ func main() {
 	flag.IntVar(&o.accepted, "accepted", 1600, "messages in each measurement of custody by Postfix, which takes longer")
 	flag.IntVar(&o.released, "released", 10_000, "messages of one domain that are released")
 	flag.IntVar(&o.held, "held", 1_000_000, "held recipients in the store that is listed")
+	flag.IntVar(&o.relayed, "relayed", 4000, "messages in each measurement of the relay, and of Postfix beside it")
+	flag.IntVar(&o.queued, "queued", 200_000, "messages in the relay's queue")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

@@ -26,13 +26,13 @@ func startPostfix(dir, milter string) (*postfix, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startPostfixAt(dir, milter, ports)
+	return startPostfixAt(dir, milter, ports, "")
 }
 
 // startPostfixAt starts an instance that takes mail at ports[0] without the milter
-// and at ports[1] with it. It needs root. Where it can't, it says so and returns
-// neither instance nor error.
-func startPostfixAt(dir, milter string, ports []string) (*postfix, error) {
+// and at ports[1] with it; more is appended to its main.cf. It needs root. Where it
+// can't, it says so and returns neither instance nor error.
+func startPostfixAt(dir, milter string, ports []string, more string) (*postfix, error) {
 	if _, err := exec.LookPath("postfix"); err != nil || os.Geteuid() != 0 {
 		fmt.Println("Postfix is not installed, or this is not root: left out")
 		return nil, nil
@@ -51,7 +51,7 @@ func startPostfixAt(dir, milter string, ports []string) (*postfix, error) {
 		}
 	}
 	etc := filepath.Join(dir, "etc")
-	if err := os.WriteFile(filepath.Join(etc, "main.cf"), []byte(mainCf(dir)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(etc, "main.cf"), []byte(mainCf(dir)+more), 0o644); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(etc, "master.cf"), []byte(masterCf(p.bare, p.milted, milter)), 0o644); err != nil {
@@ -135,6 +135,7 @@ showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
+smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `

@@ -18,7 +18,7 @@ func measureRelease(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer h.stop()
-	p, err := startPostfixAt(b.dir, "unix:"+h.socket, ports)
+	p, err := startPostfixAt(b.dir, "unix:"+h.socket, ports, "")
 	if p == nil {
 		return err
 	}
