@@ -62,6 +62,18 @@ func TestTimes(t *testing.T) {
 	})
 }
 
+// Each request has its own time to come.
+func TestTimeOfEachRequest(t *testing.T) {
+	run(t, nil, func(r *rig) {
+		client := r.come()
+		for range 3 {
+			client.send("20:mailgate ")
+			time.Sleep(6 * time.Second)
+			client.ask("example.net,", ns("OK encrypt"))
+		}
+	})
+}
+
 // The door closes at once for who waits, and answers what was asked.
 func TestDrain(t *testing.T) {
 	run(t, func(c *Config) { c.Limits.Advice = 5 * time.Second }, func(r *rig) {
