@@ -51,8 +51,8 @@ func warnings(cfg *config.Config) []string {
 	if seen := defaultRouteAddress(); len(cfg.Egress) == 0 && seen.IsValid() && !seen.IsLoopback() {
 		list = append(list, fmt.Sprintf("egress: this machine sends from %s; behind NAT the world sees another", seen))
 	}
-	if len(cfg.TLS) > 0 && !cfg.Milter.Listen.IsZero() {
-		list = append(list, "[[tls]]: overrides hold for the relay, but Postfix isn't told of them in this version: set smtp_tls_policy_maps yourself")
+	if len(cfg.TLS) > 0 && !cfg.Milter.Listen.IsZero() && cfg.Socketmap.Listen.IsZero() {
+		list = append(list, "[[tls]]: overrides hold for the relay, but Postfix isn't told of them: open [socketmap], and set smtp_tls_policy_maps")
 	}
 	return list
 }

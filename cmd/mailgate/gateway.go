@@ -286,6 +286,7 @@ func restartNeeded(running, wanted *config.Config) []string {
 		{"[milter] listen, socket_mode", running.Milter.Listen != wanted.Milter.Listen || running.Milter.SocketMode != wanted.Milter.SocketMode},
 		{"[milter] max_connections, timeout", running.Milter.MaxConnections != wanted.Milter.MaxConnections ||
 			running.Milter.Timeout != wanted.Milter.Timeout},
+		{"[socketmap] listen", running.Socketmap.Listen != wanted.Socketmap.Listen},
 		{"[control] socket", running.Control != wanted.Control},
 		{"[store] url", running.Store != wanted.Store},
 	}

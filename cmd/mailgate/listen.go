@@ -40,6 +40,9 @@ func (g *gateway) listen(cfg *config.Config) ([]door, error) {
 			return open(name, l, 0, serve)
 		})
 	}
+	if err == nil && !cfg.Socketmap.Listen.IsZero() {
+		err = open("[socketmap]", cfg.Socketmap.Listen, socketmapMode, g.socketmapServer().Serve)
+	}
 	if err != nil {
 		for _, d := range doors {
 			d.listener.Close()
@@ -48,6 +51,9 @@ func (g *gateway) listen(cfg *config.Config) ([]door, error) {
 	}
 	return doors, nil
 }
+
+// socketmapMode lets all of Postfix's processes ask: what they are told is no secret.
+const socketmapMode = 0o666
 
 // openListener listens; a Unix socket gets its mode, and one that a crash left
 // behind is replaced if nobody answers on it.

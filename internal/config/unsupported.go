@@ -12,10 +12,8 @@ func (c *Config) Unsupported() error {
 
 func (b *builder) unsupported(c *Config) Errors {
 	var faults Errors
-	for _, d := range []door{{"socketmap", c.Socketmap.Listen}, {"web", c.Web.Listen}} {
-		if !d.listen.IsZero() {
-			faults = append(faults, b.src.fault(d.section, "is not in this version; leave out the section [%s]", d.section))
-		}
+	if !c.Web.Listen.IsZero() {
+		faults = append(faults, b.src.fault("web", "is not in this version; leave out the section [web]"))
 	}
 	return faults.sorted()
 }

@@ -40,6 +40,14 @@ func (g *Gate) JudgeAfresh(ctx context.Context, from mail.Domain, sender mail.Ad
 	return g.strict().judge(ctx, from, sender, to, g.checker.Recheck)
 }
 
+// Foretell says what would be done with mail to one recipient, by the site's policy
+// for new mail, before there is a message: the author is taken to be of domain from.
+// It returns nil where it would not be refused.
+func (g *Gate) Foretell(ctx context.Context, from mail.Domain, sender, to mail.Address) *Reply {
+	v := g.judge(ctx, from, sender, []mail.Address{to}, g.checker.Check)
+	return v.refusal()
+}
+
 // strict is the gate with a policy that holds all that isn't sure to pass.
 func (g *Gate) strict() *Gate {
 	s := *g
