@@ -107,6 +107,7 @@ func echo(ctx context.Context, c *Conn) {
 			panic("told to")
 		case b[0] == 'w':
 			<-ctx.Done() // work that hears of nothing else
+			time.Sleep(time.Second)
 			return
 		}
 		c.Busy(b[0] == 'b')
@@ -210,6 +211,8 @@ func TestAcceptErrors(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		r.wantLog(3, "accept failed, trying again")
+		r.wantLog(1, "pause=5ms")
+		r.wantLog(1, "pause=20ms")
 		r.want(r.come(), "x", "x")
 
 		r.ln.faults <- errors.New("gone")
@@ -223,9 +226,21 @@ func TestAcceptErrors(t *testing.T) {
 func TestCloseBetweenErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, Options{})
-		r.ln.faults <- &net.OpError{Op: "accept", Err: syscall.EMFILE}
+		for range cap(r.ln.faults) {
+			r.ln.faults <- &net.OpError{Op: "accept", Err: syscall.EMFILE}
+		}
+		time.Sleep(2 * time.Second)
+		r.wantLog(1, "pause=1s")
+		r.stop()
 		synctest.Wait()
-		r.close()
+		select {
+		case err := <-r.stopped:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Error("it rests first")
+		}
 	})
 }
 
@@ -356,7 +371,8 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// Work that doesn't end within Drain is cancelled, and its connection closed.
+// Work that doesn't end within Drain is cancelled, and its connection closed; Serve
+// waits for its session all the same.
 func TestKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, Options{})
@@ -368,12 +384,59 @@ func TestKill(t *testing.T) {
 		if err := <-r.stopped; err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(begin); took != time.Minute {
-			t.Errorf("waited %v in the bubble's time, want Drain", took)
+		if took := time.Since(begin); took != time.Minute+time.Second {
+			t.Errorf("waited %v in the bubble's time, want Drain and the second of the work's own", took)
 		}
 		r.want(busy, "b", "")
 		r.want(deaf, "w", "")
 		r.wantLog(1, "work still in hand")
+	})
+}
+
+// counted counts how often it is closed.
+type counted struct {
+	net.Conn
+	closed *int
+}
+
+func (c counted) Close() error {
+	*c.closed++
+	return c.Conn.Close()
+}
+
+// Nothing is kept of a connection that has ended.
+func TestForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, Options{})
+		here, there := net.Pipe()
+		closed := 0
+		r.ln.come <- counted{there, &closed}
+		here.Close()
+		r.want(r.come(), "w", "…")
+		r.stop()
+		<-r.stopped
+		if closed != 1 {
+			t.Errorf("closed %d times", closed)
+		}
+	})
+}
+
+// Closing doesn't cut off who has begun to speak.
+func TestDrainAmidst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		c := &Conn{Conn: there}
+		if err := c.Await(time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Came(nil); err != nil {
+			t.Fatal(err)
+		}
+		c.drain()
+		go here.Write([]byte("x"))
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
