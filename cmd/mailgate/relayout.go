@@ -28,6 +28,7 @@ func (g *gateway) newEngine() *relay.Engine {
 	return relay.New(relay.Options{
 		Queue:    g.store,
 		Bodies:   g.store,
+		Messages: g.store,
 		Custody:  g.store,
 		Resolver: relayDNS(func() *dnsview.Resolver { return current().view.resolver }),
 		Policies: currentPolicies(func() *tlspolicy.Table { return current().tls }),

@@ -2,6 +2,7 @@ package notice
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"mailgate/internal/mail"
@@ -74,6 +75,9 @@ func (d *Digest) text() string {
 		d.tellOf(&l, domain)
 	}
 	l.wrap("", "What is held leaves by itself once DNS is mended, unless auto_release is off.")
+	if slices.ContainsFunc(d.New, func(c spool.HoldCount) bool { return c.Reason == spool.ByHand }) {
+		l.wrap("", "What is held by hand stays until a reviewer lets it go.")
+	}
 	l.command("To look at all of it, to release or to discard:", "mailgate quarantine list")
 	return l.String()
 }
@@ -152,6 +156,8 @@ func cause(c spool.HoldCount) string {
 	switch {
 	case c.Reason == spool.Waiting:
 		return "waiting for DNS"
+	case c.Reason == spool.ByHand:
+		return "held by hand"
 	case c.Reason == spool.Foreign && c.From == "":
 		return "no key can sign it"
 	case c.Reason == spool.Foreign:

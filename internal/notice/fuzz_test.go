@@ -20,7 +20,8 @@ import (
 // bytes that end with CRLF, and 7-bit but for UTF-8 in the header.
 func checkLines(t *testing.T, message []byte) {
 	t.Helper()
-	if !bytes.HasSuffix(message, []byte("\r\n")) || bytes.IndexByte(message, 0) >= 0 || !utf8.Valid(message) {
+	header, body, _ := bytes.Cut(message, []byte("\r\n\r\n"))
+	if !bytes.HasSuffix(message, []byte("\r\n")) || bytes.IndexByte(message, 0) >= 0 || !utf8.Valid(header) {
 		t.Errorf("ends with no CRLF, has a NUL or no UTF-8: %q", message)
 	}
 	for line := range bytes.SplitSeq(message, []byte("\r\n")) {
@@ -28,8 +29,8 @@ func checkLines(t *testing.T, message []byte) {
 			t.Errorf("line of %d bytes: %q", len(line), line)
 		}
 	}
-	if _, body, _ := bytes.Cut(message, []byte("\r\n\r\n")); !isASCII(body) {
-		t.Error("the body isn't 7-bit")
+	if eight := bytes.Contains(header, []byte("\r\nContent-Transfer-Encoding: 8bit")); isASCII(body) == eight {
+		t.Errorf("the body is 7-bit: %v", !eight)
 	}
 }
 
@@ -44,7 +45,7 @@ func checkReport(t *testing.T, r *Report, message []byte) {
 	}
 	for name, values := range m.Header {
 		if len(values) != 1 || !slices.Contains([]string{
-			"From", "To", "Subject", "Date", "Message-Id", "In-Reply-To", "References", "Auto-Submitted", "Mime-Version", "Content-Type",
+			"From", "To", "Subject", "Date", "Message-Id", "In-Reply-To", "References", "Auto-Submitted", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
 		}, name) {
 			t.Errorf("field %s: %q", name, values)
 		}
@@ -72,7 +73,11 @@ func checkReport(t *testing.T, r *Report, message []byte) {
 	if got := strings.Join([]string{parts[0].kind, parts[1].kind}, " "); got != "text/plain; charset=utf-8 message/delivery-status" {
 		t.Errorf("parts %s", got)
 	}
-	if k := parts[2].kind; k != "text/rfc822-headers" && k != "message/global-headers" {
+	if k := parts[2].kind; strings.HasPrefix(k, "message/") && !strings.HasSuffix(k, "-headers") {
+		if !r.asksWhole() || parts[2].text != string(ended(r.Whole)) {
+			t.Errorf("%s: %q", k, parts[2].text)
+		}
+	} else if k != "text/rfc822-headers" && k != "message/global-headers" {
 		t.Errorf("third part %s", k)
 	}
 	checkStatus(t, r, parts[1].text)
@@ -152,12 +157,16 @@ func FuzzReport(f *testing.F) {
 				{Address: recipient, Status: reply, Diagnostic: reply, Why: subject, RemoteMTA: code, LastAttempt: now},
 				{Address: recipient, Status: "5.0.0", Diagnostic: reply, Predicted: true, Why: value},
 			},
-			Header:   []byte(header),
 			Findings: []preflight.Finding{{Code: code, Name: subject, Text: value}},
 			Records:  []Record{{At: subject, Type: code, Name: reply, Value: value, Replaces: []string{header}, Notes: []string{id}}},
 		}
 		if delayed {
 			r.Kind = Delayed
+		}
+		r.Message.Return = "full"
+		r.Recipients[1].ByHand = delayed
+		if err := r.Return(strings.NewReader(header + "\r\n" + value)); err != nil {
+			t.Fatal(err)
 		}
 		checkReport(t, r, r.Compose())
 		d := &Digest{

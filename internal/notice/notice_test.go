@@ -105,7 +105,25 @@ func reports(t testing.TB) map[string]*Report {
 	relayed.Recipients = []Recipient{{
 		Address: path(t, "bob@gmail.com"), Original: "rfc822;robert@gmail.com", Status: "2.0.0", Diagnostic: "250 2.0.0 OK", RemoteMTA: "mx.other.test", LastAttempt: now,
 	}}
-	return map[string]*Report{"returned": sound(t), "delayed": delayed, "utf8": utf8, "raw": raw, "orphan": orphan, "delivery": real,
+
+	givenUp := sound(t)
+	givenUp.Findings, givenUp.Records = nil, nil
+	givenUp.Recipients = []Recipient{
+		{Address: path(t, "bob@gmail.com"), ByHand: true, Why: "An administrator of mx1.example.com gave it up, saying: sent twice", Diagnostic: "452 4.2.2 Over quota", RemoteMTA: "mx.gmail.com"},
+		{Address: path(t, "cid@other.test"), ByHand: true, Why: "An administrator of mx1.example.com gave it up, saying: sent twice"},
+	}
+
+	byHand := sound(t)
+	byHand.Kind, byHand.Until, byHand.Findings, byHand.Records = Delayed, now.Add(24*time.Hour), nil, nil
+	byHand.Recipients = []Recipient{{Address: path(t, "bob@gmail.com"), ByHand: true, Status: "4.7.0", Why: "An administrator holds it back."}}
+
+	whole := sound(t)
+	whole.Findings, whole.Records, whole.Message.Return = nil, nil, "FULL"
+	whole.Recipients = real.Recipients[:1]
+	if err := whole.Return(strings.NewReader(header + "\r\nThe figures:\r\n--mailgate\r\n.\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]*Report{"givenup": givenUp, "byhand": byHand, "whole": whole, "returned": sound(t), "delayed": delayed, "utf8": utf8, "raw": raw, "orphan": orphan, "delivery": real,
 		"unreached": unreached, "silent": silent, "relayed": relayed}
 }
 
@@ -180,6 +198,7 @@ func TestStatus(t *testing.T) {
 		"utf8":    {`Final-Recipient: utf-8; \x{4F50}\x{85E4}\x{2B}x\x{3D}y@xn--r8jz45g.jp` + "\r\n"},
 		"delivery": {"Status: 5.1.1\r\nRemote-MTA: dns; gmail-smtp-in.l.google.com\r\nDiagnostic-Code: smtp; 550 5.1.1 No such user ? nobody\r\nLast-Attempt-Date: Sat, 21 Nov 2026 20:29:00 +0000\r\n",
 			"cid@gmail.com\r\nAction: delayed\r\nStatus: 4.2.2\r\n"},
+		"givenup": {"bob@gmail.com\r\nAction: failed\r\nStatus: 5.0.0\r\nDiagnostic-Code: x-mailgate; An administrator of mx1.example.com gave it up,\r\n saying: sent twice\r\n\r\n"},
 		"relayed": {"Original-Envelope-Id: QQ314159\r\nReporting-MTA:", "Original-Recipient: rfc822;robert@gmail.com\r\nFinal-Recipient: rfc822; bob@gmail.com\r\nAction: relayed\r\nStatus: 2.0.0\r\n"},
 	} {
 		got := string(all[name].status())
@@ -188,7 +207,7 @@ func TestStatus(t *testing.T) {
 				t.Errorf("%s lacks %q:\n%s", name, field, got)
 			}
 		}
-		if strings.Contains(got, "Will-Retry-Until") != (name == "delayed") {
+		if strings.Contains(got, "Will-Retry-Until") != (all[name].Kind == Delayed) {
 			t.Errorf("%s: Will-Retry-Until\n%s", name, got)
 		}
 	}
@@ -215,7 +234,7 @@ func TestStatusCode(t *testing.T) {
 func TestPredictionIsCalledOne(t *testing.T) {
 	for name, r := range reports(t) {
 		text, status := r.text(), string(r.status())
-		if name == "delivery" {
+		if name == "delivery" || name == "whole" {
 			if !strings.Contains(text, "gmail-smtp-in.l.google.com answered:") {
 				t.Errorf("%s:\n%s", name, text)
 			}

@@ -36,9 +36,7 @@ func wholeFields(header []byte, n int) []byte {
 
 // encode makes a part of text, quoted-printable where it can't go as it is.
 func encode(kind string, text []byte) part {
-	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\r\n")) {
-		text = append(text[:len(text):len(text)], "\r\n"...)
-	}
+	text = ended(text)
 	if isSevenBit(text) {
 		return part{kind: kind, body: text}
 	}
@@ -49,9 +47,20 @@ func encode(kind string, text []byte) part {
 	return part{kind: kind, encoding: "quoted-printable", body: b.Bytes()}
 }
 
+// ended is text with a CRLF at its end.
+func ended(text []byte) []byte {
+	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\r\n")) {
+		text = append(text[:len(text):len(text)], "\r\n"...)
+	}
+	return text
+}
+
 // isSevenBit reports whether text can go as it is (RFC 2045 section 2.7).
-func isSevenBit(text []byte) bool {
-	if !isASCII(text) || bytes.IndexByte(text, 0) >= 0 {
+func isSevenBit(text []byte) bool { return isASCII(text) && isLines(text) }
+
+// isLines reports whether text is 8-bit text at most (RFC 2045 section 2.8).
+func isLines(text []byte) bool {
+	if bytes.IndexByte(text, 0) >= 0 {
 		return false
 	}
 	for len(text) > 0 {

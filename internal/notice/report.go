@@ -29,7 +29,8 @@ type Report struct {
 	To         mail.Address
 	Message    *spool.Message
 	Recipients []Recipient         // those it tells of
-	Header     []byte              // the message's, as it came; fields beyond MaxHeader are left out
+	Header     []byte              // the message's, as it came; fields beyond MaxHeader are left out. Set by Return
+	Whole      []byte              // the message as it came; empty: its header has to do. Set by Return
 	Findings   []preflight.Finding // what is wrong, for the administrator
 	Records    []Record            // what would mend it
 	At         time.Time           // now
@@ -47,16 +48,18 @@ type Recipient struct {
 	RemoteMTA   string    // host name of the server that replied; empty: none was asked
 	LastAttempt time.Time // zero: none
 	Why         string    // in plain words, one or two sentences
+	ByHand      bool      // not a server but somebody here decided it: Why tells. Diagnostic is what a server said last
 }
 
 // Compose writes the report as a message of 7-bit ASCII, CRLF line ends and lines
 // of at most 998 bytes (RFC 3464, RFC 6522). Only the To field holds UTF-8, when
-// the address needs it. It is to be sent from the null sender.
+// the address needs it, and the message returned whole is 8-bit if it was. It is to
+// be sent from the null sender.
 func (r *Report) Compose() []byte {
 	parts := []part{
 		encode("text/plain", []byte(r.text())),
 		{kind: "message/delivery-status", body: r.status()},
-		headerPart(r.Header),
+		r.original(),
 	}
 	boundary := boundaryFor(parts)
 	var m message
@@ -72,6 +75,9 @@ func (r *Report) Compose() []byte {
 	m.add("Auto-Submitted", "auto-replied")
 	m.add("MIME-Version", "1.0")
 	m.add("Content-Type", `multipart/report; report-type=delivery-status; boundary="`+boundary+`"`)
+	if parts[2].encoding == eightBit {
+		m.add("Content-Transfer-Encoding", eightBit) // RFC 2045 section 6.4
+	}
 	m.line("")
 	m.line("This is a delivery status notification in MIME format (RFC 3464).")
 	m.multipart(boundary, parts)
@@ -124,10 +130,12 @@ func (to *Recipient) status(m *message, r *Report) {
 	m.verbatim("Final-Recipient", typed(to.Address))
 	m.add("Action", string(action))
 	m.add("Status", statusCode(to.Status, action))
-	if to.RemoteMTA != "" {
+	if to.RemoteMTA != "" && !to.ByHand {
 		m.add("Remote-MTA", "dns; "+ascii(to.RemoteMTA))
 	}
 	switch {
+	case to.ByHand:
+		m.add("Diagnostic-Code", "x-mailgate; "+ascii(to.Why))
 	case to.Diagnostic == "":
 	case to.Predicted: // no server has said it: the type smtp would be a lie
 		m.add("Diagnostic-Code", "x-mailgate; nothing was sent; predicted reply: "+ascii(to.Diagnostic))

@@ -73,6 +73,9 @@ func (r *Report) text() string {
 	for _, group := range grouped(r.Recipients) {
 		r.happened(&l, group)
 	}
+	if r.asksWhole() && strings.HasSuffix(r.original().kind, "-headers") {
+		l.say("You asked for the whole message. It is longer than %d KiB or can't be returned as it is, so its header is below.", MaxWhole>>10)
+	}
 	l.title("What to do")
 	r.advice(&l)
 	if len(r.Findings)+len(r.Records) > 0 {
@@ -142,6 +145,12 @@ func (r *Report) happened(l *letter, group []Recipient) {
 		server = "The receiving server"
 	}
 	switch {
+	case one.ByHand:
+		l.say("%s", oneLine(one.Why, 4*maxText))
+		if answer == "" {
+			return
+		}
+		l.say("The last try to deliver it ended with:")
 	case answer == "" && !one.LastAttempt.IsZero():
 		l.say("%s could not deliver it. %s", r.Hostname, oneLine(one.Why, 4*maxText))
 		return
@@ -170,23 +179,33 @@ func (r *Report) advice(l *letter) {
 		l.say("Nothing.")
 		return
 	}
+	byHand := slices.ContainsFunc(r.Recipients, func(to Recipient) bool { return to.ByHand })
 	held := slices.ContainsFunc(r.Recipients, func(to Recipient) bool { return to.RemoteMTA == "" && to.LastAttempt.IsZero() })
 	switch {
+	case r.Kind == Delayed && byHand:
+		l.say("It leaves when an administrator lets it go.")
+		r.until(l)
 	case r.Kind == Delayed:
 		l.say("It leaves by itself as soon as the cause is gone.")
-		if !r.Until.IsZero() {
-			l.say("If that is not so by %s, it will be returned to you.", date(r.Until))
-		}
-	case held && r.To == r.Message.Envelope.From:
+		r.until(l)
+	case held && !byHand && r.To == r.Message.Envelope.From:
 		l.say("When the cause is gone, send the message again.")
 	}
 	switch {
+	case byHand:
+		l.say("Show this message to the mail administrator of %s, who can tell you more.", r.Hostname)
 	case !held:
 		l.say("If the answer doesn't tell you what to do, show this message to your mail administrator.")
 	case r.To == r.Message.Envelope.From:
 		l.say("The cause is not in what you wrote. Show this message to your mail administrator, or to whoever looks after %s.", sentAs(r))
 	default:
 		l.say("Mend what is said below.")
+	}
+}
+
+func (r *Report) until(l *letter) {
+	if !r.Until.IsZero() {
+		l.say("If that is not so by %s, it will be returned to you.", date(r.Until))
 	}
 }
 
@@ -202,12 +221,12 @@ func sentAs(r *Report) string {
 func grouped(all []Recipient) [][]Recipient {
 	type fate struct {
 		why, diagnostic, server string
-		predicted               bool
+		predicted, byHand       bool
 	}
 	at := map[fate]int{}
 	var groups [][]Recipient
 	for _, to := range all {
-		f := fate{to.Why, to.Diagnostic, to.RemoteMTA, to.Predicted}
+		f := fate{to.Why, to.Diagnostic, to.RemoteMTA, to.Predicted, to.ByHand}
 		i, known := at[f]
 		if !known {
 			i = len(groups)

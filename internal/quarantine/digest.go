@@ -50,6 +50,9 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 	if err != nil {
 		return fmt.Errorf("count what is newly held: %w", err)
 	}
+	holds = slices.DeleteFunc(holds, func(h spool.HoldCount) bool { // let go by those who held it
+		return h.Reason == spool.ByHand && h.Still == 0
+	})
 	if len(holds) > 0 {
 		if err := q.sendDigest(ctx, p, since, now, holds); err != nil {
 			return err
@@ -101,7 +104,7 @@ const maxCauses = 5
 func (q *Quarantine) tellMending(ctx context.Context, d *notice.Digest, domain mail.Domain) error {
 	causes := 0
 	for _, h := range d.New {
-		if h.From != domain || h.Still == 0 || causes == maxCauses {
+		if h.From != domain || h.Still == 0 || h.Reason == spool.ByHand || causes == maxCauses {
 			continue
 		}
 		m, err := q.store.Get(ctx, h.Example)

@@ -106,8 +106,12 @@ func (q *Quarantine) bounced(m *spool.Message, to []mail.Address, where string) 
 // there to return it to; empty where that isn't so.
 func (q *Quarantine) noReturn(m *spool.Message, view Message) string {
 	p := q.o.Policy()
+	since := m.Received
+	if view.Now == string(spool.ByHand) {
+		since = m.In(spool.Held)[0].Changed // a list doesn't read the review log
+	}
 	switch {
-	case p.MaxAge == 0, q.o.Now().Sub(m.Received) < p.MaxAge, !m.Envelope.From.IsNull(), !p.Postmaster.IsNull():
+	case p.MaxAge == 0, q.o.Now().Sub(since) < p.MaxAge, !m.Envelope.From.IsNull(), !p.Postmaster.IsNull():
 		return ""
 	case len(m.In(spool.Held)) == 0, view.Now == "pass" && p.AutoRelease:
 		return ""

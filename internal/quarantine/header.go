@@ -28,19 +28,7 @@ func (q *Quarantine) header(ctx context.Context, id string) (header []byte, ther
 	if err != nil {
 		return nil, false, fmt.Errorf("read the header of %s: %w", id, err)
 	}
-	return headerOf(begin), true, nil
-}
-
-// headerOf is what a message has before its first empty line.
-func headerOf(message []byte) []byte {
-	n := 0
-	for line := range bytes.Lines(message) {
-		if s := string(line); s == "\r\n" || s == "\n" {
-			break
-		}
-		n += len(line)
-	}
-	return message[:n]
+	return notice.HeaderOf(begin), true, nil
 }
 
 // headerText is a header to be read by people: LF at the ends of lines, valid UTF-8,

@@ -19,7 +19,7 @@ func TestHeaderText(t *testing.T) {
 		{"Subject: \xff\xfe\r\n\r\n", "Subject: \uFFFD\n"},
 		{"", ""},
 	} {
-		if got := headerText(headerOf([]byte(c.message))); got != c.want {
+		if got := headerText(notice.HeaderOf([]byte(c.message))); got != c.want {
 			t.Errorf("%q: %q, want %q", c.message, got, c.want)
 		}
 	}
@@ -48,7 +48,7 @@ func FuzzHeaderText(f *testing.F) {
 	f.Add([]byte("From: a\r\n b\r\n\r\nbody"))
 	f.Add([]byte("\xff\r\r\n\n"))
 	f.Fuzz(func(t *testing.T, message []byte) {
-		text := headerText(headerOf(message))
+		text := headerText(notice.HeaderOf(message))
 		if !utf8.ValidString(text) {
 			t.Errorf("%q isn't valid UTF-8", text)
 		}

@@ -95,6 +95,8 @@ func heldFor(m *spool.Message, r spool.Recipient) judged {
 	switch r.Reason {
 	case spool.Waiting:
 		j.now, j.why = "unknown", "DNS gave no answer"
+	case spool.ByHand:
+		j.now, j.why = string(spool.ByHand), "held by hand"
 	case spool.Foreign:
 		j.now, j.why = "foreign", "no signing key for "+string(m.From.Domain)+" here"
 		if m.From.Domain == "" {
@@ -112,6 +114,8 @@ func wordOf(r gate.Recipient) (now, why string) {
 	switch {
 	case r.Disposition == gate.Pass:
 		return "pass", ""
+	case r.Cause == causeByHand:
+		return string(spool.ByHand), r.Prediction.Why
 	case r.Cause == gate.CauseWaiting:
 		return "unknown", r.Prediction.Why
 	case r.Cause == gate.CauseForeign:
@@ -135,12 +139,14 @@ func gravity(now string) int {
 	switch now {
 	case "pass":
 		return 1
-	case "unknown":
+	case string(spool.ByHand):
 		return 2
-	case "foreign":
+	case "unknown":
 		return 3
-	case "refuse":
+	case "foreign":
 		return 4
+	case "refuse":
+		return 5
 	}
 	return 0
 }

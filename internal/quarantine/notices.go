@@ -42,12 +42,16 @@ func (q *Quarantine) notifyOne(ctx context.Context, id string) (sent bool, err e
 	}
 	p, now := q.o.Policy(), q.o.Now()
 	held := m.In(spool.Held)
-	if len(held) == 0 || m.Envelope.From.IsNull() || p.MaxAge > 0 && now.Sub(m.Received) >= p.MaxAge {
+	if len(held) == 0 || m.Envelope.From.IsNull() {
 		return false, nil
+	}
+	since, err := q.began(ctx, m, held)
+	if err != nil || p.MaxAge > 0 && now.Sub(since) >= p.MaxAge {
+		return false, err
 	}
 	report := q.report(ctx, notice.Delayed, m, held)
 	if p.MaxAge > 0 {
-		report.Until = m.Received.Add(p.MaxAge)
+		report.Until = since.Add(p.MaxAge)
 	}
 	answer, err := q.mail(ctx, kindDelayed, id, report.To, report.Compose())
 	if errors.Is(err, errRefused) { // for good: it won't be tried again

@@ -32,11 +32,16 @@ func (q *Quarantine) overdue(ctx context.Context, m *spool.Message) (v gate.Verd
 	if len(held) == 0 {
 		return gate.Verdict{}, nil, nil
 	}
-	v = q.judge(ctx, m, addresses(held))
+	v = keepByHand(m, q.judge(ctx, m, addresses(held)))
 	if ctx.Err() != nil {
 		return gate.Verdict{}, nil, ctx.Err()
 	}
 	p := q.o.Policy()
+	early, err := q.notYetOver(ctx, m, p.MaxAge)
+	if err != nil {
+		return gate.Verdict{}, nil, err
+	}
+	v.Recipients = slices.DeleteFunc(v.Recipients, func(r gate.Recipient) bool { return early[r.Address] })
 	if !p.AutoRelease {
 		return v, nil, nil
 	}

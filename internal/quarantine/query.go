@@ -22,7 +22,7 @@ const MaxPage = 1000
 // none means held.
 type Query struct {
 	States    []string // held, queued, delivered, bounced, discarded or all
-	Reason    string   // refused, waiting or foreign
+	Reason    string   // refused, waiting, foreign or by-hand
 	Domain    string   // of From
 	Sender    string   // part of the address
 	Recipient string   // part of the address
@@ -64,12 +64,12 @@ func (q Query) filter() (spool.Filter, error) {
 
 func (q Query) checkWords() error {
 	switch spool.Reason(q.Reason) {
-	case "", spool.Refused, spool.Waiting, spool.Foreign:
+	case "", spool.Refused, spool.Waiting, spool.Foreign, spool.ByHand:
 	default:
-		return fmt.Errorf("reason %q: %w: it is refused, waiting or foreign", q.Reason, ErrQuery)
+		return fmt.Errorf("reason %q: %w: it is refused, waiting, foreign or by-hand", q.Reason, ErrQuery)
 	}
 	if q.Code != "" && !IsCode(q.Code) {
-		return fmt.Errorf("finding %q: %w: it is a code such as dkim-missing, or a kind of codes such as dkim; refused, waiting and foreign are what mail is held for (--held-for)", q.Code, ErrQuery)
+		return fmt.Errorf("finding %q: %w: it is a code such as dkim-missing, or a kind of codes such as dkim; refused, waiting, foreign and by-hand are what mail is held for (--held-for)", q.Code, ErrQuery)
 	}
 	known := []preflight.Provider{"", preflight.Other, preflight.UnknownProvider}
 	if p := preflight.Provider(q.Provider); !slices.Contains(append(known, preflight.KnownProviders()...), p) {

@@ -31,6 +31,7 @@ type Rechecked struct {
 	Waiting    int `json:"waiting"`    // wait for DNS
 	Released   int `json:"released"`   // of the passing, handed over; the rest goes as Policy allows
 	Failed     int `json:"failed"`     // could not be handed over
+	ByHand     int `json:"by_hand"`    // held by hand: not checked, a reviewer lets them go
 
 	AutoRelease bool `json:"auto_release"` // what passes leaves by itself
 }
@@ -52,12 +53,15 @@ func (q *Quarantine) Recheck(ctx context.Context, r RecheckRequest, progress fun
 	if err != nil {
 		return Rechecked{}, fmt.Errorf("list held identities: %w", err)
 	}
-	order, of := byIdentity(wanted(groups))
+	groups, byHand := groupsByDNS(wanted(groups))
+	order, of := byIdentity(groups)
 	ctx = preflight.Round(ctx, q.o.Now())
 	s := &sum{}
 	end := s.report(progress)
 	defer end()
-	s.add(func(r *Rechecked) { r.Identities, r.AutoRelease = len(order), q.o.Policy().AutoRelease })
+	s.add(func(r *Rechecked) {
+		r.Identities, r.ByHand, r.AutoRelease = len(order), byHand, q.o.Policy().AutoRelease
+	})
 	var checks *errgroup.Group
 	checks, ctx = errgroup.WithContext(ctx)
 	checks.SetLimit(identitiesAside)

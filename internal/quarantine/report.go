@@ -16,13 +16,16 @@ import (
 // now: to its sender.
 func (q *Quarantine) report(ctx context.Context, kind notice.Kind, m *spool.Message, held []spool.Recipient) *notice.Report {
 	verdict := q.o.Judge().Judge(ctx, m.From.Domain, m.Envelope.From, addresses(held))
-	return q.reportOf(ctx, kind, m, verdict)
+	return q.reportOf(ctx, kind, m, keepByHand(m, verdict))
 }
 
 func (q *Quarantine) reportOf(ctx context.Context, kind notice.Kind, m *spool.Message, v gate.Verdict) *notice.Report {
-	header, _, _ := q.header(ctx, m.ID) // a report without it is better than none
 	r := &notice.Report{
-		Kind: kind, Hostname: q.o.Policy().Hostname, To: m.Envelope.From, Message: m, Header: header, At: q.o.Now(),
+		Kind: kind, Hostname: q.o.Policy().Hostname, To: m.Envelope.From, Message: m, At: q.o.Now(),
+	}
+	if content, err := q.store.Open(ctx, m.ID); err == nil { // a report without it is better than none
+		_ = r.Return(content)
+		content.Close()
 	}
 	var codes []string
 	for _, to := range v.Recipients {
@@ -62,6 +65,10 @@ func fate(kind notice.Kind, m *spool.Message, r gate.Recipient) notice.Recipient
 		to.Status, to.Why = "4.0.0", "It would be taken now, and is about to leave."
 	case r.Disposition == gate.Pass:
 		to.Why = "It waited for a release that didn't come in time."
+	case r.Cause == causeByHand && kind == notice.Delayed:
+		to.ByHand, to.Why = true, "An administrator holds it back."
+	case r.Cause == causeByHand:
+		to.ByHand, to.Why = true, "An administrator held it back, and it was not released in time."
 	case r.Cause == gate.CauseForeign:
 		to.Status, to.Why = "5.7.1", fmt.Sprintf("%s has no signing key on this server, and mail from such domains is held.", m.From.Domain)
 		if m.From.Domain == "" {

@@ -74,6 +74,11 @@ func (q *Quarantine) Show(ctx context.Context, id string) (*Detail, error) {
 		Message: viewMessage(m, summary(verdict, q.o.Now()), wordIn(verdict)), Then: m.Evidence, Report: verdict.Report,
 		AutoRelease: q.o.Policy().AutoRelease, Log: log.Entries, LogNext: log.Next,
 	}
+	if detail.Now == string(spool.ByHand) {
+		if detail.Why, err = q.whyByHand(ctx, m); err != nil {
+			return nil, err
+		}
+	}
 	detail.Note = q.noReturn(m, detail.Message)
 	header, there, err := q.header(ctx, id)
 	if err != nil {
@@ -107,7 +112,7 @@ func (q *Quarantine) judgeHeld(ctx context.Context, m *spool.Message) gate.Verdi
 	}
 	ctx, cancel := context.WithTimeout(ctx, judgeTime)
 	defer cancel()
-	return q.judge(ctx, m, addresses(held))
+	return keepByHand(m, q.judge(ctx, m, addresses(held)))
 }
 
 // Raw opens the original bytes of a message.
@@ -143,6 +148,6 @@ func (q *Quarantine) Counts(ctx context.Context) (Counts, error) {
 	return Counts{
 		Held: c.States[spool.Held], Queued: c.States[spool.Queued], Delivered: c.States[spool.Delivered],
 		Bounced: c.States[spool.Bounced], Discarded: c.States[spool.Discarded],
-		Refused: c.Held[spool.Refused], Waiting: c.Held[spool.Waiting], Foreign: c.Held[spool.Foreign],
+		Refused: c.Held[spool.Refused], Waiting: c.Held[spool.Waiting], Foreign: c.Held[spool.Foreign], ByHand: c.Held[spool.ByHand],
 	}, nil
 }

@@ -119,6 +119,7 @@ func (q *Quarantine) readGroups(ctx context.Context, now time.Time, least time.D
 		return false
 	}
 	q.known.keep(groups)
+	groups, _ = groupsByDNS(groups)
 	q.schedule.update(groups, now, least, start)
 	return true
 }

@@ -36,7 +36,7 @@ func (w *walk) sendOne(ctx context.Context, id string) (deed, error) {
 	if err != nil {
 		return didNothing, fmt.Errorf("read %s: %w", id, err)
 	}
-	held := m.In(spool.Held)
+	held := heldByDNS(m)
 	fits := w.withRoom(held)
 	if len(fits) < len(held) {
 		w.crowd(w.group)

@@ -34,7 +34,7 @@ func (w *walk) sendPassing(ctx context.Context, messages []*spool.Message, verdi
 	return nil
 }
 
-// passingOf returns the held recipients of m that pass.
+// passingOf returns the held recipients of m that pass, and may leave by themselves.
 func passingOf(m *spool.Message, verdicts map[mail.Domain]gate.Recipient) []spool.Recipient {
-	return slices.DeleteFunc(m.In(spool.Held), func(r spool.Recipient) bool { return !passes(verdicts[r.Address.Domain]) })
+	return slices.DeleteFunc(heldByDNS(m), func(r spool.Recipient) bool { return !passes(verdicts[r.Address.Domain]) })
 }

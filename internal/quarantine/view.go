@@ -17,13 +17,14 @@ type Page struct {
 	Counts   Counts    `json:"counts"`
 }
 
-// Counts are recipients by state; Refused, Waiting and Foreign are what the held
-// ones wait for.
+// Counts are recipients by state; Refused, Waiting, Foreign and ByHand are what the
+// held ones wait for.
 type Counts struct {
 	Held      int `json:"held"`
 	Refused   int `json:"held_refused"`
 	Waiting   int `json:"held_waiting"`
 	Foreign   int `json:"held_foreign"`
+	ByHand    int `json:"held_by_hand"` // for a reviewer
 	Queued    int `json:"queued"`
 	Delivered int `json:"delivered"`
 	Bounced   int `json:"bounced"`
@@ -45,7 +46,7 @@ type Message struct {
 	User       string      `json:"user,omitempty"`
 	Recipients []Recipient `json:"recipients"`
 	Checked    time.Time   `json:"checked,omitzero"` // when Now was found
-	Now        string      `json:"now,omitempty"`    // "pass", "refuse", "foreign" (no key here) or "unknown": the gravest over the held recipients
+	Now        string      `json:"now,omitempty"`    // "pass", "by-hand" (held by hand), "refuse", "foreign" (no key here) or "unknown": the gravest over the held recipients
 	Why        string      `json:"why,omitempty"`
 	Note       string      `json:"note,omitempty"` // what keeps it from its end, in words
 }

@@ -151,7 +151,7 @@ func (w *walk) read(ctx context.Context, ids []string) ([]*spool.Message, error)
 func (w *walk) judgeNew(ctx context.Context, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient) {
 	var one []mail.Address // of each new domain
 	for _, m := range messages {
-		for _, r := range m.In(spool.Held) {
+		for _, r := range heldByDNS(m) {
 			if _, there := verdicts[r.Address.Domain]; !there {
 				verdicts[r.Address.Domain] = gate.Recipient{}
 				one = append(one, r.Address)
@@ -169,7 +169,7 @@ func (w *walk) judgeNew(ctx context.Context, messages []*spool.Message, verdicts
 func (w *walk) count(g spool.GroupKey, messages []*spool.Message, verdicts map[mail.Domain]gate.Recipient) {
 	w.sum.add(func(s *Rechecked) {
 		for _, m := range messages {
-			for _, r := range m.In(spool.Held) {
+			for _, r := range heldByDNS(m) {
 				if keyOf(m, r) == g {
 					s.judged(verdicts[r.Address.Domain], 1)
 				}
@@ -183,7 +183,7 @@ func (w *walk) assessAll(ctx context.Context, messages []*spool.Message, verdict
 	moves.SetLimit(movesAside)
 	for _, m := range messages {
 		moves.Go(func() error {
-			held := m.In(spool.Held)
+			held := heldByDNS(m)
 			now := make([]gate.Recipient, len(held))
 			for i, r := range held {
 				now[i] = verdicts[r.Address.Domain]

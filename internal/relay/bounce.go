@@ -15,16 +15,13 @@ import (
 	"mailgate/internal/spool"
 )
 
-// maxReturned bounds how much of a header goes back with a report, in bytes.
-const maxReturned = 64 << 10
-
 // report tells the sender what he is to know, by messages of our own: of recipients
 // given up, of a delay, and of those passed on to a server that reports nothing.
 // Without a report in custody nothing is given up: it is tried again.
 func (e *Engine) report(ctx context.Context, s Settings, m *spool.Message, fates []*fate) {
 	now := e.o.Now()
-	failed := only(fates, func(f *fate) bool { return f.outcome == bounced && f.wants("FAILURE", true) })
-	if err := e.send(ctx, s, m, notice.Failed, failed); err != nil {
+	failed := toldOfFailure(fates)
+	if _, err := e.send(ctx, s, m, notice.Failed, failed); err != nil {
 		e.log.ErrorContext(ctx, "can't return a message now: it is kept", "id", m.ID, "error", err)
 		for _, f := range failed {
 			f.outcome, f.why = deferred, ""
@@ -38,10 +35,15 @@ func (e *Engine) report(ctx context.Context, s Settings, m *spool.Message, fates
 			return f.outcome == delivered && f.wants("SUCCESS", false) && !f.passedOn
 		}),
 	} {
-		if err := e.send(ctx, s, m, kind, list); err != nil {
+		if _, err := e.send(ctx, s, m, kind, list); err != nil {
 			e.log.ErrorContext(ctx, "can't tell a sender about his message", "id", m.ID, "kind", kind, "error", err)
 		}
 	}
+}
+
+// toldOfFailure are the recipients given up of which the sender is to be told.
+func toldOfFailure(fates []*fate) []*fate {
+	return only(fates, func(f *fate) bool { return f.outcome == bounced && f.wants("FAILURE", true) })
 }
 
 // wants reports whether the sender asked to be told of it (RFC 3461 section 4.1);
@@ -58,73 +60,67 @@ func only(fates []*fate, is func(*fate) bool) []*fate {
 	return slices.DeleteFunc(slices.Clone(fates), func(f *fate) bool { return !is(f) })
 }
 
-// send takes a report into custody. Mail from the null sender is never reported on
+// send takes a report into custody, and returns to whom; null: to nobody. Mail from the null sender is never reported on
 // to it (RFC 5321 section 4.5.5): what can't be delivered of it goes to the
 // postmaster, if there is one, and is dropped otherwise.
-func (e *Engine) send(ctx context.Context, s Settings, m *spool.Message, kind notice.Kind, fates []*fate) error {
+func (e *Engine) send(ctx context.Context, s Settings, m *spool.Message, kind notice.Kind, fates []*fate) (mail.Address, error) {
 	if len(fates) == 0 {
-		return nil
+		return mail.Address{}, nil
 	}
 	to := m.Envelope.From
 	if to.IsNull() {
 		if kind != notice.Failed {
-			return nil
+			return mail.Address{}, nil
 		}
 		to = s.Postmaster
 		for _, f := range fates {
 			f.why = "It has no sender to be returned to. " + f.why
 		}
 		if to.IsNull() || slices.ContainsFunc(fates, func(f *fate) bool { return f.to.Address == to }) {
-			return nil
+			return mail.Address{}, nil
 		}
 	}
-	header, err := e.header(ctx, m.ID)
-	if err != nil {
-		return err
+	r := e.reportOf(s, m, kind, fates, to)
+	if err := e.giveBack(ctx, r); err != nil {
+		return mail.Address{}, err
 	}
-	r := e.compose(s, m, kind, fates, to, header)
 	content := r.Compose()
 	own, err := e.own(s, r, content)
 	if err != nil {
-		return err
+		return mail.Address{}, err
 	}
 	if err := e.o.Custody.Take(ctx, own, bytes.NewReader(content)); err != nil {
-		return fmt.Errorf("take the report to %s into custody: %w", to, err)
+		return mail.Address{}, fmt.Errorf("take the report to %s into custody: %w", to, err)
 	}
 	e.log.InfoContext(ctx, "report", "id", own.ID, "about", m.ID, "kind", kind, "to", to)
 	e.Kick()
-	return nil
+	return to, nil
 }
 
-// header returns the original header as it came, as far as a report shows it.
-func (e *Engine) header(ctx context.Context, id string) ([]byte, error) {
-	body, err := e.o.Bodies.Open(ctx, id)
+// giveBack puts into a report what it returns of the message.
+func (e *Engine) giveBack(ctx context.Context, r *notice.Report) error {
+	content, err := e.o.Bodies.Open(ctx, r.Message.ID)
 	if errors.Is(err, spool.ErrNotFound) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the message: %w", err)
+		return fmt.Errorf("open the message: %w", err)
 	}
-	defer body.Close()
-	var header []byte
-	for r := bufio.NewReader(body); len(header) <= maxReturned; {
-		line, err := r.ReadSlice('\n')
-		header = append(header, line...)
-		if len(bytes.TrimRight(line, "\r\n")) == 0 || err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			break
-		}
-	}
-	return bytes.TrimSuffix(header, []byte("\r\n\r\n")), nil
+	defer content.Close()
+	return r.Return(content)
 }
 
-func (e *Engine) compose(s Settings, m *spool.Message, kind notice.Kind, fates []*fate, to mail.Address, header []byte) *notice.Report {
+func (e *Engine) reportOf(s Settings, m *spool.Message, kind notice.Kind, fates []*fate, to mail.Address) *notice.Report {
 	now := e.o.Now()
-	r := &notice.Report{Kind: kind, Hostname: s.Hostname, To: to, Message: m, Header: header, At: now}
+	r := &notice.Report{Kind: kind, Hostname: s.Hostname, To: to, Message: m, At: now}
 	for _, f := range fates {
 		told := notice.Recipient{Address: f.to.Address, Original: f.to.Delivery.Original, Status: f.status, LastAttempt: now, Why: f.why}
-		if f.answered {
+		switch {
+		case f.byHand:
+			told.ByHand, told.Diagnostic, told.LastAttempt = true, f.words, time.Time{}
+		case f.answered:
 			told.Diagnostic, told.RemoteMTA = f.words, f.host
-		} else {
+		default:
 			told.Why = strings.TrimSpace(f.why + " " + sentence(f.words))
 		}
 		r.Recipients = append(r.Recipients, told)

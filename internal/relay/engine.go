@@ -42,6 +42,7 @@ type Engine struct {
 	work   sync.WaitGroup
 	lanes  lanes
 	parked parked
+	giving sync.Map // ids of messages that are being given up by hand
 
 	distrust distrust
 	expected expected

@@ -71,7 +71,7 @@ func newWorld(t testing.TB) *world {
 // engine starts a new process, so to say.
 func (w *world) engine(roots *x509.CertPool) {
 	w.e = New(Options{
-		Queue: w.store, Bodies: w.store, Custody: w.store, Resolver: w, Policies: w, Signer: w, RootCAs: roots,
+		Queue: w.store, Bodies: w.store, Messages: w.store, Custody: w.store, Resolver: w, Policies: w, Signer: w, RootCAs: roots,
 		Settings: func() Settings { return w.settings },
 		Findings: func(context.Context, mail.Domain, mail.Domain) map[string]string { return w.findings },
 		Notes:    w.store,

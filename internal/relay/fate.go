@@ -32,6 +32,7 @@ type fate struct {
 	rule      string    // with held: the refusal
 	passedOn  bool      // the server took over what the sender asked to be told
 	until     time.Time // no other try before; zero: any time
+	byHand    bool      // with bounced: somebody gave it up, with why as his reason; words are of the last try
 	why       string    // with held: in words, where the server was not asked
 }
 

@@ -15,11 +15,12 @@ import (
 	"mailgate/internal/tlspolicy"
 )
 
-// Options are what an Engine works with. Queue, Bodies, Custody, Resolver, Policies,
-// Signer and Settings must be set.
+// Options are what an Engine works with. Queue, Bodies, Messages, Custody, Resolver,
+// Policies, Signer and Settings must be set.
 type Options struct {
 	Queue    spool.Queue
 	Bodies   Bodies
+	Messages Messages    // for Hold and GiveUp
 	Custody  spool.Taker // takes the reports to senders, which are then delivered as other mail
 	Resolver Resolver
 	Policies Policies
@@ -48,6 +49,12 @@ type Options struct {
 // Bodies gives original bytes.
 type Bodies interface {
 	Open(ctx context.Context, id string) (io.ReadCloser, error)
+}
+
+// Messages finds messages and moves their recipients.
+type Messages interface {
+	Get(ctx context.Context, id string) (*spool.Message, error)
+	Move(ctx context.Context, m spool.Move) error
 }
 
 // Policies gives TLS policies.

@@ -21,6 +21,7 @@ const (
 	Refused Reason = "refused" // a refusal is predicted
 	Waiting Reason = "waiting" // DNS gave no answer: "waiting for DNS"
 	Foreign Reason = "foreign" // From domain without a key here
+	ByHand  Reason = "by-hand" // somebody took it out of the relay's queue: only a reviewer lets it go
 )
 
 // Action is the review log's word for what happened to a recipient.
@@ -32,7 +33,7 @@ const (
 	ActionRelease Action = "release" // held → queued
 	ActionReturn  Action = "return"  // held → queued, with Move.Return: it goes back to its sender
 	ActionDeliver Action = "deliver" // queued → delivered
-	ActionRequeue Action = "requeue" // queued → held: it could not be handed on, or still would be refused
+	ActionRequeue Action = "requeue" // queued → held: it could not be handed on, still would be refused, or somebody holds it
 	ActionAssess  Action = "assess"  // held → held: the verdict has changed
 	ActionNotify  Action = "notify"  // held → held: the sender was told of the delay
 	ActionDiscard Action = "discard" // held → discarded
