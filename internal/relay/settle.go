@@ -42,6 +42,7 @@ func (e *Engine) settle(ctx context.Context, c *spool.Claim, fates []*fate) {
 	for i, f := range fates {
 		results[i] = e.result(s, m, f)
 	}
+	together(s, m, fates, results)
 	if err := e.record(ctx, stop, c, results); err != nil {
 		e.log.ErrorContext(ctx, "can't record what came of a delivery: it may be repeated", "id", m.ID, "domain", c.Destination, "error", err)
 	}
