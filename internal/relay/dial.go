@@ -18,7 +18,11 @@ func dialTCP(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.
 	if local.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: local.AsSlice(), Zone: local.Zone()}
 	}
-	return d.DialContext(ctx, "tcp", remote.String())
+	conn, err := d.DialContext(ctx, "tcp", remote.String())
+	if err != nil {
+		return nil, err
+	}
+	return newTerse(conn), nil
 }
 
 // source is the address to reach a server from: the first egress address of its

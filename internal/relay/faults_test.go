@@ -1,0 +1,384 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mailgate/internal/spool"
+	"mailgate/internal/tlspolicy"
+)
+
+// A server that is gone at any point of a session loses nothing, and gets nothing
+// twice but what it may have taken: the message whose answer didn't come.
+func TestDisconnects(t *testing.T) {
+	for at, copies := range map[string]int{"greeting": 1, "EHLO": 1, "MAIL": 1, "RCPT TO:<bob@": 1, "RCPT TO:<carol@": 1, "DATA": 1, ".": 2} {
+		t.Run(at, func(t *testing.T) {
+			w := newWorld(t)
+			gone := true
+			b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+			b.answers(func(line string) string {
+				if gone && strings.HasPrefix(line, at) {
+					return "close"
+				}
+				return ""
+			})
+			m := w.queue(nil, "bob@dest.example", "carol@dest.example")
+			w.pass()
+			w.want(m, spool.Queued, "")
+			for _, r := range w.recipients(m) {
+				if r.Delivery.Answer == "" || r.Delivery.Next.Before(w.clock().Add(30*time.Second)) {
+					t.Errorf("%+v", r.Delivery)
+				}
+			}
+			b.change(func() { gone = false })
+			w.until(2 * time.Hour)
+			w.want(m, spool.Delivered, "250")
+			if n := len(b.got()); n != copies || len(w.reports()) != 0 {
+				t.Errorf("%d copies, want %d; reports %q", n, copies, w.reports())
+			}
+		})
+	}
+}
+
+// A server that always breaks off after the dot gets the message as often as there are
+// tries, and no oftener; then the sender has it back.
+func TestDisconnectsForEver(t *testing.T) {
+	w := newWorld(t)
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{answer: starting(map[string]string{".": "close"})})
+	m := w.queue(nil, "bob@dest.example")
+	w.until(6 * 24 * time.Hour)
+	w.want(m, spool.Bounced, "final dot")
+	tries := w.recipients(m)[0].Delivery.Tries
+	if n := len(b.got()); n != tries || n > 50 || len(w.reports()) != 1 {
+		t.Errorf("%d copies in %d tries, %d reports", n, tries, len(w.reports()))
+	}
+}
+
+// 421 to everything for six days: few connections, and the message comes back with
+// the server's words.
+func TestBusyForEver(t *testing.T) {
+	w := newWorld(t)
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{answer: func(string) string { return "421 4.3.2 too busy" }})
+	for range 20 {
+		w.queue(nil, "bob@dest.example")
+	}
+	last := w.queue(nil, "carol@dest.example")
+	w.until(6 * 24 * time.Hour)
+	w.want(last, spool.Bounced, "421 4.3.2 too busy")
+	if n, _ := b.count(); n > 250 || len(w.reports()) != 21 {
+		t.Errorf("%d connections for 21 messages in six days, %d reports", n, len(w.reports()))
+	}
+}
+
+// What is sent as one message is one for every receiver, also for one that takes
+// \n.\n for the end, as this one does. What could be two isn't sent.
+func TestNoSmuggling(t *testing.T) {
+	w := newWorld(t)
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	const evil = "MAIL FROM:<eve@evil.example>\r\nRCPT TO:<eve@dest.example>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
+	sent := map[string]string{} // what must arrive, by a mark
+	endings := []string{""}
+	for from := 0; len(endings) < 1+3+9+27+81; from++ {
+		for _, c := range []string{"\r\n", ".", "\n", "\r"} {
+			endings = append(endings, endings[from]+c)
+		}
+	}
+	for i, ending := range endings {
+		mark := fmt.Sprintf("mark-%d-", i)
+		content := "Subject: " + mark + "\r\n\r\nHello" + ending + evil
+		clean := !strings.ContainsAny(strings.ReplaceAll(content, "\r\n", ""), "\r\n")
+		if clean {
+			sent[mark] = content
+		}
+		m := w.queue(func(m *spool.Message) { m.Evidence = []byte(content) }, "bob@dest.example")
+		w.pass()
+		if clean {
+			w.want(m, spool.Delivered, "250")
+		} else {
+			w.want(m, spool.Bounced, "")
+		}
+	}
+	for _, m := range b.got() {
+		mark := m.content[strings.Index(m.content, "mark-"):]
+		mark = mark[:strings.Index(mark, "\n")]
+		want := strings.ReplaceAll(sent[mark], "\r\n", "\n")
+		if !strings.HasSuffix(m.content, "relay.example.com\n"+want) || m.from[:len("MAIL FROM:<ann@")] != "MAIL FROM:<ann@" || len(m.to) != 1 {
+			t.Errorf("%s: %+v, want %q", mark, m, want)
+		}
+		delete(sent, mark)
+	}
+	if len(sent) != 0 {
+		t.Errorf("%d messages didn't arrive, or arrived in parts", len(sent))
+	}
+}
+
+// A server whose TLS is older than the policy wants: never less than the policy.
+func TestNoSharedVersion(t *testing.T) {
+	now := time.Now()
+	cert, roots := certificate(t, "mx.dest.example", now.Add(-time.Hour), now.Add(time.Hour))
+	for _, c := range []struct {
+		level    tlspolicy.Level
+		delivers bool // in the clear
+	}{
+		{tlspolicy.None, true}, {tlspolicy.May, true}, {tlspolicy.Encrypt, false}, {tlspolicy.Verify, false}, {tlspolicy.Secure, false},
+	} {
+		for name, server := range map[string]*tls.Config{
+			"TLS 1.0 only":         {MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10},
+			"TLS 1.1 at most":      {MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
+			"no cipher in common":  {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}},
+			"breaks the handshake": nil,
+		} {
+			t.Run(c.level.String()+", "+name, func(t *testing.T) {
+				w := newWorld(t)
+				w.engine(roots)
+				override := tlspolicy.Override{Destination: "dest.example", Level: c.level, Reason: "test"}
+				if c.level == tlspolicy.Verify || c.level == tlspolicy.Secure {
+					override.MatchNames = []string{"mx.dest.example"}
+				}
+				w.policies(override)
+				w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
+				if server != nil {
+					server = server.Clone()
+					server.Certificates = []tls.Certificate{*cert}
+				}
+				inClear := oldServer(t, w, "203.0.113.5", server)
+				m := w.queue(nil, "bob@dest.example")
+				w.pass()
+				if c.delivers {
+					w.want(m, spool.Delivered, "250")
+					if d := w.recipients(m)[0].Delivery; d.TLS != "" {
+						t.Errorf("%+v", d)
+					}
+					return
+				}
+				w.want(m, spool.Queued, "TLS")
+				if *inClear {
+					t.Error("commands went out in the clear")
+				}
+			})
+		}
+	}
+}
+
+// oldServer offers STARTTLS with that configuration, nil: and then breaks off. It says
+// whether it was given a message in the clear.
+func oldServer(t *testing.T, w *world, ip string, config *tls.Config) *bool {
+	t.Helper()
+	mail := false
+	plain := startBox(t, &box{extensions: []string{"8BITMIME", "STARTTLS"}, answer: func(line string) string {
+		if strings.HasPrefix(line, "STARTTLS") {
+			return "220 go on"
+		}
+		mail = mail || strings.HasPrefix(line, "MAIL")
+		return ""
+	}})
+	dial := w.e.o.Dial
+	w.e.o.Dial = func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+		c, err := dial(ctx, local, remote)
+		if err != nil {
+			return nil, err
+		}
+		return betweenTLS(t, c, config), nil
+	}
+	w.boxes[addr(ip)] = plain
+	return &mail
+}
+
+// betweenTLS is a connection on which STARTTLS is answered by another than the server.
+func betweenTLS(t *testing.T, server net.Conn, config *tls.Config) net.Conn {
+	near, far := net.Pipe()
+	go func() {
+		defer far.Close()
+		defer server.Close()
+		buf := make([]byte, 4096)
+		for {
+			n, err := far.Read(buf)
+			if err != nil {
+				return
+			}
+			if strings.HasPrefix(string(buf[:n]), "STARTTLS") {
+				io.WriteString(far, "220 go on\r\n")
+				if config != nil {
+					tls.Server(far, config).Handshake() // fails
+				}
+				return
+			}
+			server.Write(buf[:n])
+		}
+	}()
+	go func() {
+		io.Copy(far, server)
+		far.Close()
+	}()
+	t.Cleanup(func() { near.Close(); server.Close() })
+	return near
+}
+
+// However the clock jumps, there is no storm: neither of connections nor of reports,
+// and a mistake of an hour loses nothing.
+func TestClockJumps(t *testing.T) {
+	w := newWorld(t)
+	w.settings.DelayAfter = 4 * time.Hour
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{answer: starting(map[string]string{"MAIL": "451 4.3.0 not now"})})
+	w.server("down.example", "mx.down.example", "203.0.113.6", 10, nil)
+	home := w.server("example.com", "mx.example.com", "203.0.113.7", 10, &box{})
+	const each = 30
+	for range each {
+		w.queue(nil, "bob@dest.example")
+		w.queue(nil, "bob@down.example")
+	}
+	for _, jump := range []time.Duration{time.Hour, -time.Hour, 26 * time.Hour, -26 * time.Hour, 3 * time.Hour} {
+		before, dialed := len(b.got())+len(b.lines), len(w.dialed)
+		w.advance(jump)
+		for range 5 { // as the engine does, minute by minute
+			w.pass()
+			w.advance(time.Minute)
+		}
+		b.change(func() {
+			tries := 0
+			for _, line := range b.lines[min(before, len(b.lines)):] {
+				if strings.HasPrefix(line, "MAIL") {
+					tries++
+				}
+			}
+			if tries > 2*each {
+				t.Errorf("after %v: %d tries for %d messages in five minutes", jump, tries, each)
+			}
+		})
+		if n := len(w.dialed) - dialed; n > 20+2*each {
+			t.Errorf("after %v: %d connections in five minutes", jump, n)
+		}
+	}
+	if n := len(home.got()); n > 2*each {
+		t.Errorf("%d reports about %d messages", n, 2*each)
+	}
+	b.answers(nil)
+	w.boxes[addr("203.0.113.6")] = startBox(t, &box{})
+	w.until(2 * 24 * time.Hour)
+	counts, err := w.store.Count(t.Context())
+	if err != nil || counts.States[spool.Queued] != 0 || counts.States[spool.Bounced] != 0 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
+// After a stop of four days, with much to deliver for a destination that is down, the
+// first look makes one connection for each of its addresses.
+func TestLongStop(t *testing.T) {
+	w := newWorld(t)
+	w.server("down.example", "mx.down.example", "203.0.113.6", 10, nil)
+	w.hosts["mx.down.example"] = append(w.hosts["mx.down.example"], addr("203.0.113.7"))
+	var last *spool.Message
+	for range 3 * claimSize {
+		last = w.queue(nil, "bob@down.example")
+	}
+	w.advance(4 * 24 * time.Hour)
+	w.engine(nil)
+	w.pass()
+	if n := len(w.dialed); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+	w.want(last, spool.Queued, "connection refused")
+	if d := w.recipients(last)[0].Delivery; d.Next.Before(w.clock().Add(50*time.Second)) || len(w.reports()) != 0 {
+		t.Errorf("next try %v after this one; %d reports", d.Next.Sub(w.clock()), len(w.reports()))
+	}
+}
+
+// A server that drips, or never comes to an end of its answers, is left in time, and
+// its answers don't fill the memory.
+func TestGreedyServers(t *testing.T) {
+	for name, answer := range map[string]string{
+		"greeting without an end":   "220-" + strings.Repeat("x", 500) + "\r\n",
+		"one line without an end":   strings.Repeat("x", 4096),
+		"nothing but line ends":     "\r\n",
+		"empty lines of a greeting": "220-\r\n",
+	} {
+		for _, at := range []string{"greeting", "EHLO", "MAIL"} {
+			t.Run(name+" at "+at, func(t *testing.T) {
+				w := newWorld(t)
+				w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
+				var said atomic.Int64
+				w.e.o.Dial = func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
+					near, far := net.Pipe()
+					go endlessServer(far, at, answer, &said)
+					t.Cleanup(func() { near.Close(); far.Close() })
+					return newTerse(near), nil
+				}
+				m := w.queue(nil, "bob@dest.example")
+				w.pass()
+				w.want(m, spool.Queued, "")
+				if n := said.Load(); n > 2*maxAnswer {
+					t.Errorf("%d bytes were read", n)
+				}
+			})
+		}
+	}
+}
+
+// Connections over TCP are so.
+func TestDialIsTerse(t *testing.T) {
+	b := startBox(t, &box{})
+	c, err := dialTCP(t.Context(), netip.Addr{}, netip.MustParseAddrPort(b.listener.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, ok := c.(*terse); !ok {
+		t.Errorf("%T", c)
+	}
+}
+
+func endlessServer(c net.Conn, at, answer string, said *atomic.Int64) {
+	defer c.Close()
+	usual := map[string]string{"greeting": "220 hi\r\n", "EHLO": "250 hi\r\n"}
+	buf := make([]byte, 4096)
+	for _, step := range []string{"greeting", "EHLO", "MAIL"} {
+		if step != "greeting" {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+		}
+		if step == at {
+			go io.Copy(io.Discard, c)
+			for {
+				n, err := io.WriteString(c, answer)
+				if said.Add(int64(n)); err != nil {
+					return
+				}
+			}
+		}
+		io.WriteString(c, usual[step])
+	}
+}
+
+// A server that says a byte a minute is given up after openTimeout.
+func TestDrippingServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			for {
+				if _, err := far.Write([]byte("2")); err != nil {
+					return
+				}
+				time.Sleep(time.Minute)
+			}
+		}()
+		e := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return near, nil }, Settings: func() Settings { return Settings{} }})
+		began := time.Now()
+		_, err := e.open(t.Context(), opening{settings: Settings{Hostname: "relay.example.com"}, host: host{name: "mx.dest.example"}, address: netip.MustParseAddrPort("203.0.113.5:25"), policy: tlspolicy.Policy{Level: tlspolicy.None}})
+		if err == nil || time.Since(began) > openTimeout+time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		<-gone // it sees that the connection is closed
+	})
+}
