@@ -128,7 +128,7 @@ func fresh(until, now time.Time) string {
 }
 
 // String is what the override sets: "encrypt, at most TLS 1.2".
-func (o Override) String() string {
+func (o *Override) String() string {
 	p := Policy{MinVersion: o.MinVersion, MaxVersion: o.MaxVersion, Ciphers: o.Ciphers, Curves: o.Curves, ServerName: o.ServerName}
 	parts := p.settings()
 	if o.Level != 0 {

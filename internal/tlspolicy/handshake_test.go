@@ -156,6 +156,22 @@ func TestVersionsInHandshake(t *testing.T) {
 	}
 }
 
+func TestCiphersInHandshake(t *testing.T) {
+	cert, _ := certificate(t, "mx1.example.net")
+	server := oldGateway{cert: cert, no13: true}.serve(t)
+	for _, suite := range []uint16{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA} {
+		p := Policy{Level: Encrypt, MaxVersion: TLS12, Ciphers: []string{tls.CipherSuiteName(suite)}}
+		state, err := exchange(t, server, p.TLSConfig("mx1.example.net"))
+		if err != nil || state.CipherSuite != suite {
+			t.Errorf("%s: %s, %v", p, tls.CipherSuiteName(state.CipherSuite), err)
+		}
+	}
+	p := Policy{Level: Encrypt, MaxVersion: TLS12, Ciphers: []string{"TLS_RSA_WITH_AES_128_CBC_SHA"}}
+	if _, err := exchange(t, server, p.TLSConfig("mx1.example.net")); err == nil {
+		t.Error("a suite was used that isn't in the list")
+	}
+}
+
 func TestCertificateNames(t *testing.T) {
 	mx, roots := certificate(t, "mx1.example.net")
 	wild, wildRoots := certificate(t, "*.example.net")

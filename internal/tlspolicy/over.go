@@ -6,10 +6,10 @@ import (
 )
 
 // excused reports whether the override may go below what is demanded.
-func (o Override) excused() bool { return o.Reason != "" && !o.Expires.IsZero() }
+func (o *Override) excused() bool { return o.Reason != "" && !o.Expires.IsZero() }
 
 // alone reports whether the override decides without a look at what is demanded.
-func (o Override) alone() bool {
+func (o *Override) alone() bool {
 	switch o.Level {
 	case 0, DANE, DANEOnly:
 		return false
@@ -21,7 +21,7 @@ func (o Override) alone() bool {
 
 // below says what of the override is weaker than what is demanded, "" if nothing
 // is. dane-only is never: it holds by itself.
-func (o Override) below(demanded Policy) string {
+func (o *Override) below(demanded Policy) string {
 	if !demanded.demands() {
 		return ""
 	}
@@ -43,13 +43,13 @@ func (p Policy) demands() bool { return p.Source == FromDANE || p.Source == From
 // asDemanded reports whether the override leaves the level as it is. At dane that
 // is so wherever something is demanded: TLSA records decide, and without them
 // what else there is.
-func (o Override) asDemanded(demanded Policy) bool {
+func (o *Override) asDemanded(demanded Policy) bool {
 	return o.Level == 0 || o.Level == demanded.Level || o.Level == DANE && demanded.demands()
 }
 
 // over puts the override over what is demanded of a destination. validating says
 // that TLSA records were looked for.
-func (o Override) over(d Destination, demanded Policy, validating bool) Policy {
+func (o *Override) over(d Destination, demanded Policy, validating bool) Policy {
 	p, weaker := demanded, o.below(demanded)
 	raised := weaker != "" && !o.excused()
 	if !raised && !o.asDemanded(demanded) {
@@ -74,7 +74,7 @@ func (o Override) over(d Destination, demanded Policy, validating bool) Policy {
 
 // own is the override's level, with nothing of what is demanded. Where TLSA records
 // were looked for and there are none, dane is no more than may.
-func (o Override) own(d Destination, validating bool) Policy {
+func (o *Override) own(d Destination, validating bool) Policy {
 	p := Policy{Level: o.Level, Source: FromOverride}
 	if o.Level == DANE && validating && d.Host != "" {
 		p.Level = May
@@ -83,7 +83,7 @@ func (o Override) own(d Destination, validating bool) Policy {
 }
 
 // overlay changes all but the level; raised keeps the names as demanded.
-func (o Override) overlay(p Policy, raised bool) Policy {
+func (o *Override) overlay(p Policy, raised bool) Policy {
 	if o.MinVersion != 0 || o.MaxVersion != 0 {
 		p.MinVersion, p.MaxVersion, p.Origins.Versions = o.MinVersion, o.MaxVersion, FromOverride
 	}

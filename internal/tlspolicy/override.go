@@ -38,7 +38,7 @@ type Override struct {
 }
 
 // Expired reports whether the override has no effect any more.
-func (o Override) Expired(now time.Time) bool {
+func (o *Override) Expired(now time.Time) bool {
 	return !o.Expires.IsZero() && !now.Before(o.Expires)
 }
 
@@ -50,7 +50,7 @@ func googleHosts() []mail.Domain {
 
 // validate refuses settings that contradict each other, or what is known of the
 // destination.
-func (o Override) validate(t target) error {
+func (o *Override) validate(t target) error {
 	switch {
 	case o.Level < 0 || o.Level > Secure:
 		return fmt.Errorf("unknown level %d", o.Level)
@@ -76,7 +76,7 @@ func (o Override) validate(t target) error {
 var errNoneToGoogle = errors.New("level none: Google answers 550 5.7.29 to mail without TLS")
 
 // changes reports whether anything but the level is set.
-func (o Override) changes() bool {
+func (o *Override) changes() bool {
 	return o.MinVersion != 0 || o.MaxVersion != 0 || len(o.Ciphers) > 0 || o.Curves != AnyCurves ||
 		o.ServerName != "" || len(o.MatchNames) > 0
 }
@@ -85,7 +85,7 @@ func validVersion(v Version) bool { return v == 0 || v >= TLS10 && v <= TLS13 }
 
 // validateNames keeps anything out of names that would end the value in a
 // Postfix policy.
-func (o Override) validateNames() error {
+func (o *Override) validateNames() error {
 	names := o.MatchNames
 	if o.ServerName != "" {
 		names = append(slices.Clone(names), o.ServerName)

@@ -136,15 +136,19 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 		return Policy{}, ErrNoDestination
 	}
 	now, view := p.now(), p.o.View()
-	o, overridden := find(d, now, p.runtime.Load(), p.o.Table())
+	made, configured := p.runtime.Load(), p.o.Table()
+	if made.mx || configured != nil && configured.mx {
+		d.MX = mxOf(ctx, d, view)
+	}
+	o := find(d, now, made, configured)
 	policy, err := defaultPolicy(), error(nil)
-	if !overridden || !o.alone() {
+	if o == nil || !o.alone() {
 		policy, err = p.demanded(ctx, d, view, now)
 	}
-	if err != nil && (!overridden || !o.bold()) {
+	if err != nil && (o == nil || !o.bold()) {
 		return Policy{}, err
 	}
-	if overridden {
+	if o != nil {
 		if err != nil {
 			policy = defaultPolicy()
 		}
@@ -154,10 +158,24 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 	return p.withLearned(policy, d.Host, now), nil
 }
 
+// mxOf returns the MX hosts of a destination, for overrides that are about them. What
+// DNS doesn't tell has none.
+func mxOf(ctx context.Context, d Destination, view View) []mail.Domain {
+	switch {
+	case len(d.MX) > 0 || d.NextHop != "":
+		return d.MX
+	case d.Host != "":
+		return []mail.Domain{d.Host}
+	}
+	ctx, cancel := context.WithTimeout(ctx, coldTime)
+	defer cancel()
+	return mxHosts(view.DNS.Recursive(ctx, string(d.Domain), "MX"))
+}
+
 // bold reports whether the override may decide where DNS doesn't tell what is
 // demanded: it could not be below, or may be. At the DANE levels TLSA records are
 // needed.
-func (o Override) bold() bool {
+func (o *Override) bold() bool {
 	return o.Level > DANEOnly || o.excused() && o.Level != 0 && o.Level < DANE
 }
 

@@ -61,6 +61,7 @@ func TestOverrideOver(t *testing.T) {
 		{"dane, without records", Override{Destination: "plain.example", Level: DANE}, "aspmx.l.google.com", May, FromOverride, "", ""},
 		{"dane, for Postfix", Override{Destination: "plain.example", Level: DANE}, "", DANE, FromOverride, "", ""},
 		{"dane-only, without records", Override{Destination: "plain.example", Level: DANEOnly}, "aspmx.l.google.com", DANEOnly, FromOverride, "", ""},
+		{"versions and server name", Override{Destination: "example.net", MinVersion: TLS12, MaxVersion: TLS12, ServerName: "sni.example"}, "", Secure, FromMTASTS, "", "mx.example.net"},
 		{"none to Google's MX", Override{Destination: "plain.example", Level: None, Reason: "r", Expires: end}, "aspmx.l.google.com", May, FromOverride, "5.7.29", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -90,6 +91,36 @@ func TestOverrideOver(t *testing.T) {
 	}
 	if n := w.log.count("asks for level none, where MTA-STS"); n != 1 {
 		t.Errorf("a raised override is logged %d times", n)
+	}
+}
+
+// TestOverrideByMX: the MX hosts are looked up for one who doesn't name them, as
+// Postfix.
+func TestOverrideByMX(t *testing.T) {
+	w := demanding(t)
+	w.overrides(Override{Destination: "mx:*.l.google.com", Level: Encrypt, MaxVersion: TLS12})
+	for _, to := range []Destination{
+		{Domain: "plain.example"},
+		{Domain: "plain.example", Host: "aspmx.l.google.com"},
+		{Domain: "plain.example", MX: []mail.Domain{"aspmx.l.google.com"}},
+	} {
+		if p := w.lookup(to); p.Level != Encrypt || p.MaxVersion != TLS12 {
+			t.Errorf("%+v: %v", to, p)
+		}
+	}
+	for _, to := range []Destination{
+		{Domain: "dane.example"},
+		{Domain: "plain.example", NextHop: "[relay.example]"},
+		{Domain: "plain.example", MX: []mail.Domain{"mx.other.example"}},
+	} {
+		if p := w.lookup(to); p.Destination != "" {
+			t.Errorf("%+v: %v", to, p)
+		}
+	}
+	w.dns.Fault("", dnstest.ServFail)
+	w.clock.add(2 * time.Hour)
+	if p := w.domain("plain.example"); p.Level != May {
+		t.Errorf("DNS doesn't tell: %v", p)
 	}
 }
 

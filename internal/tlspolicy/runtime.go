@@ -148,7 +148,7 @@ func (p *Policies) seen(ctx context.Context, t target) Policy {
 	}
 	now := p.now()
 	for _, table := range []*Table{p.runtime.Load(), p.o.Table()} {
-		if o, ok := table.at(t, now); ok {
+		if o := table.at(t, now); o != nil {
 			return o.over(Destination{Domain: mail.Domain(t.name)}, defaultPolicy(), false)
 		}
 	}
@@ -173,7 +173,7 @@ func (p *Policies) remove(ctx context.Context, t target, by Act, meant func(Over
 	p.editing.Lock()
 	defer p.editing.Unlock()
 	o, ok := p.runtime.Load().byTarget[t]
-	if ok && !meant(o) {
+	if ok && !meant(*o) {
 		return ErrNoOverride
 	}
 	if !ok {
@@ -208,11 +208,10 @@ func (p *Policies) changeTable(change func([]Override) []Override) {
 // them by destination.
 func newRuntimeTable(all []Override, now func() time.Time) *Table {
 	slices.SortFunc(all, func(a, b Override) int { return strings.Compare(a.Destination, b.Destination) })
-	t := &Table{now: now, byTarget: make(map[target]Override, len(all))}
+	t := &Table{now: now, byTarget: make(map[target]*Override, len(all))}
 	for _, o := range all {
 		if target, err := parseTarget(o.Destination); err == nil {
-			t.all = append(t.all, o)
-			t.byTarget[target] = o
+			t.put(target, o)
 		}
 	}
 	return t

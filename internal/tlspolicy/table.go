@@ -12,7 +12,8 @@ import (
 type Table struct {
 	now      func() time.Time
 	all      []Override
-	byTarget map[target]Override
+	byTarget map[target]*Override // not changed
+	mx       bool                 // some are for MX hosts
 }
 
 // ErrNoDestination is returned by Lookup for a Destination that names nothing.
@@ -25,7 +26,7 @@ func NewTable(overrides []Override, now func() time.Time) (*Table, error) {
 	if now == nil {
 		now = time.Now
 	}
-	t := &Table{now: now, byTarget: make(map[target]Override, len(overrides))}
+	t := &Table{now: now, byTarget: make(map[target]*Override, len(overrides))}
 	for _, o := range overrides {
 		if err := t.add(o); err != nil {
 			return nil, fmt.Errorf("TLS override for %q: %w", o.Destination, err)
@@ -46,9 +47,14 @@ func (t *Table) add(o Override) error {
 		return errors.New("named twice")
 	}
 	o.Destination = target.String()
-	t.all = append(t.all, o)
-	t.byTarget[target] = o
+	t.put(target, o)
 	return nil
+}
+
+func (t *Table) put(target target, o Override) {
+	t.all = append(t.all, o)
+	t.byTarget[target] = &o
+	t.mx = t.mx || target.kind == mxTarget || target.kind == mxUnderTarget
 }
 
 // Overrides returns all overrides, expired ones too, in the order given and with
@@ -63,32 +69,35 @@ func (t *Table) Lookup(_ context.Context, d Destination) (Policy, error) {
 		return Policy{}, ErrNoDestination
 	}
 	p := defaultPolicy()
-	if o, ok := find(d, t.now(), t); ok {
+	if o := find(d, t.now(), t); o != nil {
 		p = o.over(d, p, false)
 	}
 	return p, nil
 }
 
-// find returns the override in force for a destination: the closest, and of
-// equally close ones that of the first table.
-func find(d Destination, now time.Time, tables ...*Table) (found Override, ok bool) {
+// find returns the override in force for a destination, nil where there is none:
+// the closest, and of equally close ones that of the first table.
+func find(d Destination, now time.Time, tables ...*Table) (found *Override) {
 	for target := range d.targets {
 		for _, t := range tables {
-			if found, ok = t.at(target, now); ok {
-				return found, true
+			if found = t.at(target, now); found != nil {
+				return found
 			}
 		}
 	}
-	return Override{}, false
+	return nil
 }
 
-// at returns the override of a target that has not ended.
-func (t *Table) at(target target, now time.Time) (Override, bool) {
+// at returns the override of a target that has not ended, or nil.
+func (t *Table) at(target target, now time.Time) *Override {
 	if t == nil || len(t.byTarget) == 0 {
-		return Override{}, false
+		return nil
 	}
-	o, ok := t.byTarget[target]
-	return o, ok && !o.Expired(now)
+	o := t.byTarget[target]
+	if o == nil || o.Expired(now) {
+		return nil
+	}
+	return o
 }
 
 func defaultPolicy() Policy { return Policy{Level: May, Source: FromDefault} }
