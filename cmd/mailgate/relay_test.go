@@ -76,6 +76,29 @@ func TestRelayHoldsRealRefusals(t *testing.T) {
 	}
 }
 
+// A restart doesn't make it try again: what is mended in DNS does.
+func TestRelayRemembersRefusals(t *testing.T) {
+	s := startRelaySite(t, "")
+	s.publish()
+	s.receiver.answer(&smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 26}, Message: "unauthenticated"})
+	s.mustSend("refused", "bob@gmail.test")
+	s.awaitState("refused", "held")
+	s.receiver.answer(nil)
+	s.stopGateway()
+	s.startGateway()
+	s.mustSend("after", "bob@gmail.test")
+	s.awaitState("after", "held")
+	if n := s.receiver.times(); n != 1 {
+		t.Errorf("the receiver was asked %d times, want once", n)
+	}
+	if err := s.dns.SetZone("one.example", "@ NS ada.ns.cloudflare.com.\n@ MX 10 mx\nmx A 127.0.0.1\n@ TXT \"v=spf1 ip4:127.0.0.1 ~all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	s.publish()
+	s.awaitState("refused", "delivered")
+	s.awaitState("after", "delivered")
+}
+
 // With a next hop, DNS isn't asked for MX hosts; a route is stronger.
 func TestRelayNextHop(t *testing.T) {
 	s := startRelaySite(t, "next_hop = \"RECEIVER\"\n[[route]]\ndestination = \"nowhere.test\"\nvia = \"127.0.0.1:1\"\n")

@@ -104,25 +104,32 @@ func startRelaySite(t *testing.T, more string) *relaySite {
 	s.relay = freeAddress(t)
 	more = strings.ReplaceAll(more, "RECEIVER", fmt.Sprintf("127.0.0.1:%d", s.receiver.port))
 	text := fmt.Sprintf("%s[dns]\nresolvers = [%q]\n[relay]\nlisten = %q\n%s", relaySiteConfig, recursive.Addr(), s.relay, more)
-	file := filepath.Join(s.dir, "mailgate.toml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "mailgate.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g, err := startForDemo(t.Context(), file, wiring{
-		log: slog.New(slog.NewTextHandler(t.Output(), nil)), authorityPort: recursive.Port(),
+	s.startGateway()
+	t.Cleanup(s.stopGateway)
+	return s
+}
+
+func (s *relaySite) startGateway() {
+	s.t.Helper()
+	g, err := startForDemo(s.t.Context(), filepath.Join(s.dir, "mailgate.toml"), wiring{
+		log: slog.New(slog.NewTextHandler(s.t.Output(), nil)), authorityPort: s.dns.Port(),
 		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
 		smtpPort:  s.receiver.port, loopback: true,
 	})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.demoGateway = g.(*demoGateway)
-	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-	})
-	return s
+}
+
+func (s *relaySite) stopGateway() {
+	s.t.Helper()
+	if err := s.Stop(); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
 }
 
 // freeAddress is one that nobody listens at.
