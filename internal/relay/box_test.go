@@ -17,6 +17,7 @@ import (
 type box struct {
 	extensions []string                 // of EHLO; nil: 8BITMIME, SIZE and, with a certificate, STARTTLS
 	cert       *tls.Certificate         // nil: no TLS
+	tls        *tls.Config              // nil: with cert alone
 	implicit   bool                     // TLS from the first byte on
 	answer     func(line string) string // to a command; "": as usual; "close": the connection is closed. "." is the message's end, "greeting" the beginning
 
@@ -147,7 +148,7 @@ func (s *boxSession) command(line string) bool {
 		if said := s.b.says(line); said != "" && !strings.HasPrefix(said, "220") {
 			return true
 		}
-		secured := tls.Server(s.c, &tls.Config{Certificates: []tls.Certificate{*s.b.cert}})
+		secured := tls.Server(s.c, cmp.Or(s.b.tls, &tls.Config{Certificates: []tls.Certificate{*s.b.cert}}))
 		if secured.Handshake() != nil {
 			return false
 		}

@@ -47,6 +47,11 @@ type world struct {
 	dialed []netip.AddrPort
 	local  []netip.Addr // addresses come from
 	gate   chan struct{}
+
+	hostPolicies map[mail.Domain]tlspolicy.Policy // instead of the table's
+	policyErr    error
+	learned      []tlspolicy.Learned
+	sessions     []TLSSession
 }
 
 func newWorld(t testing.TB) *world {
@@ -55,7 +60,7 @@ func newWorld(t testing.TB) *world {
 		t: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), log: &strings.Builder{},
 		settings: Settings{Hostname: "relay.example.com"},
 		mx:       map[mail.Domain][]MX{}, mxErr: map[mail.Domain]error{}, hosts: map[mail.Domain][]netip.Addr{}, errs: map[mail.Domain]error{},
-		boxes: map[netip.Addr]*box{},
+		boxes: map[netip.Addr]*box{}, hostPolicies: map[mail.Domain]tlspolicy.Policy{},
 	}
 	w.policies()
 	s, err := store.Open(t.Context(), "sqlite:"+t.TempDir()+"/q.db", store.Options{Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
@@ -71,7 +76,7 @@ func newWorld(t testing.TB) *world {
 // engine starts a new process, so to say.
 func (w *world) engine(roots *x509.CertPool) {
 	w.e = New(Options{
-		Queue: w.store, Bodies: w.store, Messages: w.store, Custody: w.store, Resolver: w, Policies: w, Signer: w, RootCAs: roots,
+		Queue: w.store, Bodies: w.store, Messages: w.store, Custody: w.store, Resolver: w, Policies: w, Results: w, Signer: w, RootCAs: roots,
 		Settings: func() Settings { return w.settings },
 		Findings: func(context.Context, mail.Domain, mail.Domain) map[string]string { return w.findings },
 		Notes:    w.store,
@@ -117,8 +122,31 @@ func (w *world) policies(overrides ...tlspolicy.Override) {
 	w.table = table
 }
 
+// Lookup gives the policy of the test for a host, or the table's.
 func (w *world) Lookup(ctx context.Context, d tlspolicy.Destination) (tlspolicy.Policy, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p, ok := w.hostPolicies[d.Host]; ok {
+		return p, w.policyErr
+	}
+	if w.policyErr != nil {
+		return tlspolicy.Policy{}, w.policyErr
+	}
 	return w.table.Lookup(ctx, d)
+}
+
+func (w *world) Learn(_ context.Context, host mail.Domain, l tlspolicy.Learned) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.Host = host
+	w.learned = append(w.learned, l)
+	return nil
+}
+
+func (w *world) Session(s TLSSession) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions = append(w.sessions, s)
 }
 
 func (w *world) MX(_ context.Context, d mail.Domain) ([]MX, bool, error) {

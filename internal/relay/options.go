@@ -24,6 +24,7 @@ type Options struct {
 	Custody  spool.Taker // takes the reports to senders, which are then delivered as other mail
 	Resolver Resolver
 	Policies Policies
+	Results  Results // nil: nobody hears how TLS went
 	Signer   Signer
 	Settings func() Settings // as they are now
 
@@ -60,6 +61,8 @@ type Messages interface {
 // Policies gives TLS policies.
 type Policies interface {
 	Lookup(ctx context.Context, d tlspolicy.Destination) (tlspolicy.Policy, error)
+	// Learn remembers what a handshake with a host needs at level may.
+	Learn(ctx context.Context, host mail.Domain, l tlspolicy.Learned) error
 }
 
 // Signer signs messages as they leave.

@@ -3,8 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"slices"
 
 	"mailgate/internal/mail"
 )
@@ -22,12 +20,18 @@ func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session
 	}
 	last := later("4.4.1", "no server of %s can be reached", d)
 	tried := 0
+	to := r.destination(d, hosts)
 	for _, h := range hosts {
+		policy, why := e.hostPolicy(ctx, r, d, to, h)
+		if why != nil {
+			last = why
+			continue
+		}
 		for _, a := range h.addresses {
 			if tried++; tried > maxAddresses || ctx.Err() != nil {
 				return nil, last
 			}
-			session, why := e.reachAt(ctx, s, r, d, hosts, h, a)
+			session, why := e.reachAt(ctx, opening{s, r, d, h, a, r.secured(policy, a.Addr())})
 			if why == nil {
 				return session, nil
 			}
@@ -37,16 +41,8 @@ func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session
 	return nil, last
 }
 
-func (e *Engine) reachAt(ctx context.Context, s Settings, r Route, d mail.Domain, hosts []host, h host, a netip.AddrPort) (*session, *trouble) {
-	policy, err := e.o.Policies.Lookup(ctx, r.destination(d, slices.Clone(hosts)))
-	if err != nil {
-		return nil, later("4.7.5", "no TLS policy for %s: %v", d, err)
-	}
-	policy = r.secured(policy, a.Addr())
-	if unkept := unkept(policy, d); unkept != nil {
-		return nil, unkept
-	}
-	session, err := e.open(ctx, opening{s, r, h, a, policy})
+func (e *Engine) reachAt(ctx context.Context, o opening) (*session, *trouble) {
+	session, err := e.open(ctx, o)
 	if err == nil {
 		return session, nil
 	}
@@ -54,6 +50,6 @@ func (e *Engine) reachAt(ctx context.Context, s Settings, r Route, d mail.Domain
 		return nil, why
 	}
 	why := later("4.4.1", "%v", err)
-	why.host = h.name
+	why.host = o.host.name
 	return nil, why
 }

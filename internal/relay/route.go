@@ -73,7 +73,7 @@ func (r Route) destination(d mail.Domain, hosts []host) tlspolicy.Destination {
 func (r Route) secured(p tlspolicy.Policy, at netip.Addr) tlspolicy.Policy {
 	host, _ := r.hop()
 	if r.TLS != 0 && (p.Source == tlspolicy.FromDefault || r.TLS > p.Level) {
-		p.Level = r.TLS
+		p.Level, p.Source = r.TLS, tlspolicy.FromRoute
 	}
 	switch {
 	case r.User == "" || at.IsLoopback():

@@ -18,6 +18,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"mailgate/internal/mail"
 	"mailgate/internal/tlspolicy"
 )
 
@@ -27,32 +28,38 @@ type session struct {
 	client   *smtp.Client
 	host     string
 	tls      string // what it is secured with; empty: nothing
-	sent     int    // transactions begun
-	eightBit bool   // 8BITMIME
-	utf8     bool   // SMTPUTF8
+	state    *tls.ConnectionState
+	sent     int  // transactions begun
+	eightBit bool // 8BITMIME
+	utf8     bool // SMTPUTF8
 }
 
 // opening is what a session is made from.
 type opening struct {
 	settings Settings
 	route    Route
+	domain   mail.Domain // of the recipients
 	host     host
 	address  netip.AddrPort
-	policy   tlspolicy.Policy
+	policy   tlspolicy.Policy // for this host
 }
 
 // open connects and comes as far as the answer to EHLO, secured as the policy
-// demands. At level may a server whose TLS fails is tried again without.
+// demands. At level may a server whose TLS fails is tried again with less.
 func (e *Engine) open(ctx context.Context, o opening) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
 	defer cancel()
 	mode := o.mode()
 	s, err := e.attempt(ctx, o, mode)
-	if mode == smtpclient.TLSOpportunistic && errors.Is(err, smtpclient.ErrTLS) && ctx.Err() == nil {
-		e.log.InfoContext(ctx, "TLS failed, going on without it", "host", o.host.name, "address", o.address, "error", err)
-		s, err = e.attempt(ctx, o, smtpclient.TLSSkip)
+	if !errors.Is(err, smtpclient.ErrTLS) || ctx.Err() != nil {
+		e.noteTLS(o, s, nil)
+		return s, err
 	}
-	return s, err
+	e.noteTLS(o, nil, err)
+	if mode == smtpclient.TLSOpportunistic {
+		return e.openLess(ctx, o, err)
+	}
+	return nil, err
 }
 
 // attempt uses mox's client as far as EHLO, STARTTLS and AUTH. The transactions are
@@ -101,8 +108,8 @@ func noting(said *error, verify func(tls.ConnectionState) error) func(tls.Connec
 // session goes on with a connection that mox's client has opened.
 func (o opening) session(greeted *smtpclient.Client) (*session, error) {
 	s := &session{host: o.host.name, eightBit: greeted.Supports8BITMIME(), utf8: greeted.SupportsSMTPUTF8()}
-	if state := greeted.TLSConnectionState(); state != nil {
-		s.tls = describeTLS(state, o.policy.Level)
+	if s.state = greeted.TLSConnectionState(); s.state != nil {
+		s.tls = describeTLS(s.state, o.policy.Level)
 	} else if o.policy.Level.Mandatory() { // it can't be: the mode asks for STARTTLS
 		return nil, fmt.Errorf("no TLS, where the policy demands it")
 	}
@@ -148,7 +155,7 @@ func (r Route) auth() func([]string, *tls.ConnectionState) (sasl.Client, error) 
 // describeTLS says what was used: "TLSv1.3, not verified".
 func describeTLS(state *tls.ConnectionState, level tlspolicy.Level) string {
 	version := strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1)
-	if level >= tlspolicy.Verify {
+	if level >= tlspolicy.DANE {
 		return version + ", verified"
 	}
 	return version + ", not verified"
