@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"mailgate/internal/door"
@@ -17,15 +18,21 @@ type memory struct {
 	net.Conn
 	in    io.Reader
 	piece int
-	out   bytes.Buffer
+
+	out     bytes.Buffer
+	largest int // of what was sent at once
 }
 
 func (m *memory) Read(p []byte) (int, error)       { return m.in.Read(p[:min(len(p), m.piece)]) }
-func (m *memory) Write(p []byte) (int, error)      { return m.out.Write(p) }
 func (m *memory) Close() error                     { return nil }
 func (m *memory) RemoteAddr() net.Addr             { return nil }
 func (m *memory) SetReadDeadline(time.Time) error  { return nil }
 func (m *memory) SetWriteDeadline(time.Time) error { return nil }
+
+func (m *memory) Write(p []byte) (int, error) {
+	m.largest = max(m.largest, len(p))
+	return m.out.Write(p)
+}
 
 // talk returns what is answered to b when it comes in pieces.
 func talk(t *testing.T, b []byte, piece int) []byte {
@@ -33,7 +40,7 @@ func talk(t *testing.T, b []byte, piece int) []byte {
 		Policies: policies(), Preflight: &fakePreflight{}, Log: slog.New(slog.DiscardHandler),
 		Limits: Limits{Request: 500, Attributes: 20, Advice: time.Millisecond},
 	})
-	m := &memory{in: bytes.NewReader(b), piece: piece}
+	m := &memory{in: iotest.DataErrReader(bytes.NewReader(b)), piece: piece}
 	s.session(t.Context(), &door.Conn{Conn: m})
 	return m.out.Bytes()
 }

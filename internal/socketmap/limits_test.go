@@ -1,10 +1,15 @@
 package socketmap
 
 import (
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mailgate/internal/door"
+	"mailgate/internal/tlspolicy"
 )
 
 // What is as long as it may be is read.
@@ -96,6 +101,36 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// What is answered after all has ended may be due to that, and isn't sent.
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, request := range []string{ns("mailgate wait.example"), rcpt("recipient=wait@gmail.com")} {
+		m := &memory{in: strings.NewReader(request), piece: len(request)}
+		s := NewServer(Config{Policies: policies(), Preflight: &fakePreflight{}, Log: slog.New(slog.DiscardHandler)})
+		s.session(ctx, &door.Conn{Conn: m})
+		if m.out.Len() > 0 {
+			t.Errorf("it says %q", &m.out)
+		}
+	}
+}
+
+// Answers to a client that doesn't wait for them aren't piled up.
+func TestUnsent(t *testing.T) {
+	long := tlspolicy.Policy{Level: tlspolicy.Verify, Source: tlspolicy.FromOverride, MatchNames: []string{strings.Repeat("a", 90_000)}}
+	s := NewServer(Config{Policies: fakePolicies{"example.org": long}, Log: slog.New(slog.DiscardHandler)})
+	const n = 200
+	requests := strings.Repeat(ns("mailgate example.org"), n)
+	m := &memory{in: strings.NewReader(requests), piece: len(requests)}
+	s.session(t.Context(), &door.Conn{Conn: m})
+	if m.out.Len() < n*90_000 {
+		t.Errorf("%d bytes of answers", m.out.Len())
+	}
+	if m.largest > maxUnsent+maxReply+frameRoom {
+		t.Errorf("%d bytes are sent at once", m.largest)
+	}
+}
+
 // What isn't answered within Drain isn't answered wrongly.
 func TestDrainEnds(t *testing.T) {
 	run(t, nil, func(r *rig) {
@@ -119,7 +154,9 @@ func TestDrainEnds(t *testing.T) {
 func TestLimit(t *testing.T) {
 	run(t, func(c *Config) { c.Limits.Connections = 2 }, func(r *rig) {
 		a, b, c := r.come(), r.come(), r.come()
-		c.wantSilence()
+		if c.send("20:") == nil {
+			t.Error("a third connection is read from")
+		}
 		for _, client := range []*client{a, b} {
 			client.ask(ns("mailgate example.net"), ns("OK encrypt"))
 		}
