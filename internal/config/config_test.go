@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 		Engine:   EngineAuto,
 		Hostname: "mx1.example.com",
 		Milter:   Milter{Trusted: loopback, MaxConnections: 500, Timeout: 2 * time.Hour},
-		Relay:    Relay{MaxSize: 35_000_000, MaxRecipients: 1000, MaxConnections: 1000, MaxPerClient: 100},
+		Relay:    Relay{MaxSize: 35 << 20, MaxRecipients: 1000, MaxConnections: 1000, MaxPerClient: 100},
 		Queue:    defaultQueue(),
 		Control:  Control{"/run/mailgate/control.sock"},
 		Store:    Store{"sqlite", "/var/lib/mailgate/mailgate.db"},

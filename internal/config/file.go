@@ -184,7 +184,7 @@ func defaults() file {
 		Milter: fileMilter{Trusted: loopback, MaxConnections: 500, Timeout: "2h"},
 		Relay: fileRelay{
 			Trusted: loopback, TLS: string(TLSOff), Profile: "modern", BareNewlines: "refuse",
-			MaxSize: "35MB", MaxRecipients: 1000, MaxConnections: 1000, MaxPerClient: 100,
+			MaxSize: "35MiB", MaxRecipients: 1000, MaxConnections: 1000, MaxPerClient: 100,
 		},
 		Queue: fileQueue{
 			MaxAge: "5d", DelayNotice: "4h", RetryFirst: "5m", RetryMost: "4h", PerDestination: 5, Connections: 50,

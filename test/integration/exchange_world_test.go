@@ -91,7 +91,6 @@ next_hop = %q
 tls = "offered"
 certificate = %q
 key = %q
-max_size = "40MB"
 `, egress4, egress6, g.socket, filepath.Join(dir, "mailgate.db"), w.dns.resolver, w.modern, w.hop.address, certificate, key)
 	fmt.Fprintf(&b, "[[relay.listener]]\nlisten = %q\ntls = \"offered\"\nprofile = \"legacy\"\ncertificate = %q\nkey = %q\n", w.legacy, certificate, key)
 	fmt.Fprintf(&b, "[[relay.user]]\nname = \"exchange\"\n%sfrom = [\"good.test\"]\n", login)
