@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailgate/internal/dnstest"
+	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
 )
 
@@ -137,6 +138,11 @@ func TestDANEInDoubt(t *testing.T) {
 	w.dns.Fault("", dnstest.None)
 	w.zone("example.net", true, "@ 60 MX 10 mx1", "mx1 60 A 127.0.0.1")
 	w.clock.add(time.Minute)
+	for _, qtype := range []string{"MX", "A", "TLSA", "CNAME"} { // refreshes that met the fault may be under way
+		for _, name := range []string{"example.net", "mx1.example.net", "_25._tcp.mx1.example.net"} {
+			w.view.Load().DNS.Recursive(dnsview.Fresh(t.Context(), 0), name, qtype)
+		}
+	}
 	if p := w.lookup(to); p.Level != May || p.Source != FromDefault {
 		t.Errorf("the records are gone: %v", p)
 	}

@@ -68,15 +68,15 @@ func (c *daneCache) get(ctx context.Context, place danePlace, dns DNS) (*daneFin
 func (c *daneCache) begin(place danePlace, dns DNS) <-chan singleflight.Result {
 	return c.flights.DoChan(place.key(), func() (any, error) {
 		var f *daneFinding
-		ran := c.life.do(func(ctx context.Context) {
+		err := c.life.do(func(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(ctx, findTime)
 			defer cancel()
 			asking := &asking{dns: dns}
 			found := findDANE(ctx, asking, place)
 			f = c.store(place, found, asking.until(found))
 		})
-		if !ran {
-			return nil, fmt.Errorf("look for TLSA records of %s: %w: stopped", place.name, ErrUnsettled)
+		if err != nil {
+			return nil, fmt.Errorf("look for TLSA records of %s: %w: %w", place.name, ErrUnsettled, err)
 		}
 		return f, nil
 	})

@@ -2,6 +2,8 @@ package tlspolicy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -21,18 +23,26 @@ func newLife(ctx context.Context) *life {
 	return l
 }
 
-// do runs f, and reports false after the end.
-func (l *life) do(f func(context.Context)) bool {
+var errEnded = errors.New("the policies were closed")
+
+// do runs f. The error is errEnded, or tells of a panic in f, which hostile bytes
+// might cause.
+func (l *life) do(f func(context.Context)) (err error) {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
-		return false
+		return errEnded
 	}
 	l.wg.Add(1)
 	l.mu.Unlock()
 	defer l.wg.Done()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
 	f(l.ctx)
-	return true
+	return nil
 }
 
 // end cancels what runs and waits for it.

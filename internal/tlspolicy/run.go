@@ -33,7 +33,7 @@ func (p *Policies) Run(ctx context.Context) error {
 }
 
 func (p *Policies) turn(ctx context.Context) {
-	now, view := p.now(), p.o.View()
+	now, view := p.now(), p.view()
 	p.announce(ctx)
 	p.forgetEnded(ctx, now)
 	p.setLearned(func(all map[mail.Domain]Learned) {

@@ -120,7 +120,7 @@ func (p *Policies) receivedByGoogle(ctx context.Context, d Destination) bool {
 	if d.Domain == "" {
 		return false
 	}
-	a := p.o.View().DNS.Recursive(ctx, string(d.Domain), "MX")
+	a := p.view().DNS.Recursive(ctx, string(d.Domain), "MX")
 	return a.Status == dnsview.Found && slices.ContainsFunc(mxHosts(a), atGoogle)
 }
 

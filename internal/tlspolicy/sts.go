@@ -2,9 +2,7 @@ package tlspolicy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -111,7 +109,10 @@ func (c *stsCache) wait(ctx context.Context, domain mail.Domain, check <-chan si
 // begin starts a check, or joins the one under way.
 func (c *stsCache) begin(domain mail.Domain, dns DNS) <-chan singleflight.Result {
 	return c.flights.DoChan(string(domain), func() (any, error) {
-		c.life.do(func(ctx context.Context) { c.check(ctx, domain, dns) })
+		err := c.life.do(func(ctx context.Context) { c.check(ctx, domain, dns) })
+		if err != nil && !errors.Is(err, errEnded) {
+			c.broke(domain, err)
+		}
 		return nil, nil
 	})
 }
@@ -147,6 +148,17 @@ func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 	if now.Before(next.retryAt) && next.retryAt.Before(next.checkAt) {
 		next.checkAt = next.retryAt
 	}
+	c.set(domain, next)
+}
+
+// broke puts the next check off after one that failed by our own fault.
+func (c *stsCache) broke(domain mail.Domain, err error) {
+	now := c.now()
+	next := &stsEntry{checked: now, checkAt: now.Add(fetchBackoff), fault: err.Error()}
+	if old := c.entry(domain); old != nil {
+		next.policy, next.demand = old.policy, old.demand
+	}
+	c.log.Error("MTA-STS check failed", "domain", domain, "error", err)
 	c.set(domain, next)
 }
 
@@ -210,54 +222,4 @@ func (c *stsCache) state(domain mail.Domain) (STSState, bool) {
 		s.Mode, s.MX, s.ID, s.Text, s.Fetched, s.Expires = string(p.mode), p.mx, p.id, p.text, p.fetched, p.expires
 	}
 	return s, true
-}
-
-// stsNote is a policy as it is remembered over a restart.
-type stsNote struct {
-	Text    string    `json:"text"`
-	ID      string    `json:"id"`
-	Fetched time.Time `json:"fetched"`
-	Until   time.Time `json:"until"`
-}
-
-func (c *stsCache) keep(ctx context.Context, domain mail.Domain, p *stsPolicy) {
-	if c.memory == nil {
-		return
-	}
-	data, err := json.Marshal(stsNote{p.text, p.id, p.fetched, p.expires})
-	if err == nil {
-		err = c.memory.Keep(ctx, Note{Kind: KindSTS, Name: string(domain), Data: data, Until: p.expires}, nil)
-	}
-	if err != nil {
-		c.log.ErrorContext(ctx, "MTA-STS policy won't outlive a restart", "domain", domain, "error", err)
-	}
-}
-
-func (c *stsCache) recall(ctx context.Context) error {
-	notes, err := c.memory.Recall(ctx, KindSTS)
-	if err != nil {
-		return fmt.Errorf("recall MTA-STS policies: %w", err)
-	}
-	for _, n := range notes {
-		policy, err := readSTSNote(n.Data)
-		if err != nil {
-			c.log.WarnContext(ctx, "a remembered MTA-STS policy can't be read", "domain", n.Name, "error", err)
-			continue
-		}
-		c.set(mail.Domain(n.Name), &stsEntry{policy: policy, demand: policy.policy()})
-	}
-	return nil
-}
-
-func readSTSNote(data []byte) (*stsPolicy, error) {
-	var n stsNote
-	if err := json.Unmarshal(data, &n); err != nil {
-		return nil, err
-	}
-	p, err := parseSTS(n.Text)
-	if err != nil {
-		return nil, err
-	}
-	p.id, p.fetched, p.expires = n.ID, n.Fetched, n.Until
-	return p, nil
 }

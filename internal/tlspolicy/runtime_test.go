@@ -1,0 +1,157 @@
+package tlspolicy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mailgate/internal/dnstest"
+	"mailgate/internal/mail"
+)
+
+func TestSetOverride(t *testing.T) {
+	w := demanding(t)
+	ctx := t.Context()
+	end := w.clock.Now().Add(30 * day)
+	w.overrides(Override{Destination: "both.example", Level: Encrypt, Reason: "configured"})
+
+	before, after, err := w.policies.SetOverride(ctx, Override{Destination: "Example.NET.", Level: Encrypt, MaxVersion: TLS12, Reason: "clash", Expires: end}, "anna", false)
+	if err != nil || before.Level != Secure || after.Level != Encrypt || after.Destination != "example.net" {
+		t.Fatalf("%v, %v, %v", before, after, err)
+	}
+	w.must(func() error {
+		_, _, err := w.policies.SetOverride(ctx, Override{Destination: "both.example", Level: Secure, Reason: "run time"}, "bob", false)
+		return err
+	}())
+	_, after, err = w.policies.SetOverride(ctx, Override{Destination: "mx:*.slow.example", Curves: Classic, Reason: "r"}, "bob", false)
+	if err != nil || after.Curves != Classic || after.Level != May {
+		t.Fatalf("%v, %v", after, err)
+	}
+	check := func() {
+		t.Helper()
+		if p := w.domain("example.net"); p.Level != Encrypt || p.MaxVersion != TLS12 || p.Reason != "clash" {
+			t.Errorf("%v", p)
+		}
+		if p := w.domain("both.example"); p.Reason != "run time" {
+			t.Errorf("run time and configuration: %v", p)
+		}
+		all := w.policies.Overrides()
+		if len(all) != 4 || all[1].Destination != "example.net" || !all[1].RunTime || all[1].Actor != "anna" || all[1].Since.IsZero() || all[3].RunTime {
+			t.Errorf("overrides %+v", all)
+		}
+	}
+	check()
+	w.start()
+	check()
+	if want := "keep example.net by anna: clash"; !slices.Contains(w.memory.acts, want) {
+		t.Errorf("review log %q", w.memory.acts)
+	}
+
+	if err := w.policies.RemoveOverride(ctx, "EXAMPLE.net", "anna", "mended"); err != nil {
+		t.Error(err)
+	}
+	if p := w.domain("example.net"); p.Level != Secure {
+		t.Errorf("removed: %v", p)
+	}
+	w.must(w.policies.RemoveOverride(ctx, "both.example", "anna", "mended"))
+	if err := w.policies.RemoveOverride(ctx, "both.example", "anna", "mended"); !errors.Is(err, ErrConfigured) || !strings.Contains(err.Error(), "[[tls]]") {
+		t.Errorf("of the configuration: %v", err)
+	}
+	if err := w.policies.RemoveOverride(ctx, "none.example", "anna", ""); !errors.Is(err, ErrNoOverride) {
+		t.Errorf("none: %v", err)
+	}
+	if p := w.domain("both.example"); p.Reason != "configured" {
+		t.Errorf("the configuration's again: %v", p)
+	}
+
+	w.memory.fail = errDisk
+	if _, _, err := w.policies.SetOverride(ctx, Override{Destination: "new.example", Level: Encrypt}, "anna", false); !errors.Is(err, errDisk) {
+		t.Errorf("not kept: %v", err)
+	}
+	if p := w.domain("new.example"); p.Level != May {
+		t.Errorf("what isn't kept is in force: %v", p)
+	}
+	if err := w.policies.RemoveOverride(ctx, "mx:*.slow.example", "anna", ""); !errors.Is(err, errDisk) {
+		t.Errorf("not removed: %v", err)
+	}
+}
+
+func TestSetOverrideRefuses(t *testing.T) {
+	w := demanding(t)
+	end := w.clock.Now().Add(day)
+	for _, c := range []struct {
+		override Override
+		anyway   bool
+		fault    string // "" for none
+	}{
+		{Override{Destination: "example.net", Level: Encrypt}, false, "demands secure"},
+		{Override{Destination: "example.net", Level: Encrypt, Reason: "r"}, true, "demands secure"},
+		{Override{Destination: "example.net", MatchNames: []string{"a.example"}}, false, "other names"},
+		{Override{Destination: "example.net", Level: Encrypt, Reason: "r", Expires: end}, false, ""},
+		{Override{Destination: "dane.example", Level: Encrypt}, false, "DANE demands"},
+		{Override{Destination: "dane.example", Level: Verify}, false, ""},
+		{Override{Destination: "gmail.com", Level: None, Reason: "r", Expires: end}, false, "5.7.29"},
+		{Override{Destination: "gmail.com", Level: None, Reason: "r", Expires: end}, true, ""},
+		{Override{Destination: "plain.example", Level: None, Reason: "r", Expires: end}, false, "5.7.29"},
+		{Override{Destination: "plain.example", Level: None, Reason: "r", Expires: end}, true, ""},
+		{Override{Destination: "mx:*.google.com", Level: None}, false, "5.7.29"},
+		{Override{Destination: "other.example", Level: None}, false, ""},
+		{Override{Destination: "other.example", Level: None, Expires: w.clock.Now()}, false, "ended"},
+		{Override{Destination: "other example", Level: None}, false, "other example"},
+		{Override{Destination: "other.example"}, false, "sets nothing"},
+	} {
+		_, _, err := w.policies.SetOverride(t.Context(), c.override, "anna", c.anyway)
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%+v, anyway %v: %v, want %q", c.override, c.anyway, err, c.fault)
+		}
+	}
+	to := Destination{Domain: "plain.example", MX: []mail.Domain{"aspmx.l.google.com"}, Host: "aspmx.l.google.com"}
+	if p := w.lookup(to); p.Level != None {
+		t.Errorf("anyway: %v", p)
+	}
+	w.dns.Fault("_25._tcp.mx.dane.example", dnstest.Bogus)
+	w.clock.add(time.Hour)
+	w.must(w.policies.RemoveOverride(t.Context(), "dane.example", "anna", ""))
+	if _, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "dane.example", Level: Encrypt}, "anna", false); !errors.Is(err, ErrRefused) {
+		t.Errorf("DNS doesn't tell: %v", err)
+	}
+}
+
+func TestOverrideEnds(t *testing.T) {
+	w := demanding(t)
+	now := w.clock.Now()
+	w.overrides(Override{Destination: "configured.example", Level: Encrypt, Expires: now.Add(9 * day)})
+	_, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "soon.example", Level: Encrypt, Reason: "r", Expires: now.Add(8 * day)}, "anna", false)
+	w.must(err)
+	_, _, err = w.policies.SetOverride(t.Context(), Override{Destination: "late.example", Level: Encrypt, Reason: "r", Expires: now.Add(80 * day)}, "anna", false)
+	w.must(err)
+	turn := func(d time.Duration, expiring string, announced int) {
+		t.Helper()
+		w.clock.add(d)
+		w.policies.turn(t.Context())
+		w.policies.turn(t.Context())
+		var names []string
+		for _, o := range w.policies.Expiring(7 * day) {
+			names = append(names, o.Destination)
+		}
+		if got := strings.Join(names, " "); got != expiring || w.log.count("ends soon") != announced {
+			t.Errorf("expiring %q, announced %d times; want %q, %d", got, w.log.count("ends soon"), expiring, announced)
+		}
+	}
+	turn(0, "", 0)
+	turn(day, "soon.example", 1)
+	turn(day, "soon.example configured.example", 2)
+	turn(6*day, "configured.example", 2)
+	if p := w.domain("soon.example"); p.Level != May {
+		t.Errorf("after its end: %v", p)
+	}
+	if w.log.count("has ended") != 1 || !slices.Contains(w.memory.acts, "forget soon.example by mailgate: it has ended") {
+		t.Errorf("the end isn't told once: %q", w.memory.acts)
+	}
+	if n := len(w.memory.notes[KindOverride]); n != 1 {
+		t.Errorf("%d overrides are remembered", n)
+	}
+	turn(day, "", 2)
+}
