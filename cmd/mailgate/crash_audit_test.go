@@ -23,7 +23,7 @@ func (w *crashWorld) audit() {
 	if err != nil {
 		w.t.Error(err)
 	}
-	states := map[claim]spool.State{}
+	states, ours := map[claim]spool.State{}, map[claim]spool.State{}
 	copies := map[receipt]int{} // by letter and recipient
 	after := ""
 	for {
@@ -35,19 +35,25 @@ func (w *crashWorld) audit() {
 			break
 		}
 		for _, m := range page {
+			after = m.ID
+			for _, r := range m.Recipients {
+				states[claim{m.ID, r.Address.String()}] = r.State
+			}
+			if m.Source == "relay" {
+				continue
+			}
 			n, err := strconv.Atoi(strings.TrimPrefix(m.Subject, "crash "))
 			if err != nil {
 				w.t.Errorf("%s in custody is none of the letters: %q", m.ID, m.Subject)
 			}
 			for _, r := range m.Recipients {
-				states[claim{m.ID, r.Address.String()}] = r.State
+				ours[claim{m.ID, r.Address.String()}] = r.State
 				copies[receipt{n: n, to: r.Address.String()}]++
 			}
-			after = m.ID
 		}
 	}
 	w.checkReviewLog(s, states, chain.Trimmed > 0)
-	forgotten := w.ledger.balance(states, copies, chain.Trimmed > 0)
+	forgotten := w.ledger.balance(ours, copies, chain.Trimmed > 0)
 	w.ledger.auditDigests(w.t, s, forgotten)
 	w.ledger.report(w.t)
 	w.trimmed, w.forgotten = int(chain.Trimmed), forgotten

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ func crashChild() {
 	passes := flag.Int("passes", 0, "how often it is passed before")
 	port := flag.Int("port", 0, "of the authoritative name servers")
 	checkpoint := flag.Int("checkpoint", 0, "bytes between two checkpoints")
+	smtpPort := flag.Int("smtp", 0, "of MX hosts")
 	index := flag.Int("index", 0, "messages that come into the index at once")
 	flag.Parse()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -40,6 +42,8 @@ func crashChild() {
 		log:           slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		authorityPort: *port,
 		providers:     siteProviders(),
+		smtpPort:      uint16(*smtpPort),
+		loopback:      true,
 		crashPoint:    killAt(*point, *passes),
 		checkpoint:    *checkpoint,
 		indexEvery:    *index,
@@ -51,11 +55,11 @@ func crashChild() {
 }
 
 // killAt returns a hook that ends the process at the point named, once it was
-// passed so often: nothing is written or closed any more. A point of which
-// crashSteps doesn't know ends it as a failure.
+// passed so often: nothing is written or closed any more. A point that no step has
+// ends it as a failure.
 func killAt(point string, passes int) func(string) {
 	known := map[string]bool{}
-	for _, step := range crashSteps() {
+	for _, step := range slices.Concat(crashSteps(), relaySteps()) {
 		known[step.point] = true
 	}
 	var passed atomic.Int64
@@ -89,6 +93,9 @@ func serveUntilKilled(ctx context.Context, config string, w wiring) (err error) 
 	say := bufio.NewWriter(os.Stdout)
 	for _, r := range left {
 		fmt.Fprintln(say, "queued", r.id, r.to)
+	}
+	if err := tellWaiting(ctx, g.store, say); err != nil {
+		return err
 	}
 	told, err := g.store.Mark(ctx, digestMark)
 	if err != nil {
@@ -134,10 +141,31 @@ func leftQueued(ctx context.Context, s *store.Store) ([]queuedOne, error) {
 			return nil, err
 		}
 		for _, r := range m.In(spool.Queued) {
+			if !r.Delivery.Next.IsZero() { // the relay's
+				continue
+			}
 			left = append(left, queuedOne{id, r.Address.String(), log[0].N})
 		}
 	}
 	return left, nil
+}
+
+// tellWaiting tells what is in the relay's queue.
+func tellWaiting(ctx context.Context, s *store.Store, say io.Writer) error {
+	for after := ""; ; {
+		page, err := s.List(ctx, spool.Filter{States: []spool.State{spool.Queued}, Order: spool.Oldest, After: after, Limit: 500})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, m := range page {
+			after = m.ID
+			for _, r := range m.In(spool.Queued) {
+				if !r.Delivery.Next.IsZero() {
+					fmt.Fprintln(say, "waiting", m.ID, r.Address)
+				}
+			}
+		}
+	}
 }
 
 // wasResumed fails unless the recipient has left the state it was found in.

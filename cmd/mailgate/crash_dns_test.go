@@ -13,6 +13,9 @@ import (
 // not published: the receiver takes their mail on their SPF records, or not.
 const crashSite = "site.test"
 
+// fineSender is a domain below it that is never broken.
+const fineSender = "fine." + crashSite
+
 // crashSenders is how many senders' domains there are at a time.
 const crashSenders = 8
 
@@ -56,7 +59,7 @@ func (d *crashDNS) publish() error {
 	return errors.Join(
 		setReceivers(d.Server, crashHost),
 		d.SetZone("gate.test", "mx1 A 127.0.0.1\nmx1 TXT \"v=spf1 a -all\"\n"),
-		d.SetZone(crashSite, "@ TXT \"v=spf1 ip4:127.0.0.1 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n"),
+		d.SetZone(crashSite, "fine TXT \"v=spf1 ip4:127.0.0.1 -all\"\n@ TXT \"v=spf1 ip4:127.0.0.1 -all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n"),
 	)
 }
 

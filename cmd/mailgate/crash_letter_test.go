@@ -14,6 +14,7 @@ type letter struct {
 	from  string
 	to    []string
 	large bool // of several pieces in the store
+	relay bool // goes through the relay
 
 	acked  bool // the client has its 250
 	broken int  // tries that ended with the gateway, after which nobody knows
@@ -46,8 +47,12 @@ func (l *ledger) write(from string, large bool) *letter {
 // content is the same at every call.
 func (m *letter) content() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: crash %d\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <%d@crash>\r\n\r\n",
-		m.from, strings.Join(m.to, ", "), m.n, m.n)
+	subject := "crash"
+	if m.relay {
+		subject = "relay"
+	}
+	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: %s %d\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <%d@%s>\r\n\r\n",
+		m.from, strings.Join(m.to, ", "), subject, m.n, m.n, subject)
 	r := rand.New(rand.NewPCG(1, uint64(m.n)))
 	lines := 1 + r.IntN(40)
 	if m.large {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mailgate/internal/quarantine"
+	"mailgate/internal/relay"
 	"mailgate/internal/store"
 )
 
@@ -30,7 +31,8 @@ const (
 	noMemory  = "keep_bodies = \"1ms\"\nkeep_log = \"1ms\"\n"
 )
 
-// crashSteps has every crash point that a gateway passes; see TestCrashPoints.
+// crashSteps has every crash point that a gateway passes, but for those of the relay;
+// see TestCrashPoints.
 func crashSteps() []crashStep {
 	return []crashStep{
 		{point: "take", passes: 10},
@@ -62,18 +64,17 @@ func crashSteps() []crashStep {
 	}
 }
 
-// queuePoints are passed in internal/store only, which kills there: nothing in the
-// gateway delivers from the queue. A gateway that passes one fails TestCrash.
-func queuePoints() []string { return []string{"claim", "settle", "defer", "void"} }
-
 // TestCrashPoints compares the steps with the points that the packages have.
 func TestCrashPoints(t *testing.T) {
-	points := queuePoints()
-	for _, step := range crashSteps() {
-		points = append(points, step.point)
+	var points []string
+	for _, step := range slices.Concat(crashSteps(), relaySteps()) {
+		if step.point != atDot {
+			points = append(points, step.point)
+		}
 	}
 	slices.Sort(points)
-	want := slices.Concat(store.CrashPoints(), quarantine.CrashPoints())
+	points = slices.Compact(points)
+	want := slices.Concat(store.CrashPoints(), quarantine.CrashPoints(), relay.CrashPoints())
 	slices.Sort(want)
 	if !slices.Equal(points, want) {
 		t.Errorf("the steps have %q, the packages %q", points, want)

@@ -78,7 +78,9 @@ func (w *crashWorld) killAt(step crashStep, point string, passes int, starting b
 	w.step.Store(&step)
 	w.stir()
 	args := []string{}
-	if point != "" {
+	if point == atDot {
+		w.receivers.killAfter(rand.IntN(passes + 1))
+	} else if point != "" {
 		args = append(args, "-point", point, "-passes", strconv.Itoa(rand.IntN(passes+1)))
 	}
 	child, lines, _, log := w.start(args...)
@@ -90,6 +92,7 @@ func (w *crashWorld) killAt(step crashStep, point string, passes int, starting b
 	if point == "" {
 		defer w.killSomeTime(child)()
 	}
+	w.receivers.book.begins(int(w.life.Load()), point)
 	stir := time.NewTicker(150 * time.Millisecond)
 	defer stir.Stop()
 	reached = true
@@ -100,6 +103,7 @@ func (w *crashWorld) killAt(step crashStep, point string, passes int, starting b
 		}
 	})
 	w.closed()
+	w.receivers.drain()
 	if status, ok := ended.(*exec.ExitError); !ok || status.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		w.t.Fatalf("%q: the gateway ended by itself: %v\n%s", point, ended, log)
 	}
@@ -123,7 +127,7 @@ func (w *crashWorld) killSomeTime(child *exec.Cmd) (cancel func()) {
 // follow notes what the child says, stirs the world at every tick, and returns how
 // the child ended.
 func (w *crashWorld) follow(child *exec.Cmd, lines <-chan string, tick <-chan time.Time, started func()) error {
-	var left []claim
+	var left, waiting []claim
 	for {
 		select {
 		case <-tick:
@@ -135,10 +139,13 @@ func (w *crashWorld) follow(child *exec.Cmd, lines <-chan string, tick <-chan ti
 			switch f := strings.Fields(line); f[0] {
 			case "queued":
 				left = append(left, claim{f[1], f[2]})
+			case "waiting":
+				waiting = append(waiting, claim{f[1], f[2]})
 			case "told":
 				w.ledger.foundTold(f[1])
 			case "started":
 				w.ledger.foundQueued(left, int(w.life.Load()))
+				w.receivers.book.starts(int(w.life.Load()), waiting)
 				started()
 			case "ready":
 				w.opened(child)
@@ -152,6 +159,7 @@ func (w *crashWorld) follow(child *exec.Cmd, lines <-chan string, tick <-chan ti
 func (w *crashWorld) lastLife(load *load) {
 	w.t.Helper()
 	w.step.Store(&crashStep{})
+	w.receivers.book.makePeace()
 	if err := w.dns.mendAll(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -170,12 +178,14 @@ func (w *crashWorld) lastLife(load *load) {
 	case <-load.over:
 	}
 	for !w.t.Failed() && !w.empty() {
+		load.hasten()
 		time.Sleep(20 * time.Millisecond)
 	}
 	stop()
 	if err := <-ended; err != nil {
 		w.t.Fatalf("the gateway's last life: %v\n%s", err, log)
 	}
+	w.receivers.drain()
 }
 
 // empty reports whether the gateway has nothing more in hand.

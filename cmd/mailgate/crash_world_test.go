@@ -24,7 +24,7 @@ import (
 const (
 	crashHost       = "mx1.gate.test"
 	crashPostmaster = "postmaster@gate.test"
-	crashPatience   = 2 * time.Minute // for what must happen some time
+	crashPatience   = 4 * time.Minute // for what must happen some time
 )
 
 // crashWorld is everything around a gateway that is killed again and again.
@@ -39,10 +39,16 @@ type crashWorld struct {
 	life   atomic.Int64 // of the gateway, 1, 2, 3 …
 	kills  int
 
+	relayAt   string    // address of the relay
+	receivers receivers // to whom it delivers
+	digests   string    // lines of [hold]
+	single    bool      // it delivers one message at a time, and what is held waits for a reviewer
+
 	trimmed, forgotten int // entries of the log and recipients, found missing at the end
 
 	mu    sync.Mutex
 	child *exec.Cmd     // while its doors are open
+	born  *exec.Cmd     // from its start on
 	up    chan struct{} // closed while they are
 	down  chan struct{} // closed while they are not
 }
@@ -55,7 +61,7 @@ var crashKey = sync.OnceValues(func() (sign.Key, error) {
 
 func newCrashWorld(t *testing.T) *crashWorld {
 	t.Helper()
-	w := &crashWorld{t: t, up: make(chan struct{}), down: make(chan struct{})}
+	w := &crashWorld{t: t, digests: "postmaster = \"" + crashPostmaster + "\"\ndigest = \"1s\"\n", up: make(chan struct{}), down: make(chan struct{})}
 	close(w.down)
 	w.step.Store(&crashStep{})
 	var err error
@@ -85,7 +91,23 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	})
 	must(err)
 	t.Cleanup(func() { w.mta.Close() })
+	w.relayAt = loopbackOfOurs()
+	w.receivers = receivers{book: newRelayBook(w.ledger), kill: w.killChild}
+	t.Cleanup(w.receivers.close)
 	return w
+}
+
+// loopbackOfOurs is an address whose port nobody else takes while no gateway listens
+// there: clients come from 127.0.0.1.
+func loopbackOfOurs() string {
+	return fmt.Sprintf("127.%d.%d.%d:2525", 64+rand.IntN(64), rand.IntN(256), 1+rand.IntN(254))
+}
+
+// killChild ends the gateway from outside.
+func (w *crashWorld) killChild() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.born.Process.Kill()
 }
 
 // milter is where a gateway listens. Each has a place of its own, which tells them
@@ -121,7 +143,8 @@ func (w *crashWorld) configFile() string { return filepath.Join(w.dir, siteFile)
 func (w *crashWorld) writeConfig() error {
 	c := siteConfig{
 		hostname: crashHost, milter: w.milter(w.life.Load()), resolver: w.dns.Addr(), via: w.mta.Addr(), top: "engine = \"go\"\n",
-		hold: "recheck = \"1s\"\nrelease_rate = 0\npostmaster = \"" + crashPostmaster + "\"\ndigest = \"1s\"\n" + w.step.Load().hold,
+		hold: "recheck = \"1s\"\nrelease_rate = 0\n" + w.digests + w.step.Load().hold +
+			w.relayConfig(),
 		keys: map[string]string{},
 	}
 	for _, domain := range []string{crashHost, "*." + crashSite} {
@@ -130,18 +153,31 @@ func (w *crashWorld) writeConfig() error {
 	return c.write(w.dir)
 }
 
+// relayConfig has senders' domains served by a route, and the others by their MX.
+func (w *crashWorld) relayConfig() string {
+	hold, queue := "", "retry_first = \"1s\"\n"
+	if w.single {
+		hold, queue = "auto_release = false\n", "connections = 1\nper_destination = 1\n"
+	}
+	return hold + fmt.Sprintf("[relay]\nlisten = %q\n[queue]\n%s[[route]]\ndestination = %q\nvia = %q\n",
+		w.relayAt, queue, "."+crashSite, w.receivers.addr())
+}
+
 // start begins the gateway's next life. lines is closed at its end.
 func (w *crashWorld) start(args ...string) (child *exec.Cmd, lines <-chan string, stop func(), log *bytes.Buffer) {
 	w.t.Helper()
 	w.life.Add(1)
 	program, err := os.Executable()
 	if err == nil {
+		err = w.receivers.open(int(w.life.Load()))
+	}
+	if err == nil {
 		err = w.writeConfig()
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	args = append(args, "-port", strconv.Itoa(w.dns.Port()), "-checkpoint", strconv.Itoa(64<<10), "-index", "8", w.configFile())
+	args = append(args, "-port", strconv.Itoa(w.dns.Port()), "-smtp", strconv.Itoa(w.receivers.port()), "-checkpoint", strconv.Itoa(64<<10), "-index", "8", w.configFile())
 	cmd := exec.Command(program, args...)
 	cmd.Args[0] = crashChildName
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
@@ -155,7 +191,11 @@ func (w *crashWorld) start(args ...string) (child *exec.Cmd, lines <-chan string
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	w.mu.Lock()
+	w.born = cmd
+	err = cmd.Start()
+	w.mu.Unlock()
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	said := make(chan string)

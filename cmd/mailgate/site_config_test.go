@@ -27,7 +27,7 @@ type siteConfig struct {
 	keys      map[string]string // files by domain
 }
 
-// write writes it to siteFile in dir.
+// write writes it to siteFile in dir, at one moment: somebody may be reading it.
 func (c siteConfig) write(dir string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `hostname = %q
@@ -48,7 +48,11 @@ via = %q
 	for _, domain := range slices.Sorted(maps.Keys(c.keys)) {
 		fmt.Fprintf(&b, "[[domain]]\nname = %q\nkeys = [{ selector = \"mail\", file = %q }]\n", domain, c.keys[domain])
 	}
-	return os.WriteFile(filepath.Join(dir, siteFile), []byte(b.String()), 0o600)
+	file := filepath.Join(dir, siteFile)
+	if err := os.WriteFile(file+".new", []byte(b.String()), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 func siteProviders() map[string]preflight.Provider {
