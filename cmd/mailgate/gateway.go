@@ -99,10 +99,13 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Relay:    relayRelease{g},
 		Policy:   func() quarantine.Policy { return holdPolicy(g.live.Load().cfg) },
 		Publish:  g.publish,
-		Count:    countReleases(g.registry),
-		Noticed:  countNotices(g.registry),
-		Full:     g.storeFull,
-		Logger:   w.log,
+		Ending: func(since, until time.Time) []notice.Ending {
+			return endingOverrides(g.policies.Overrides(), since, until)
+		},
+		Count:   countReleases(g.registry),
+		Noticed: countNotices(g.registry),
+		Full:    g.storeFull,
+		Logger:  w.log,
 
 		CrashPoint: w.crashPoint,
 	})

@@ -10,7 +10,15 @@ import (
 	"mailgate/internal/spool"
 )
 
-// Digest tells the postmaster what was newly held in a stretch of time.
+// Ending is something that an administrator set for a time, and that ends soon.
+type Ending struct {
+	What string // "The TLS override for gmail.com (encrypt, at most TLS 1.2: old gateway)"
+	End  time.Time
+	Look string // command that shows more
+}
+
+// Digest tells the postmaster what was newly held in a stretch of time, and what ends
+// soon.
 type Digest struct {
 	Hostname mail.Domain
 	To       mail.Address
@@ -20,6 +28,7 @@ type Digest struct {
 	Records  map[mail.Domain][]Record
 	Findings map[mail.Domain][]preflight.Finding // of now; what isn't there is told in general words
 	Held     int                                 // recipients held now, new or not
+	Ending   []Ending
 }
 
 // maxDomains is how many domains a digest tells of.
@@ -31,7 +40,7 @@ func (d *Digest) Compose() []byte {
 	var m message
 	m.add("From", "mailgate <MAILER-DAEMON@"+string(d.Hostname)+">")
 	m.to(d.To)
-	m.add("Subject", encodeWords(fmt.Sprintf("mailgate on %s: mail for %s newly held", d.Hostname, recipients(d.count()))))
+	m.add("Subject", encodeWords(d.subject()))
 	m.add("Date", date(d.At))
 	m.add("Message-ID", messageID(d.Hostname, d.At, "", "digest"))
 	m.add("Auto-Submitted", "auto-generated")
@@ -41,6 +50,13 @@ func (d *Digest) Compose() []byte {
 	m.line("")
 	m.Write(body.body)
 	return m.Bytes()
+}
+
+func (d *Digest) subject() string {
+	if len(d.New) == 0 && len(d.Ending) > 0 {
+		return fmt.Sprintf("mailgate on %s: %s soon", d.Hostname, map[bool]string{true: "something ends", false: "some things end"}[len(d.Ending) == 1])
+	}
+	return fmt.Sprintf("mailgate on %s: mail for %s newly held", d.Hostname, recipients(d.count()))
 }
 
 func (d *Digest) count() int {
@@ -60,6 +76,10 @@ func recipients(n int) string {
 
 func (d *Digest) text() string {
 	var l letter
+	d.tellEnding(&l)
+	if len(d.New) == 0 {
+		return l.String()
+	}
 	still := 0
 	for _, c := range d.New {
 		still += c.Still
@@ -80,6 +100,22 @@ func (d *Digest) text() string {
 	}
 	l.command("To look at all of it, to release or to discard:", "mailgate quarantine list")
 	return l.String()
+}
+
+// maxEnding is how much that ends soon a digest tells of.
+const maxEnding = 20
+
+func (d *Digest) tellEnding(l *letter) {
+	for i, e := range d.Ending {
+		if i == maxEnding {
+			l.wrap("", fmt.Sprintf("And %d more that end soon.", len(d.Ending)-maxEnding))
+			l.blank()
+			break
+		}
+		l.wrap("", fmt.Sprintf("%s ends on %s.", oneLine(e.What, maxText), date(e.End)))
+		l.command("To look at it:", e.Look)
+		l.blank()
+	}
 }
 
 // Told returns the domains that the digest tells of, for which Records are wanted.

@@ -16,7 +16,8 @@ import (
 // markDigest is up to when digests tell.
 const markDigest = "digest"
 
-// digest tells the postmaster what was newly held, each Policy.Digest.
+// digest tells the postmaster what was newly held, and what ends soon, each
+// Policy.Digest.
 func (q *Quarantine) digest(ctx context.Context) {
 	p := q.o.Policy()
 	now := q.o.Now()
@@ -53,8 +54,9 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 	holds = slices.DeleteFunc(holds, func(h spool.HoldCount) bool { // let go by those who held it
 		return h.Reason == spool.ByHand && h.Still == 0
 	})
-	if len(holds) > 0 {
-		if err := q.sendDigest(ctx, p, since, now, holds); err != nil {
+	ending := q.o.Ending(since, until)
+	if len(holds) > 0 || len(ending) > 0 {
+		if err := q.sendDigest(ctx, p, since, now, holds, ending); err != nil {
 			return err
 		}
 	}
@@ -73,14 +75,14 @@ func (q *Quarantine) digestedUntil(ctx context.Context, t time.Time) error {
 }
 
 // sendDigest sends it. One that is refused for good isn't sent again.
-func (q *Quarantine) sendDigest(ctx context.Context, p Policy, since, now time.Time, holds []spool.HoldCount) error {
+func (q *Quarantine) sendDigest(ctx context.Context, p Policy, since, now time.Time, holds []spool.HoldCount, ending []notice.Ending) error {
 	counts, err := q.store.Count(ctx)
 	if err != nil {
 		return fmt.Errorf("count what is held: %w", err)
 	}
 	d := &notice.Digest{
 		Hostname: p.Hostname, To: p.Postmaster, Since: since, At: now, New: holds,
-		Held: counts.States[spool.Held], Records: map[mail.Domain][]notice.Record{},
+		Held: counts.States[spool.Held], Ending: ending, Records: map[mail.Domain][]notice.Record{},
 	}
 	d.Findings = map[mail.Domain][]preflight.Finding{}
 	for _, domain := range d.Told() {

@@ -56,6 +56,24 @@ func TestDigest(t *testing.T) {
 	p.wantMail(t, "postmaster@example.com")
 }
 
+// What ends soon is told once, with what is held or by itself.
+func TestDigestOfWhatEnds(t *testing.T) {
+	w, p := newDigest(t)
+	announced := w.o.Now().Add(10 * time.Hour)
+	w.o.Ending = func(since, until time.Time) []notice.Ending {
+		if announced.Before(since) || !announced.Before(until) {
+			return nil
+		}
+		return []notice.Ending{{What: "The TLS override for gmail.com (encrypt: old gateway)", End: announced.AddDate(0, 0, 7), Look: "mailgate tls policy gmail.com"}}
+	}
+	w.later = 25 * time.Hour
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com", "something ends soon", "The TLS override for gmail.com (encrypt: old gateway) ends on", "mailgate tls policy gmail.com")
+	w.later = 50 * time.Hour
+	w.digest(t.Context())
+	p.wantMail(t, "postmaster@example.com")
+}
+
 func TestDigestIsTriedAgain(t *testing.T) {
 	w, p := newDigest(t)
 	w.holdBy(t, "ann@example.com", "b@gmail.com")
