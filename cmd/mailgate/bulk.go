@@ -19,15 +19,16 @@ import (
 	"mailgate/internal/web"
 )
 
-// bulk releases or discards messages, one request for each.
+// bulk does something to messages, one request for each.
 type bulk struct {
 	client   *client
-	verb     string // of the API: "release" or "discard"
-	done     result // what a message is then
+	verb     verb
 	order    web.Review
 	dryRun   bool
 	all      bool // the guard word was given
 	several  bool // more than one message was asked for
+	spare    bool // what is held by hand is left out
+	spared   int  // recipients so left out
 	json     bool
 	out, err io.Writer
 	progress *progress
@@ -51,7 +52,7 @@ func (b *bulk) run(ctx context.Context, targets []target) error {
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
 		b.progress.insist(func() string { return "finishing what is in hand; Ctrl-C again ends at once" })
 	})()
-	b.sum = tally{Messages: len(targets), Left: len(targets), DryRun: b.dryRun}
+	b.sum = tally{Messages: len(targets), Left: len(targets), DryRun: b.dryRun, stays: b.verb.in}
 	group := errgroup.Group{}
 	group.SetLimit(b.atOnce())
 	for _, t := range targets {
@@ -73,7 +74,7 @@ func (b *bulk) run(ctx context.Context, targets []target) error {
 // atOnce is how many requests are in flight. Releases go one after the other, the
 // oldest first.
 func (b *bulk) atOnce() int {
-	if b.done == resultDiscarded && !b.dryRun {
+	if b.verb.done != resultReleased && !b.dryRun {
 		return 8
 	}
 	return 1
@@ -114,17 +115,15 @@ func (b *bulk) act(ctx context.Context, t target) (outcome, error) {
 	}
 	order := b.order
 	order.Recipients = t.to
-	path := "/v1/quarantine/" + url.PathEscape(t.id) + "/" + b.verb
 	for {
-		var released quarantine.Released
-		err := b.client.post(context.WithoutCancel(ctx), path, order, &released)
+		o, err := b.verb.post(context.WithoutCancel(ctx), b.client, t.id, order)
 		var no *refusal
 		if !errors.As(err, &no) || no.problem.Kind != web.KindPaced {
 			if rest := b.rest(ctx, t.id, order.Recipients, no); len(rest) > 0 {
 				order.Recipients = rest
 				continue
 			}
-			return outcomeOf(outcome{ID: t.id, Result: b.done, To: order.Recipients, Recipients: released.Recipients}, err)
+			return outcomeOf(o, err)
 		}
 		far := b.far()
 		b.progress.insist(func() string { return far + ", waiting: release rate" })
@@ -136,7 +135,7 @@ func (b *bulk) act(ctx context.Context, t target) (outcome, error) {
 	}
 }
 
-// rest are those recipients of a refused order that are still held, where others of
+// rest are those recipients of a refused order that it is still about, where others of
 // them were moved meanwhile. Whoever named a message himself is told instead.
 func (b *bulk) rest(ctx context.Context, id string, to []string, no *refusal) []string {
 	if no == nil || no.problem.Kind != web.KindMoved || !b.all || len(to) < 2 {
@@ -146,11 +145,11 @@ func (b *bulk) rest(ctx context.Context, id string, to []string, no *refusal) []
 	if err := b.client.get(context.WithoutCancel(ctx), "/v1/quarantine/"+url.PathEscape(id), nil, &d); err != nil {
 		return nil
 	}
-	held := meant(d.Message, false, to)
-	if len(held) == len(to) {
+	left := b.meant(d.Message, false, to)
+	if len(left) == len(to) {
 		return nil // it can't be carried out for another reason
 	}
-	return held
+	return left
 }
 
 // show prints an outcome: each in JSON, in a dry run and where messages were named;
@@ -162,11 +161,11 @@ func (b *bulk) show(o outcome) {
 		_ = e.Encode(o)
 		return
 	}
-	if !b.several && !b.dryRun && o.Result != b.done {
+	if !b.several && !b.dryRun && o.Result != b.verb.done {
 		b.stopping = coded(b.sum.code(true), errors.New(o.Error))
 		return
 	}
-	if !b.all || b.dryRun || o.Result != b.done {
+	if !b.all || b.dryRun || o.Result != b.verb.done {
 		b.progress.clear()
 		fmt.Fprintln(b.out, o.line())
 	}

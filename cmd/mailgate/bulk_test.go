@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,12 +19,15 @@ import (
 	"mailgate/internal/web"
 )
 
-// fakeAPI answers for a gateway: a list of held messages, and for each release or
-// discard what the test says. Bob fits every filter, Odd none.
+// fakeAPI answers for a gateway: a list of held or queued messages, and for each order
+// what the test says. Bob fits every filter, Odd none.
 type fakeAPI struct {
 	held []string // ids, oldest first
 	page int      // messages or entries on a page
 	log  []quarantine.Entry
+
+	group  string       // of commands; empty: quarantine
+	reason spool.Reason // Odd is held for
 
 	verified http.HandlerFunc // nil: none
 	// review answers one order; n counts the orders for that message.
@@ -39,10 +43,11 @@ type fakeAPI struct {
 func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 	page := quarantine.Page{Messages: []quarantine.Message{}}
 	past := r.URL.Query().Get("after") == ""
+	state := spool.State(r.URL.Query().Get("state"))
 	for i, id := range f.held {
 		if past && len(page.Messages) < f.page {
 			page.Messages = append(page.Messages, quarantine.Message{ID: id, Now: "pass", Recipients: []quarantine.Recipient{
-				{Address: "bob@gmail.com", State: spool.Held, Now: "pass", Selected: true}, {Address: "odd" + id + "@gmail.com", State: spool.Held, Now: "pass"},
+				{Address: "bob@gmail.com", State: state, Now: "pass", Selected: true}, {Address: "odd" + id + "@gmail.com", State: state, Now: "pass", Reason: f.reason},
 			}})
 			if len(page.Messages) == f.page && i < len(f.held)-1 {
 				page.Next = id
@@ -114,6 +119,8 @@ func (f *fakeAPI) runWith(t *testing.T, ctx context.Context, args ...string) (in
 	}
 	mux.HandleFunc("POST /v1/quarantine/{id}/release", f.order)
 	mux.HandleFunc("POST /v1/quarantine/{id}/discard", f.order)
+	mux.HandleFunc("POST /v1/queue/messages/{id}/hold", f.order)
+	mux.HandleFunc("POST /v1/queue/messages/{id}/fail", f.order)
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
@@ -124,7 +131,7 @@ func (f *fakeAPI) runWith(t *testing.T, ctx context.Context, args ...string) (in
 	defer server.Close()
 	var out, errOut bytes.Buffer
 	root := newRoot(&app{})
-	root.SetArgs(append(append([]string{"quarantine"}, args...), "--socket", socket))
+	root.SetArgs(append(append([]string{cmp.Or(f.group, "quarantine")}, args...), "--socket", socket))
 	root.SetOut(&out)
 	root.SetErr(&errOut)
 	code := 0
@@ -145,7 +152,7 @@ func ids(n int) []string {
 
 func say(kind web.Kind) (int, web.Problem) {
 	return map[web.Kind]int{
-		web.KindPaced: 429, web.KindMoved: 409, web.KindRefused: 412, web.KindForeign: 412,
+		web.KindPaced: 429, web.KindMoved: 409, web.KindDelivering: 409, web.KindRefused: 412, web.KindForeign: 412,
 		web.KindWaiting: 425, web.KindNoAnswer: 502, web.KindNotTaken: 502, web.KindStopped: 503, web.KindNotFound: 404,
 	}[kind], web.Problem{Error: "because", Kind: kind, RetryAfter: 0.01}
 }

@@ -29,7 +29,7 @@ func (f *filters) register(cmd *cobra.Command) {
 	flags.StringVar(&f.sender, "sender", "", "part of the sender's or author's address")
 	flags.StringVar(&f.recipient, "recipient", "", "part of a recipient's address")
 	flags.StringVar(&f.finding, "finding", "", "finding `CODE` such as dkim-missing, or a kind of them such as dkim")
-	flags.StringVar(&f.heldFor, "held-for", "", "refused, waiting (for DNS), foreign (no key here), or a finding")
+	flags.StringVar(&f.heldFor, "held-for", "", "refused, waiting (for DNS), foreign (no key here), by-hand, or a finding")
 	flags.StringVar(&f.provider, "provider", "", "the recipient's: google, microsoft, yahoo, apple, qq, other, or unknown (DNS gave no answer)")
 	flags.StringVar(&f.since, "since", "", "received in the last `24h`, 7d …, or since a date such as 2026-11-20")
 	flags.StringVar(&f.textFilter, "text", "", "part of subject, author or recipient")
@@ -46,6 +46,11 @@ func (f *filters) registerReason() {
 // those of a message that answer to it are meant, not all that are held.
 func (f *filters) narrow() bool {
 	return f.recipient != "" || f.provider != "" || f.finding != "" || f.heldFor != "" || f.reason != ""
+}
+
+// isAboutByHand reports whether what is held by hand is asked for by name.
+func (f *filters) isAboutByHand() bool {
+	return strings.EqualFold(f.heldFor, string(spool.ByHand))
 }
 
 // given returns the filters that are set, as they were typed.
@@ -104,11 +109,11 @@ func (f *filters) queryCause(query url.Values) error {
 	}
 	switch spool.Reason(cause) {
 	case "":
-	case spool.Refused, spool.Waiting, spool.Foreign:
+	case spool.Refused, spool.Waiting, spool.Foreign, spool.ByHand:
 		query.Set("reason", cause)
 	default:
 		if !quarantine.IsCode(cause) {
-			return usageError(fmt.Errorf("held for %q: it is refused, waiting, foreign, or a finding: a code such as dkim-missing, or a kind of codes such as dkim", cause))
+			return usageError(fmt.Errorf("held for %q: it is refused, waiting, foreign, by-hand, or a finding: a code such as dkim-missing, or a kind of codes such as dkim", cause))
 		}
 		if f.finding != "" && !strings.EqualFold(f.finding, cause) {
 			return usageError(fmt.Errorf("--finding %s and --held-for %s: give one finding", f.finding, cause))

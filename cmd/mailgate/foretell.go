@@ -11,20 +11,20 @@ import (
 
 // foretell says what would become of a message, by what is known of DNS now.
 func (b *bulk) foretell(t target) outcome {
-	o := outcome{ID: t.id, Result: b.done, DryRun: true}
+	o := outcome{ID: t.id, Result: b.verb.done, DryRun: true, stays: b.verb.in}
 	if t.message == nil {
 		o.Result = resultNotFound
 		return o
 	}
-	to := t.recipients(spool.Held)
+	to := t.recipients(b.verb.takes)
 	o.To = addressesOf(to)
-	o.summary = t.summary(to)
+	o.summary = t.summary(to, b.verb)
 	switch now := verdictOn(to); {
-	case len(t.recipients("")) < len(t.to):
+	case len(t.recipients(anyState)) < len(t.to):
 		o.Result = resultNotFound
 	case len(to) == 0, len(to) < len(t.to):
 		o.Result = resultMoved
-	case b.done == resultDiscarded || b.order.Anyway || now == "pass":
+	case b.verb.done != resultReleased || b.order.Anyway || now == "pass":
 	case now == "unknown":
 		o.Result = resultWaiting
 	case now == "foreign":
@@ -35,13 +35,14 @@ func (b *bulk) foretell(t target) outcome {
 	return o
 }
 
-// recipients are those of a message looked at that are meant and in a state; empty:
-// in any.
-func (t target) recipients(in spool.State) []quarantine.Recipient {
+func anyState(quarantine.Recipient) bool { return true }
+
+// recipients are those of a message looked at that are meant and fit.
+func (t target) recipients(fit func(quarantine.Recipient) bool) []quarantine.Recipient {
 	var list []quarantine.Recipient
 	for _, r := range t.message.Recipients {
 		is := func(to string) bool { return strings.EqualFold(to, r.Address) }
-		if (in == "" || r.State == in) && (len(t.to) == 0 || slices.ContainsFunc(t.to, is)) {
+		if fit(r) && (len(t.to) == 0 || slices.ContainsFunc(t.to, is)) {
 			list = append(list, r)
 		}
 	}
@@ -57,19 +58,23 @@ func addressesOf(recipients []quarantine.Recipient) []string {
 }
 
 // summary is a message and those of its recipients that are meant, in one line.
-func (t target) summary(to []quarantine.Recipient) string {
+func (t target) summary(to []quarantine.Recipient, v verb) string {
 	s := plain(t.message.From, 60) + " -> " + plain(summaryTo(to), 60)
-	if held := len((target{message: t.message}).recipients(spool.Held)); len(to) < held {
-		s += fmt.Sprintf(" (%s of %s held)", thousands(len(to)), thousands(held))
+	if all := len((target{message: t.message}).recipients(v.takes)); len(to) < all {
+		s += fmt.Sprintf(" (%s of %s %s)", thousands(len(to)), thousands(all), v.in)
 	}
 	return s
 }
 
 // verdictOn is what a release of some recipients would meet: the first that
-// wouldn't pass keeps all of them back.
+// wouldn't pass keeps all of them back. What is held by hand is judged only then.
 func verdictOn(to []quarantine.Recipient) string {
 	now := ""
 	for _, r := range to {
+		if r.Now == string(spool.ByHand) {
+			now = "pass"
+			continue
+		}
 		if now = r.Now; now != "pass" {
 			break
 		}

@@ -27,8 +27,9 @@ func (a *app) listCommand() *cobra.Command {
 now. Filters narrow it down; a message is listed when all of them fit.
 
 NOW says "would pass", "would be refused" (a prediction), "waiting for DNS" (nothing
-is known, so nothing is decided), or "no key here" (held by the policy for foreign
-mail). What would pass leaves by itself, unless auto_release is off.`,
+is known, so nothing is decided), "no key here" (held by the policy for foreign
+mail), or "held by hand" (mailgate queue hold: a reviewer lets it go). What would
+pass leaves by itself, unless auto_release is off.`,
 		Example: `  mailgate quarantine list --domain example.com
   mailgate quarantine list --reason dkim --since 24h
   mailgate quarantine list --held-for waiting --sort oldest
@@ -157,7 +158,7 @@ func heldLine(c quarantine.Counts) string {
 		n    int
 		what string
 	}{
-		{c.Foreign, "without a key here"}, {c.Queued, "on the way out"}, {c.Delivered, "delivered"},
+		{c.Foreign, "without a key here"}, {c.ByHand, "by hand"}, {c.Queued, "on the way out"}, {c.Delivered, "delivered"},
 		{c.Bounced, "returned"}, {c.Discarded, "discarded"},
 	} {
 		if part.n > 0 {

@@ -78,14 +78,14 @@ func summaryFinding(recipients []quarantine.Recipient) string {
 // became of them.
 func nowWord(recipients []quarantine.Recipient) string {
 	return nowWordOf(recipients, statesLine(recipients), map[string]string{
-		"pass": "would pass ✓", "refuse": "would be refused ✗", "unknown": "waiting for DNS …", "foreign": "no key here",
+		"pass": "would pass ✓", "refuse": "would be refused ✗", "unknown": "waiting for DNS …", "foreign": "no key here", "by-hand": "held by hand",
 	})
 }
 
 // shortNowWord is nowWord in one word or two.
 func shortNowWord(recipients []quarantine.Recipient) string {
 	return nowWordOf(recipients, "mixed", map[string]string{
-		"pass": "pass ✓", "refuse": "refused ✗", "unknown": "no DNS …", "foreign": "no key",
+		"pass": "pass ✓", "refuse": "refused ✗", "unknown": "no DNS …", "foreign": "no key", "by-hand": "by hand",
 	})
 }
 
@@ -108,5 +108,5 @@ func nowWordOf(recipients []quarantine.Recipient, mixed string, words map[string
 
 // gravity orders verdicts as the gateway does: the gravest of several is shown.
 func gravity(now string) int {
-	return slices.Index([]string{"pass", "unknown", "foreign", "refuse"}, now)
+	return slices.Index([]string{"pass", "by-hand", "unknown", "foreign", "refuse"}, now)
 }

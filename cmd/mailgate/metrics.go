@@ -81,7 +81,7 @@ func (c *spoolCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, state := range []spool.State{spool.Held, spool.Queued, spool.Delivered, spool.Bounced, spool.Discarded} {
 		ch <- prometheus.MustNewConstMetric(c.state, prometheus.GaugeValue, float64(counts.States[state]), string(state))
 	}
-	for _, reason := range []spool.Reason{spool.Refused, spool.Waiting, spool.Foreign} {
+	for _, reason := range []spool.Reason{spool.Refused, spool.Waiting, spool.Foreign, spool.ByHand} {
 		ch <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(counts.Held[reason]), string(reason))
 	}
 }

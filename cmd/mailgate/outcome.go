@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
 	"mailgate/internal/web"
 )
 
@@ -15,12 +16,15 @@ type result string
 const (
 	resultReleased  result = "released"
 	resultDiscarded result = "discarded"
-	resultRefused   result = "refused"   // stays held: would be refused
-	resultForeign   result = "foreign"   // stays held: no key here
-	resultWaiting   result = "waiting"   // stays held: DNS gives no answer
-	resultMoved     result = "moved"     // somebody else was first
-	resultNotFound  result = "not_found" // no such message or recipient
-	resultFailed    result = "failed"    // the next server didn't take it, or a fault; it stays held
+	resultHeld      result = "held"
+	resultGivenUp   result = "given_up"
+	resultBusy      result = "delivering" // it is being delivered right now
+	resultRefused   result = "refused"    // stays held: would be refused
+	resultForeign   result = "foreign"    // stays held: no key here
+	resultWaiting   result = "waiting"    // stays held: DNS gives no answer
+	resultMoved     result = "moved"      // somebody else was first
+	resultNotFound  result = "not_found"  // no such message or recipient
+	resultFailed    result = "failed"     // the next server didn't take it, or a fault; it stays as it was
 )
 
 // outcome is one line of a bulk run.
@@ -28,11 +32,13 @@ type outcome struct {
 	ID         string                `json:"id"`
 	Result     result                `json:"result"`
 	DryRun     bool                  `json:"dry_run,omitempty"`
-	To         []string              `json:"to,omitempty"` // the recipients meant; none: all that were held
+	To         []string              `json:"to,omitempty"` // the recipients meant; none: all that it was about
 	Recipients []quarantine.Handover `json:"recipients,omitempty"`
+	ReportTo   string                `json:"report_to,omitempty"` // who is told that it is given up; empty: nobody
 	Error      string                `json:"error,omitempty"`
 
-	noAnswer bool // by the next server
+	noAnswer bool        // by the next server
+	stays    spool.State // what is not done stays so
 	summary  string
 }
 
@@ -55,6 +61,8 @@ func outcomeOf(o outcome, err error) (outcome, error) {
 		o.Result = resultWaiting
 	case web.KindMoved:
 		o.Result = resultMoved
+	case web.KindDelivering:
+		o.Result = resultBusy
 	case web.KindNotFound:
 		o.Result = resultNotFound
 	case web.KindNoAnswer:
@@ -74,9 +82,9 @@ func (o outcome) line() string {
 		would = "would be "
 	}
 	switch o.Result {
-	case resultReleased, resultDiscarded:
+	case resultReleased, resultDiscarded, resultHeld, resultGivenUp:
 		if len(o.Recipients) == 0 {
-			return strings.TrimRight(fmt.Sprintf("%s  %s%s  %s", o.ID, would, o.Result, o.summary), " ")
+			return strings.TrimRight(fmt.Sprintf("%s  %s%s  %s", o.ID, would, o.doneWord(), o.summary), " ")
 		}
 		var lines []string
 		for _, r := range o.Recipients {
@@ -85,9 +93,27 @@ func (o outcome) line() string {
 		return strings.Join(lines, "\n")
 	}
 	if o.DryRun {
-		return strings.TrimRight(fmt.Sprintf("%s  %s  %s", o.ID, resultWords[o.Result], o.summary), " ")
+		return strings.TrimRight(fmt.Sprintf("%s  %s  %s", o.ID, o.word(), o.summary), " ")
 	}
-	return fmt.Sprintf("%s  %s: %s", o.ID, resultWords[o.Result], plain(o.why(), 0))
+	return fmt.Sprintf("%s  %s: %s", o.ID, o.word(), plain(o.why(), 0))
+}
+
+// doneWord is what a message is now, and who hears of it.
+func (o outcome) doneWord() string {
+	switch {
+	case o.Result != resultGivenUp:
+		return string(o.Result)
+	case o.DryRun:
+		return "given up"
+	case o.ReportTo == "":
+		return "given up; nobody is told"
+	}
+	return "given up; the report goes to <" + plain(o.ReportTo, 0) + ">"
+}
+
+// word is why a message is not done.
+func (o outcome) word() string {
+	return strings.Replace(resultWords[o.Result], "stays held", "stays "+string(o.stays), 1)
 }
 
 // why is the error without what the line says anyway.
@@ -103,6 +129,7 @@ var resultWords = map[result]string{
 	resultRefused:  "stays held: would be refused",
 	resultForeign:  "stays held: no key here",
 	resultWaiting:  "stays held: waiting for DNS",
+	resultBusy:     "stays held",
 	resultMoved:    "moved by someone else meanwhile",
 	resultNotFound: "not found",
 	resultFailed:   "stays held: failed",
@@ -113,6 +140,9 @@ type tally struct {
 	Messages  int  `json:"messages"`
 	Released  int  `json:"released"`
 	Discarded int  `json:"discarded"`
+	Held      int  `json:"held"`
+	GivenUp   int  `json:"given_up"`
+	Busy      int  `json:"delivering"`
 	Refused   int  `json:"refused"`
 	Foreign   int  `json:"foreign"`
 	Waiting   int  `json:"waiting"`
@@ -122,12 +152,14 @@ type tally struct {
 	Left      int  `json:"left"` // not come to
 	DryRun    bool `json:"dry_run"`
 	Stopped   bool `json:"interrupted"`
+
+	stays spool.State // what is not done stays so
 }
 
 func (t *tally) add(r result) {
 	t.Left--
 	*map[result]*int{
-		resultReleased: &t.Released, resultDiscarded: &t.Discarded, resultRefused: &t.Refused, resultForeign: &t.Foreign,
+		resultReleased: &t.Released, resultDiscarded: &t.Discarded, resultHeld: &t.Held, resultGivenUp: &t.GivenUp, resultBusy: &t.Busy, resultRefused: &t.Refused, resultForeign: &t.Foreign,
 		resultWaiting: &t.Waiting, resultMoved: &t.Moved, resultNotFound: &t.NotFound, resultFailed: &t.Failed,
 	}[r]++
 }
@@ -143,9 +175,9 @@ func (t *tally) words() string {
 		n    int
 		what string
 	}{
-		{t.Released, would + "released"}, {t.Discarded, would + "discarded"},
+		{t.Released, would + "released"}, {t.Discarded, would + "discarded"}, {t.Held, would + "held"}, {t.GivenUp, would + "given up"},
 		{t.Refused, stay(t.Refused) + " held (would be refused)"}, {t.Foreign, stay(t.Foreign) + " held (no key here)"},
-		{t.Waiting, stay(t.Waiting) + " held (waiting for DNS)"}, {t.Failed, "failed and " + stay(t.Failed) + " held"},
+		{t.Waiting, stay(t.Waiting) + " held (waiting for DNS)"}, {t.Busy, stay(t.Busy) + " queued (being delivered right now)"}, {t.Failed, "failed and " + stay(t.Failed) + " " + string(t.stays)},
 		{t.Moved, "moved by someone else meanwhile"}, {t.NotFound, "not found"}, {t.Left, "still to go"},
 	} {
 		if p.n > 0 {
@@ -165,7 +197,7 @@ func stay(n int) string {
 // code is the exit code: 2 when DNS's silence is all that kept messages back.
 // Messages moved meanwhile count against it only where they were asked for by id.
 func (t *tally) code(byID bool) int {
-	bad := t.Refused + t.Foreign + t.Failed + t.NotFound
+	bad := t.Refused + t.Foreign + t.Failed + t.NotFound + t.Busy
 	if byID {
 		bad += t.Moved
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 func (a *app) queueCommand() *cobra.Command {
-	return group("queue", "See and retry what the relay has to deliver",
-		a.queueListCommand(), a.queueShowCommand(), a.queueRetryCommand(), a.queueFlushCommand(), a.queuePredictionsCommand())
+	return group("queue", "See, retry, hold and give up what the relay has to deliver",
+		a.queueListCommand(), a.queueShowCommand(), a.queueRetryCommand(), a.queueHoldCommand(), a.queueFailCommand(), a.queueFlushCommand(), a.queuePredictionsCommand())
 }
 
 func (a *app) queueListCommand() *cobra.Command {

@@ -102,3 +102,44 @@ func domainQuery(s string) (mail.Domain, error) {
 }
 
 func (v queueView) Predictions() relay.Predictions { return v.g.engine.Predictions() }
+
+func (v queueView) Hold(ctx context.Context, o web.QueueOrder) (web.QueueHeld, error) {
+	order, err := relayOrder(o)
+	if err != nil {
+		return web.QueueHeld{}, err
+	}
+	to, err := v.g.engine.Hold(ctx, order)
+	return web.QueueHeld{ID: o.ID, Recipients: inWords(to)}, err
+}
+
+func (v queueView) GiveUp(ctx context.Context, o web.QueueOrder) (web.QueueGivenUp, error) {
+	order, err := relayOrder(o)
+	if err != nil {
+		return web.QueueGivenUp{}, err
+	}
+	given, err := v.g.engine.GiveUp(ctx, order)
+	if err != nil {
+		return web.QueueGivenUp{}, err
+	}
+	return web.QueueGivenUp{ID: o.ID, Recipients: inWords(given.To), ReportTo: given.Told.String()}, nil
+}
+
+func relayOrder(o web.QueueOrder) (relay.Order, error) {
+	order := relay.Order{ID: o.ID, Actor: o.Actor, Reason: o.Reason}
+	for _, s := range o.Recipients {
+		a, err := mail.ParsePath(s)
+		if err != nil {
+			return order, fmt.Errorf("recipient %q: %w: %w", s, quarantine.ErrQuery, err)
+		}
+		order.To = append(order.To, a)
+	}
+	return order, nil
+}
+
+func inWords(list []mail.Address) []string {
+	words := make([]string, len(list))
+	for i, a := range list {
+		words[i] = a.String()
+	}
+	return words
+}

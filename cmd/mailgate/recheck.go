@@ -88,6 +88,12 @@ func recheckLine(r quarantine.Rechecked) string {
 }
 
 func printRechecked(out io.Writer, r quarantine.Rechecked) {
+	if r.ByHand > 0 {
+		fmt.Fprintf(out, "%s held by hand: not checked, a reviewer lets them go\n", count(r.ByHand, "recipient is", "recipients are"))
+	}
+	if r.Recipients == 0 && r.ByHand > 0 {
+		return
+	}
 	if r.Recipients == 0 {
 		fmt.Fprintln(out, "nothing is held there")
 		return

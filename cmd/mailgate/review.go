@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"mailgate/internal/spool"
 )
 
 const bulkHelp = `
@@ -15,7 +17,8 @@ when it begins; --dry-run says what would happen to each and changes nothing (by
 verdicts last found: mailgate quarantine recheck brings them up to date).
 Of a message to several recipients --recipient, --provider, --finding, --held-for and
 --to take those they fit, and the others stay held; --domain, --sender, --since and
---text take the message with all its held recipients.
+--text take the message with all its held recipients. What was held by hand (mailgate
+queue hold) a release with ALL leaves alone, save with --held-for by-hand.
 Ctrl-C finishes the message in hand, then stops and says how far it got (exit code
 130); what was done stays done, and the same command goes on with the rest.
 
@@ -36,7 +39,7 @@ review log says so. Several messages go no faster than hold.release_rate allows.
   mailgate quarantine release ALL --domain example.com --reason "record published" --dry-run
   mailgate quarantine release q7f3a --to bob@gmail.com --anyway --reason "he waits for it"`,
 	}
-	b := &bulk{verb: "release", done: resultReleased}
+	b := &bulk{verb: verbRelease()}
 	cmd.Flags().BoolVar(&b.order.Anyway, "anyway", false, "send it although it would be refused")
 	return a.reviewCommand(cmd, b)
 }
@@ -52,16 +55,16 @@ can't be undone; the review log keeps who did it, and why.
   mailgate quarantine discard ALL --domain spam.example --reason "compromised account" --dry-run
   mailgate quarantine discard ALL --sender newsletter@ --since 24h --reason "sent twice"`,
 	}
-	return a.reviewCommand(cmd, &bulk{verb: "discard", done: resultDiscarded})
+	return a.reviewCommand(cmd, &bulk{verb: verbDiscard()})
 }
 
-// reviewCommand gives a verb the flags that both have.
+// reviewCommand gives a verb the flags that all have.
 func (a *app) reviewCommand(cmd *cobra.Command, b *bulk) *cobra.Command {
 	var f filters
 	f.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&b.order.Reason, "reason", "", "why, for the review log (required)")
-	flags.StringSliceVar(&b.order.Recipients, "to", nil, "only these recipients, by their whole `ADDRESS` (default: all that are held)")
+	flags.StringSliceVar(&b.order.Recipients, "to", nil, "only these recipients, by their whole `ADDRESS` (default: all that it can be about)")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "say what would happen to each message, and change nothing")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.review(cmd, args, b, &f) }
 	return cmd
@@ -79,7 +82,8 @@ func (a *app) review(cmd *cobra.Command, args []string, b *bulk, f *filters) (er
 	}
 	b.json, b.out, b.err = a.json(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	b.several = b.all || len(args) > 1
-	b.order.Paced = b.several && b.done == resultReleased
+	b.order.Paced = b.several && b.verb.done == resultReleased
+	b.spare = b.all && b.verb.done == resultReleased && !f.isAboutByHand()
 	b.progress = newProgress(b.err, b.json)
 	targets, err := b.targets(cmd.Context(), args, b.all, f)
 	b.progress.clear()
@@ -87,7 +91,10 @@ func (a *app) review(cmd *cobra.Command, args []string, b *bulk, f *filters) (er
 		return err
 	}
 	if b.all && len(f.given()) == 0 && !b.dryRun && !b.json {
-		fmt.Fprintf(b.err, "%s without a filter: %s\n", guardWord, count(len(targets), "held message", "held messages"))
+		fmt.Fprintf(b.err, "%s without a filter: %s\n", guardWord, count(len(targets), string(b.verb.in)+" message", string(b.verb.in)+" messages"))
+	}
+	if b.spared > 0 && !b.json {
+		fmt.Fprintf(b.err, "%s held by hand, left out: name them by id, or add --held-for %s\n", count(b.spared, "recipient is", "recipients are"), spool.ByHand)
 	}
 	return b.run(cmd.Context(), targets)
 }

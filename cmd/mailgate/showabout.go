@@ -22,6 +22,8 @@ func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time, scr
 		said = p.red("✗") + " " + held + "; it would still be refused (prediction)"
 	case "unknown":
 		said = p.yellow("…") + " " + held + "; waiting for DNS: nothing is known, so nothing is decided"
+	case "by-hand":
+		said = p.yellow("!") + " " + held + "; by hand: it leaves when a reviewer lets it go, not by itself"
 	case "foreign":
 		said = p.yellow("!") + " " + held + " by the policy for foreign mail: no key here signs for its author"
 	default:
@@ -95,6 +97,8 @@ func reasonWord(r spool.Reason) string {
 		return "waiting for DNS"
 	case spool.Foreign:
 		return "no key here"
+	case spool.ByHand:
+		return "by hand"
 	}
 	return string(r)
 }
@@ -115,6 +119,8 @@ func nextStep(d quarantine.Detail) string {
 		return "mend what is found above, then: mailgate quarantine recheck " + d.ID
 	case "unknown":
 		return "DNS is asked again by itself; at once: mailgate quarantine recheck " + d.ID
+	case "by-hand":
+		return fmt.Sprintf(`let it go: mailgate quarantine release %[1]s --reason "…", or give it up: mailgate queue fail %[1]s --reason "…" (the sender is told)`, d.ID)
 	case "foreign":
 		if d.From == "" {
 			return fmt.Sprintf(`no key can sign it; send it unsigned: mailgate quarantine release %s --anyway --reason "…", or discard it`, d.ID)

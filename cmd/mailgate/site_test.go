@@ -18,6 +18,7 @@ import (
 	"mailgate/internal/mtatest"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/sign"
+	"mailgate/internal/web"
 )
 
 // scriptSite is a gateway with its own DNS and a mail server, for scripts. Its
@@ -41,15 +42,17 @@ var siteDomains = []string{"one.example", "two.example", "three.example"}
 
 // runSite is the script command "site":
 //
-//	site start                    starts it; the configuration is mailgate.toml
+//	site start [relay]            starts it; the configuration is mailgate.toml. With relay, released
+//	                              mail goes into its queue, and no receiver can be reached
 //	site send FROM TO SUBJECT [N] sends a message (N bytes of body) that must be held
 //	site id SUBJECT VARIABLE      sets a variable to the id of the held message
 //	site publish DOMAIN           publishes the domain's key
 //	site silence DOMAIN           its name server answers no more
 //	site delivered N              waits until so many messages were delivered
+//	site tried N                  waits until the relay tried so many recipients in vain
 func runSite(ts *testscript.TestScript, _ bool, args []string) {
 	if args[0] == "start" {
-		s, err := startSite(ts.Getenv("WORK"))
+		s, err := startSite(ts.Getenv("WORK"), len(args) > 1 && args[1] == "relay")
 		ts.Check(err)
 		ts.Defer(func() { ts.Check(s.stop()) })
 		sites.Store(ts.Getenv("WORK"), s)
@@ -73,6 +76,10 @@ func runSite(ts *testscript.TestScript, _ bool, args []string) {
 		n, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		ts.Check(s.waitDelivered(n))
+	case "tried":
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		ts.Check(s.waitTried(n))
 	default:
 		ts.Fatalf("site %s: no such command", args[0])
 	}
@@ -81,7 +88,7 @@ func runSite(ts *testscript.TestScript, _ bool, args []string) {
 // sites are the sites under way by the script's directory.
 var sites sync.Map
 
-func startSite(dir string) (*scriptSite, error) {
+func startSite(dir string, relayed bool) (*scriptSite, error) {
 	s := &scriptSite{records: map[string]string{}, arrived: make(chan struct{}, 1)}
 	servers, err := dnstest.StartAll("127.0.0.1", "127.0.0.2")
 	if err != nil {
@@ -102,7 +109,7 @@ func startSite(dir string) (*scriptSite, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.startGateway(dir, recursive)
+	return s, s.startGateway(dir, recursive, relayed)
 }
 
 func (s *scriptSite) addDomain(dir, domain string) error {
@@ -117,7 +124,7 @@ func (s *scriptSite) addDomain(dir, domain string) error {
 	)
 }
 
-func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server) (err error) {
+func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server, relayed bool) (err error) {
 	milter := "unix:" + filepath.Join(dir, "milter.sock")
 	s.mta, err = mtatest.Start(mtatest.Options{
 		Hostname: siteHost,
@@ -140,6 +147,10 @@ func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server) (err er
 	c := siteConfig{
 		hostname: siteHost, milter: milter, resolver: recursive.Addr(), via: s.mta.Addr(),
 		hold: "auto_release = false\n", keys: map[string]string{},
+	}
+	if relayed {
+		c.via = "relay"
+		c.hold += "[relay]\nlisten = \"127.0.0.1:0\"\n[[route]]\ndestination = \"*\"\nvia = \"127.0.0.1:1\"\n"
 	}
 	for _, d := range siteDomains {
 		c.keys[d] = "keys/" + d + ".pem"
@@ -210,6 +221,34 @@ func (s *scriptSite) waitDelivered(n int) error {
 		case <-s.arrived:
 		case <-deadline:
 			return fmt.Errorf("%d of %d messages were delivered", have, n)
+		}
+	}
+}
+
+func (s *scriptSite) waitTried(n int) error {
+	deadline := time.After(20 * time.Second)
+	for {
+		var page struct {
+			Messages []web.QueueMessage `json:"messages"`
+		}
+		if err := s.get(context.Background(), "/v1/queue/messages", nil, &page); err != nil {
+			return err
+		}
+		tried := 0
+		for _, m := range page.Messages {
+			for _, r := range m.Recipients {
+				if r.State == "queued" && r.Tries > 0 {
+					tried++
+				}
+			}
+		}
+		if tried >= n {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline:
+			return fmt.Errorf("%d of %d recipients were tried", tried, n)
 		}
 	}
 }

@@ -47,18 +47,18 @@ func checkTargets(args []string, f *filters) (all bool, err error) {
 // target is one message to act on, with what is known of it.
 type target struct {
 	id      string
-	to      []string            // recipients; empty: all that are held
+	to      []string            // recipients; empty: all that it can be about
 	message *quarantine.Message // nil: not looked at
 }
 
 // pageSize is how many messages bulk work reads at a time.
 const pageSize = 500
 
-// each calls do for every held message that the filters select, oldest first. It
-// goes on after the last id of each page, so messages that stay held are met once.
-func (c *client) each(ctx context.Context, query url.Values, do func(quarantine.Message)) error {
+// each calls do for every message in a state that the filters select, oldest first. It
+// goes on after the last id of each page, so messages that stay so are met once.
+func (c *client) each(ctx context.Context, query url.Values, in spool.State, do func(quarantine.Message)) error {
 	query.Set("sort", "oldest")
-	query.Set("state", string(spool.Held))
+	query.Set("state", string(in))
 	query.Set("limit", strconv.Itoa(pageSize))
 	for {
 		var page quarantine.Page
@@ -75,7 +75,7 @@ func (c *client) each(ctx context.Context, query url.Values, do func(quarantine.
 	}
 }
 
-// targets finds what to act on. Messages none of whose held recipients is wanted are
+// targets finds what to act on. Messages none of whose recipients is wanted are
 // left out.
 func (b *bulk) targets(ctx context.Context, args []string, all bool, f *filters) ([]target, error) {
 	if !all {
@@ -86,13 +86,15 @@ func (b *bulk) targets(ctx context.Context, args []string, all bool, f *filters)
 		return nil, err
 	}
 	var list []target
-	err = b.client.each(ctx, query, func(m quarantine.Message) {
-		to := meant(m, f.narrow(), b.order.Recipients)
+	err = b.client.each(ctx, query, b.verb.in, func(m quarantine.Message) {
+		to := b.meant(m, f.narrow(), b.order.Recipients)
+		spared := b.sparedOf(m)
+		b.spared += spared
 		if len(to) == 0 {
 			return
 		}
 		t := target{id: m.ID, message: b.ifDry(m)}
-		if f.narrow() || len(b.order.Recipients) > 0 {
+		if f.narrow() || len(b.order.Recipients) > 0 || spared > 0 {
 			t.to = to
 		}
 		list = append(list, t)
@@ -135,12 +137,23 @@ func (b *bulk) named(ctx context.Context, ids []string) ([]target, error) {
 	return list, nil
 }
 
-// meant picks the held recipients of a listed message to act on: with selected
-// those it was listed for, and of them the wanted ones; none wanted means all.
-func meant(m quarantine.Message, selected bool, wanted []string) (to []string) {
+// sparedOf counts the recipients of a message that are held by hand and left out.
+func (b *bulk) sparedOf(m quarantine.Message) int {
+	n := 0
+	for _, r := range m.Recipients {
+		if b.spare && isByHand(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// meant picks the recipients of a listed message to act on: with selected those it
+// was listed for, and of them the wanted ones; none wanted means all.
+func (b *bulk) meant(m quarantine.Message, selected bool, wanted []string) (to []string) {
 	for _, r := range m.Recipients {
 		is := func(w string) bool { return strings.EqualFold(w, r.Address) }
-		if r.State == spool.Held && (r.Selected || !selected) && (len(wanted) == 0 || slices.ContainsFunc(wanted, is)) {
+		if b.verb.takes(r) && !(b.spare && isByHand(r)) && (r.Selected || !selected) && (len(wanted) == 0 || slices.ContainsFunc(wanted, is)) {
 			to = append(to, r.Address)
 		}
 	}

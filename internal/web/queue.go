@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -17,6 +18,10 @@ type Queue interface {
 	Message(ctx context.Context, id string) (QueueMessage, error)
 	// Retry has recipients tried now, and says how many.
 	Retry(ctx context.Context, r QueueRetry) (int, error)
+	// Hold keeps queued recipients of a message back, and says which.
+	Hold(ctx context.Context, o QueueOrder) (QueueHeld, error)
+	// GiveUp ends them, and has the sender told.
+	GiveUp(ctx context.Context, o QueueOrder) (QueueGivenUp, error)
 	Predictions() relay.Predictions
 }
 
@@ -68,6 +73,28 @@ type QueueRetried struct {
 	Recipients int `json:"recipients"` // that are tried now
 }
 
+// QueueOrder is a person's order about one message. The client sends recipients and
+// reason.
+type QueueOrder struct {
+	ID         string
+	Recipients []string // empty: all that it can be about
+	Actor      string
+	Reason     string
+}
+
+// QueueHeld is the answer to an order to hold.
+type QueueHeld struct {
+	ID         string   `json:"id"`
+	Recipients []string `json:"recipients"`
+}
+
+// QueueGivenUp is the answer to an order to give up.
+type QueueGivenUp struct {
+	ID         string   `json:"id"`
+	Recipients []string `json:"recipients"`
+	ReportTo   string   `json:"report_to,omitempty"` // who is told; empty: nobody
+}
+
 func (a *API) queueRoutes(mux *http.ServeMux) {
 	if a.o.Queue == nil {
 		return
@@ -76,6 +103,8 @@ func (a *API) queueRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/queue/messages", knows(a.queueMessages, "destination", "limit"))
 	mux.HandleFunc("GET /v1/queue/messages/{id}", knows(a.queueMessage))
 	mux.HandleFunc("GET /v1/queue/predictions", knows(a.queuePredictions))
+	mux.HandleFunc("POST /v1/queue/messages/{id}/hold", knows(a.queueHold))
+	mux.HandleFunc("POST /v1/queue/messages/{id}/fail", knows(a.queueFail))
 	mux.HandleFunc("POST /v1/queue/retry", knows(a.queueRetry))
 }
 
@@ -129,6 +158,38 @@ func (a *API) queueRetry(w http.ResponseWriter, r *http.Request) {
 	}
 	n, err := a.o.Queue.Retry(r.Context(), request)
 	a.answer(w, QueueRetried{n}, err)
+}
+
+func (a *API) queueHold(w http.ResponseWriter, r *http.Request) {
+	order, err := parseOrder(r)
+	if err != nil {
+		badRequest(w, err)
+		return
+	}
+	held, err := a.o.Queue.Hold(r.Context(), order)
+	a.answer(w, held, err)
+}
+
+func (a *API) queueFail(w http.ResponseWriter, r *http.Request) {
+	order, err := parseOrder(r)
+	if err != nil {
+		badRequest(w, err)
+		return
+	}
+	given, err := a.o.Queue.GiveUp(r.Context(), order)
+	a.answer(w, given, err)
+}
+
+// parseOrder reads a Review of which only a release needs the rest.
+func parseOrder(r *http.Request) (QueueOrder, error) {
+	review, err := parseReview(r)
+	if err != nil {
+		return QueueOrder{}, err
+	}
+	if review.Anyway || review.Paced {
+		return QueueOrder{}, errors.New("anyway and paced are for a release")
+	}
+	return QueueOrder{ID: review.ID, Recipients: review.To, Actor: review.Actor, Reason: review.Reason}, nil
 }
 
 func (a *API) answer(w http.ResponseWriter, v any, err error) {
