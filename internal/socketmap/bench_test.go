@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,8 +14,8 @@ import (
 	"mailgate/internal/tlspolicy"
 )
 
-// benchServer answers over TCP, from a table of overrides.
-func benchServer(b *testing.B) net.Conn {
+// benchServer answers from a table of overrides.
+func benchServer(b *testing.B, network, address string) net.Conn {
 	b.Helper()
 	table, err := tlspolicy.NewTable([]tlspolicy.Override{
 		{Destination: "gmail.example", Level: tlspolicy.Encrypt, MaxVersion: tlspolicy.TLS12},
@@ -23,7 +24,7 @@ func benchServer(b *testing.B) net.Conn {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen(network, address)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func benchServer(b *testing.B) net.Conn {
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Serve(ctx, ln) }()
-	client, err := net.Dial("tcp", ln.Addr().String())
+	client, err := net.Dial(network, ln.Addr().String())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -96,13 +97,17 @@ func oneByOne(b *testing.B, client net.Conn, request, answer string) {
 
 func BenchmarkOneConnection(b *testing.B) {
 	b.Run("override", func(b *testing.B) {
-		oneByOne(b, benchServer(b), ns("mailgate gmail.example"), ns("OK encrypt protocols=>=TLSv1.2:<=TLSv1.2"))
+		oneByOne(b, benchServer(b, "tcp", "127.0.0.1:0"), ns("mailgate gmail.example"), ns("OK encrypt protocols=>=TLSv1.2:<=TLSv1.2"))
+	})
+	b.Run("unix", func(b *testing.B) {
+		client := benchServer(b, "unix", filepath.Join(b.TempDir(), "socketmap.sock"))
+		oneByOne(b, client, ns("mailgate gmail.example"), ns("OK encrypt protocols=>=TLSv1.2:<=TLSv1.2"))
 	})
 	b.Run("notfound", func(b *testing.B) {
-		oneByOne(b, benchServer(b), ns("mailgate other.example"), ns("NOTFOUND "))
+		oneByOne(b, benchServer(b, "tcp", "127.0.0.1:0"), ns("mailgate other.example"), ns("NOTFOUND "))
 	})
 	b.Run("delegation", func(b *testing.B) {
-		oneByOne(b, benchServer(b), rcpt("recipient=bob@gmail.example"), "action=DUNNO\n\n")
+		oneByOne(b, benchServer(b, "tcp", "127.0.0.1:0"), rcpt("recipient=bob@gmail.example"), "action=DUNNO\n\n")
 	})
 	b.Run("echo", func(b *testing.B) { oneByOne(b, echo(b), ns("NOTFOUND "), ns("NOTFOUND ")) })
 }
@@ -110,7 +115,7 @@ func BenchmarkOneConnection(b *testing.B) {
 // BenchmarkAhead is a client that doesn't wait for one answer before it asks again.
 func BenchmarkAhead(b *testing.B) {
 	const ahead = 100
-	client := benchServer(b)
+	client := benchServer(b, "tcp", "127.0.0.1:0")
 	request := []byte(strings.Repeat(ns("mailgate gmail.example"), ahead))
 	answer := []byte(strings.Repeat(ns("OK encrypt protocols=>=TLSv1.2:<=TLSv1.2"), ahead))
 	got := make([]byte, len(answer))
