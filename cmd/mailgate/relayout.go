@@ -31,7 +31,7 @@ func (g *gateway) newEngine() *relay.Engine {
 		Messages: g.store,
 		Custody:  g.store,
 		Resolver: relayDNS(func() *dnsview.Resolver { return current().view.resolver }),
-		Policies: currentPolicies(func() *tlspolicy.Table { return current().tls }),
+		Policies: g.policies,
 		Signer:   relaySigner(func() *gate.Gate { return current().gate }),
 		Settings: func() relay.Settings { return current().settings },
 		Findings: g.findings,
@@ -41,14 +41,6 @@ func (g *gateway) newEngine() *relay.Engine {
 
 		CrashPoint: g.crashPoint,
 	})
-}
-
-// currentPolicies are those of the configuration in force.
-type currentPolicies func() *tlspolicy.Table
-
-// Lookup implements relay.Policies.
-func (current currentPolicies) Lookup(ctx context.Context, d tlspolicy.Destination) (tlspolicy.Policy, error) {
-	return current().Lookup(ctx, d)
 }
 
 // relaySettings reads the passwords that routes name, beside what the configuration
