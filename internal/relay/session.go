@@ -107,7 +107,7 @@ func noting(said *error, verify func(tls.ConnectionState) error) func(tls.Connec
 
 // session goes on with a connection that mox's client has opened.
 func (o opening) session(greeted *smtpclient.Client) (*session, error) {
-	s := &session{host: o.host.name, eightBit: greeted.Supports8BITMIME(), utf8: greeted.SupportsSMTPUTF8()}
+	s := &session{host: o.host.name}
 	if s.state = greeted.TLSConnectionState(); s.state != nil {
 		s.tls = describeTLS(s.state, o.policy.Level)
 	} else if o.policy.Level.Mandatory() { // it can't be: the mode asks for STARTTLS
@@ -118,10 +118,14 @@ func (o opening) session(greeted *smtpclient.Client) (*session, error) {
 		return nil, err
 	}
 	s.conn = timedConn{conn, defaultWriteTimeout}
-	s.client = smtp.NewClient(&greetedConn{Conn: s.conn, greeting: []byte("220 ready\r\n")})
+	c := &greetedConn{Conn: s.conn, greeting: []byte("220 ready\r\n"), listens: true}
+	s.client = smtp.NewClient(c)
 	s.client.CommandTimeout = openTimeout
 	s.client.SubmissionTimeout = answerTimeout
-	return s, s.client.Hello(string(o.settings.Hostname))
+	err = s.client.Hello(string(o.settings.Hostname))
+	s.eightBit, s.utf8 = offers(c.heard, "8BITMIME"), offers(c.heard, "SMTPUTF8")
+	c.listens, c.heard = false, nil
+	return s, err
 }
 
 // mode is how TLS is begun at the policy's level.
@@ -218,10 +222,12 @@ type patient struct{ net.Conn }
 func (patient) SetReadDeadline(time.Time) error { return nil }
 
 // greetedConn shows a client that wants a greeting one, as the server's was read
-// already.
+// already, and hears the answer to EHLO.
 type greetedConn struct {
 	net.Conn
 	greeting []byte
+	listens  bool
+	heard    []byte
 }
 
 func (c *greetedConn) Read(p []byte) (int, error) {
@@ -230,5 +236,9 @@ func (c *greetedConn) Read(p []byte) (int, error) {
 		c.greeting = c.greeting[n:]
 		return n, nil
 	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	if c.listens {
+		c.heard = append(c.heard, p[:n]...)
+	}
+	return n, err
 }
