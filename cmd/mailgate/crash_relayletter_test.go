@@ -16,6 +16,7 @@ const (
 	dotWait      = "dotlater"
 	dotReturn    = "dotno"
 	dotHold      = "dotauth"
+	dotGone      = "dotgone"    // the first time the connection ends, and nothing was taken
 	relayPicky   = "gmail.test" // holds mail of broken senders, too
 	relayPatient = "other.test"
 )
@@ -38,7 +39,7 @@ func (b *relayBook) write(from string, large bool) *letter {
 
 // relayRecipients are refused one by one, or all after the message, or not at all.
 func relayRecipients(n int) (to []string) {
-	if kinds := []string{dotWait, dotReturn, dotHold}; rand.IntN(3) == 0 {
+	if kinds := []string{dotWait, dotReturn, dotHold, dotGone}; rand.IntN(3) == 0 {
 		kind, domain := kinds[rand.IntN(len(kinds))], pickDomain()
 		for i := range 1 + rand.IntN(2) {
 			to = append(to, fmt.Sprintf("%s.%d.%d@%s", kind, n, i, domain))

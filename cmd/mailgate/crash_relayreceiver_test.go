@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -128,6 +129,10 @@ func (r *relayReceiving) Data(content io.Reader) error {
 			err = r.book.answer(kind, to)
 		}
 	}
+	if errors.Is(err, errGone) {
+		r.conn.Close()
+		return err
+	}
 	if err == nil {
 		r.book.receive(r.life, r.from, r.to, all)
 	}
@@ -142,6 +147,9 @@ func (r *relayReceiving) Data(content io.Reader) error {
 	return err
 }
 
+// errGone is no answer.
+var errGone = errors.New("the receiver is gone")
+
 // answer is what an address is answered.
 func (b *relayBook) answer(kind, to string) (err error) {
 	b.do(func() {
@@ -150,6 +158,8 @@ func (b *relayBook) answer(kind, to string) (err error) {
 		switch {
 		case kind == willReturn:
 			err = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+		case "dot"+kind == dotGone && !again:
+			err = errGone
 		case kind == willWait && !again:
 			err = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "come back later"}
 		case kind == willHold && !again:
