@@ -24,6 +24,8 @@ type STSState struct {
 	Expires time.Time   `json:"expires,omitzero"`
 	Checked time.Time   `json:"checked,omitzero"` // when DNS was last asked for its id
 	Error   string      `json:"error,omitempty"`  // why the last check or fetch failed
+
+	Fault error `json:"-"` // why the policy of a domain that has one can't be had; nil: it can, or DNS is why
 }
 
 const (
@@ -58,6 +60,7 @@ type stsEntry struct {
 	retryAt  time.Time // no fetch before, after a failure
 	failures int
 	fault    string
+	failed   error // of the last fetch
 	checking atomic.Bool
 }
 
@@ -128,7 +131,7 @@ func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 	}
 	if old := c.entry(domain); old != nil {
 		next.policy, next.demand = old.policy, old.demand
-		next.retryAt, next.failures, next.fault = old.retryAt, old.failures, old.fault
+		next.retryAt, next.failures, next.fault, next.failed = old.retryAt, old.failures, old.fault, old.failed
 	}
 	if next.policy.ended(now) {
 		next.policy, next.demand = nil, Policy{}
@@ -136,12 +139,12 @@ func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 	id, err := stsID(answer)
 	switch {
 	case err != nil:
-		next.fault = ""
+		next.fault, next.failed = "", nil
 		if !errors.Is(err, errNoSTS) || next.policy != nil {
 			next.fault = err.Error()
 		}
 	case next.policy != nil && next.policy.id == id && !next.policy.due(now):
-		next.fault, next.failures, next.retryAt = "", 0, time.Time{}
+		next.fault, next.failed, next.failures, next.retryAt = "", nil, 0, time.Time{}
 	case !now.Before(next.retryAt):
 		c.renew(ctx, domain, dns, id, next)
 	}
@@ -167,7 +170,7 @@ func (c *stsCache) renew(ctx context.Context, domain mail.Domain, dns DNS, id st
 	policy, err := c.fetch(ctx, domain, dns, id)
 	if err != nil {
 		c.metrics.STSFetch("failed")
-		e.fault = err.Error()
+		e.fault, e.failed = err.Error(), err
 		e.retryAt = c.now().Add(min(fetchBackoff<<min(e.failures, 4), fetchPause))
 		e.failures++
 		c.log.WarnContext(ctx, "MTA-STS policy can't be fetched", "domain", domain, "id", id, "error", err, "known", e.policy != nil)
@@ -175,7 +178,7 @@ func (c *stsCache) renew(ctx context.Context, domain mail.Domain, dns DNS, id st
 	}
 	c.metrics.STSFetch("ok")
 	e.policy, e.demand = policy, policy.policy()
-	e.retryAt, e.failures, e.fault = time.Time{}, 0, ""
+	e.retryAt, e.failures, e.fault, e.failed = time.Time{}, 0, "", nil
 	c.log.InfoContext(ctx, "MTA-STS policy fetched", "domain", domain, "id", id, "mode", string(policy.mode), "until", policy.expires)
 	c.keep(ctx, domain, policy)
 }
@@ -218,7 +221,9 @@ func (c *stsCache) state(domain mail.Domain) (STSState, bool) {
 		return STSState{}, false
 	}
 	s := STSState{Domain: domain, Checked: e.checked, Error: e.fault}
-	if p := e.policy; !p.ended(c.now()) {
+	if p := e.policy; p.ended(c.now()) {
+		s.Fault = e.failed
+	} else {
 		s.Mode, s.MX, s.ID, s.Text, s.Fetched, s.Expires = string(p.mode), p.mx, p.id, p.text, p.fetched, p.expires
 	}
 	return s, true

@@ -68,14 +68,17 @@ func (f fetcher) get(ctx context.Context, dns DNS, host, place string) (string, 
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "text/plain" {
 		return "", fmt.Errorf("the media type is %q, text/plain is needed", response.Header.Get("Content-Type"))
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxSTSText+1))
-	if err != nil {
-		return "", err
-	}
-	if len(body) > maxSTSText {
-		return "", fmt.Errorf("the policy is longer than %d KiB", maxSTSText>>10)
-	}
-	return string(body), nil
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxSTSText+1)) // parseSTS refuses what is longer
+	return string(body), err
+}
+
+// HTTPClient returns a client for one request to a host, as hardened as that for
+// MTA-STS policies: no redirects, no proxy, the addresses that DNS in force has for the
+// host and none inside unless Options.Private. The caller limits the time.
+func (p *Policies) HTTPClient(host string, port uint16) *http.Client {
+	f := p.sts.fetcher
+	f.port = port
+	return f.client(p.view().DNS, host)
 }
 
 // client is for one request.

@@ -147,8 +147,17 @@ func verify(chain []*x509.Certificate, names []string, roots *x509.CertPool) err
 			return nil
 		}
 	}
-	return fmt.Errorf("certificate is for %s, not for %s", strings.Join(leaf.DNSNames, ", "), strings.Join(names, " or "))
+	return nameError(fmt.Sprintf("certificate is for %s, not for %s", strings.Join(leaf.DNSNames, ", "), strings.Join(names, " or ")))
 }
+
+// ErrName ends handshakes with a certificate that has none of the names wanted.
+var ErrName = errors.New("certificate has another name")
+
+// nameError is ErrName with the names.
+type nameError string
+
+func (e nameError) Error() string        { return string(e) }
+func (e nameError) Is(target error) bool { return target == ErrName }
 
 // hasName compares one name; ".example.net" stands for any sub-domain of
 // example.net.
