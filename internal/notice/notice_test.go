@@ -109,8 +109,8 @@ func reports(t testing.TB) map[string]*Report {
 	givenUp := sound(t)
 	givenUp.Findings, givenUp.Records = nil, nil
 	givenUp.Recipients = []Recipient{
-		{Address: path(t, "bob@gmail.com"), ByHand: true, Why: "An administrator of mx1.example.com gave it up, saying: sent twice", Diagnostic: "452 4.2.2 Over quota", RemoteMTA: "mx.gmail.com"},
-		{Address: path(t, "cid@other.test"), ByHand: true, Why: "An administrator of mx1.example.com gave it up, saying: sent twice"},
+		{Address: path(t, "bob@gmail.com"), Status: "5.0.0", ByHand: true, Why: "An administrator of mx1.example.com gave it up, saying: sent twice", Diagnostic: "452 4.2.2 Over quota", RemoteMTA: "mx.gmail.com"},
+		{Address: path(t, "cid@other.test"), Status: "5.0.0", ByHand: true, Why: "An administrator of mx1.example.com gave it up, saying: sent twice"},
 	}
 
 	byHand := sound(t)

@@ -112,8 +112,8 @@ func (q *Quarantine) began(ctx context.Context, m *spool.Message, held []spool.R
 	return first, nil
 }
 
-// notYetOver returns the recipients that were held by hand for less than max.
-func (q *Quarantine) notYetOver(ctx context.Context, m *spool.Message, max time.Duration) (map[mail.Address]bool, error) {
+// notYetOver returns the recipients that were held by hand for less than most.
+func (q *Quarantine) notYetOver(ctx context.Context, m *spool.Message, most time.Duration) (map[mail.Address]bool, error) {
 	early := map[mail.Address]bool{}
 	for _, r := range m.In(spool.Held) {
 		if r.Reason != spool.ByHand {
@@ -123,7 +123,7 @@ func (q *Quarantine) notYetOver(ctx context.Context, m *spool.Message, max time.
 		if err != nil {
 			return nil, err
 		}
-		early[r.Address] = q.o.Now().Sub(since) < max
+		early[r.Address] = q.o.Now().Sub(since) < most
 	}
 	return early, nil
 }
