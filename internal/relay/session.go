@@ -173,7 +173,9 @@ func openingError(o opening, err, unverified error) error {
 	t.host = o.host.name
 	if answer, ok := errors.AsType[smtpclient.Error](err); ok && answer.Code != 0 {
 		t.words = oneLine(answer.Line, answer.MoreLines)
-		t.answered = true
+		if t.answered = !errors.Is(err, smtpclient.ErrTLS); !t.answered {
+			t.status, t.words = "4.7.5", o.failedTLS(fmt.Errorf("%w: %s", ErrNoSTARTTLS, t.words))
+		}
 	} else if unverified != nil {
 		t.status, t.words = "4.7.5", o.failedTLS(unverified)
 		if o.route.guarded(o.address.Addr()) {

@@ -2,12 +2,14 @@ package tlspolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/mjl-/adns"
 	moxdns "github.com/mjl-/mox/dns"
 	"github.com/mjl-/mox/smtpclient"
 	"golang.org/x/sync/errgroup"
@@ -165,6 +167,9 @@ func findHostDANE(ctx context.Context, dns *asking, port int, h hop, host mail.D
 		tlsaResolver{asking: dns, port: port}, original, s.expandedToo, s.expanded)
 	switch {
 	case err != nil:
+		if said, ok := errors.AsType[*adns.DNSError](err); ok {
+			err = errors.New(said.Err)
+		}
 		return daneFinding{state: daneUnsettled, why: fmt.Sprintf("TLSA records of %s: %v", host, err)}
 	case !required:
 		return daneFinding{}

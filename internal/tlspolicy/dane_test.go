@@ -31,9 +31,12 @@ func TestDANE(t *testing.T) {
 		"hop A 127.0.0.1", "_587._tcp.hop TLSA 2 0 1 "+digest,
 	)
 	w.must(w.dns.Add("_25._tcp.mx2.example.net. TLSA 2 0 1 " + digest))
-	w.zone("insecure.example", false, "@ MX 10 mx", "mx A 127.0.0.1", "_25._tcp.mx TLSA 3 1 1 "+digest,
+	w.must(w.dns.Add("broken.example.net. MX 10 brokenmx.insecure.example.", "odder.example.net. MX 10 alias.insecure.example."))
+	w.zone("insecure.example", false, "brokenmx A 127.0.0.1", "alias CNAME mx1.example.net.", "@ MX 10 mx", "mx A 127.0.0.1", "_25._tcp.mx TLSA 3 1 1 "+digest,
 		"toward MX 10 mx1.example.net.")
 	w.dns.Fault("_25._tcp.bogusmx.example.net", dnstest.Bogus)
+	w.dns.Fault("_25._tcp.brokenmx.insecure.example", dnstest.ServFail)
+	w.dns.Fault("_25._tcp.alias.insecure.example", dnstest.ServFail)
 	w.dns.Fault("_25._tcp.silentmx.example.net", dnstest.Timeout)
 
 	for _, c := range []struct {
@@ -60,6 +63,8 @@ func TestDANE(t *testing.T) {
 		{name: "silent", to: Destination{Domain: "silent.example.net", Host: "silentmx.example.net"}, fault: "timeout"},
 		{name: "domain not signed", to: Destination{Domain: "toward.insecure.example", Host: "mx1.example.net"}, level: May, source: FromDefault},
 		{name: "host not signed", to: Destination{Domain: "away.example.net", Host: "mx.insecure.example"}, level: May, source: FromDefault},
+		{name: "host not signed, its server knows no TLSA", to: Destination{Domain: "broken.example.net", Host: "brokenmx.insecure.example"}, level: May, source: FromDefault},
+		{name: "alias not signed", to: Destination{Domain: "odder.example.net", Host: "alias.insecure.example"}, level: May, source: FromDefault},
 		{name: "alias", to: Destination{Domain: "alias.example.net", Host: "aliasmx.example.net"}, level: DANEOnly, source: FromDANE,
 			names: "mx1.example.net aliasmx.example.net alias.example.net", sni: "mx1.example.net"},
 		{name: "alias to what isn't signed", to: Destination{Domain: "outward.example.net", Host: "outmx.example.net"}, level: DANEOnly, source: FromDANE,
@@ -202,6 +207,21 @@ func TestParseTLSA(t *testing.T) {
 			t.Errorf("%q: %s, %v", text, r.Record(), err)
 		}
 	}
+}
+
+func FuzzParseTLSA(f *testing.F) {
+	for _, s := range []string{"3 1 1 " + digest, "2 0 0 30", "3 1 1", "256 0 0 00", "3 1 1 0", "3  1 1 Ff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := parseTLSA(s)
+		if err != nil {
+			return
+		}
+		if again, err := parseTLSA(r.Record()); err != nil || again.Record() != r.Record() {
+			t.Errorf("%q gives %s, that gives %s, %v", s, r.Record(), again.Record(), err)
+		}
+	})
 }
 
 func TestAllows(t *testing.T) {

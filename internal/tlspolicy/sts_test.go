@@ -225,10 +225,49 @@ func TestSTSSingleFlight(t *testing.T) {
 	if p, err := w.policies.Lookup(ctx, Destination{Domain: "example.net"}); err != nil && !errors.Is(err, ErrUnsettled) || p.Level > May {
 		t.Errorf("one who can't wait: %v, %v", p, err)
 	}
+	if w.policies.sts.entry("example.net") != nil {
+		t.Error("one who can't wait decides for all")
+	}
 	close(release)
 	all.Wait()
 	if n := w.sts.count(); n != 1 {
 		t.Errorf("fetched %d times", n)
+	}
+}
+
+// TestSTSPatience: a server that is too slow for a look-up is not waited for again
+// while its check goes on.
+func TestSTSPatience(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errCold)
+	if p := w.policies.sts.wait(ctx, "example.net", nil); p != nil {
+		t.Errorf("policy %v", p)
+	}
+	if p, known := w.policies.sts.warm("example.net", w.view.Load().DNS, w.clock.Now()); p != nil || !known {
+		t.Errorf("policy %v, known %v", p, known)
+	}
+}
+
+// TestSTSRetry: a failure is tried again after its pause, however long DNS's answer
+// holds.
+func TestSTSRetry(t *testing.T) {
+	w := newWorld(t)
+	w.zone("example.net", false, "mta-sts A 127.0.0.1", `_mta-sts 3600 TXT "v=STSv1; id=1"`)
+	if p := w.domain("example.net"); p.Level != May {
+		t.Fatal(p)
+	}
+	w.sts.serve("mta-sts.example.net", text(stsText("enforce", day, "mx1.example.net")))
+	w.clock.add(4 * time.Minute)
+	w.domain("example.net")
+	if n := w.sts.count(); n != 1 {
+		t.Errorf("tried %d times in the pause", n)
+	}
+	w.clock.add(2 * time.Minute)
+	w.domain("example.net")
+	w.settle("example.net")
+	if p := w.domain("example.net"); p.Level != Secure {
+		t.Errorf("after the pause: %v", p)
 	}
 }
 
@@ -271,25 +310,25 @@ func TestSTSHandshake(t *testing.T) {
 	ca := newAuthority(t)
 	for _, c := range []struct {
 		host, cert string
-		ok         bool
+		want       error
 	}{
-		{"mx1.example.net", "mx1.example.net", true},
-		{"mx1.example.net", "*.example.net", true},
-		{"mx1.example.net", "mx2.example.net", false},
-		{"mx1.in.example.net", "mx1.in.example.net", false},
-		{"mx.example.com", "mx.example.com", false},
+		{"mx1.example.net", "mx1.example.net", nil},
+		{"mx1.example.net", "*.example.net", nil},
+		{"mx1.example.net", "mx2.example.net", ErrName},
+		{"mx1.in.example.net", "mx1.in.example.net", ErrHost},
+		{"mx.example.com", "mx.example.com", ErrHost},
 	} {
 		server := oldGateway{cert: ca.leaf(t, c.cert)}.serve(t)
 		config := p.TLSConfig(c.host)
 		config.RootCAs = ca.pool
-		if _, err := exchange(t, server, config); (err == nil) != c.ok {
+		if _, err := exchange(t, server, config); !errors.Is(err, c.want) {
 			t.Errorf("%s with the certificate of %s: %v", c.host, c.cert, err)
 		}
 		state, err := exchange(t, server, testing.TLSConfig(c.host))
 		if err != nil {
 			t.Fatalf("testing mode: %v", err)
 		}
-		if err := testing.Tested(mail.Domain(c.host), &state, ca.pool); (err == nil) != c.ok {
+		if err := testing.Tested(mail.Domain(c.host), &state, ca.pool); !errors.Is(err, c.want) {
 			t.Errorf("%s with the certificate of %s, testing mode: %v", c.host, c.cert, err)
 		}
 	}
