@@ -1,20 +1,12 @@
 package relay
 
 import (
-	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
-	"net"
-	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mailgate/internal/spool"
-	"mailgate/internal/tlspolicy"
 )
 
 // A server that is gone at any point of a session loses nothing, and gets nothing
@@ -121,108 +113,6 @@ func TestNoSmuggling(t *testing.T) {
 	}
 }
 
-// A server whose TLS is older than the policy wants: never less than the policy.
-func TestNoSharedVersion(t *testing.T) {
-	now := time.Now()
-	cert, roots := certificate(t, "mx.dest.example", now.Add(-time.Hour), now.Add(time.Hour))
-	for _, c := range []struct {
-		level    tlspolicy.Level
-		delivers bool // in the clear
-	}{
-		{tlspolicy.None, true}, {tlspolicy.May, true}, {tlspolicy.Encrypt, false}, {tlspolicy.Verify, false}, {tlspolicy.Secure, false},
-	} {
-		for name, server := range map[string]*tls.Config{
-			"TLS 1.0 only":         {MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10},
-			"TLS 1.1 at most":      {MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10},
-			"no cipher in common":  {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}},
-			"breaks the handshake": nil,
-		} {
-			t.Run(c.level.String()+", "+name, func(t *testing.T) {
-				w := newWorld(t)
-				w.engine(roots)
-				override := tlspolicy.Override{Destination: "dest.example", Level: c.level, Reason: "test"}
-				if c.level == tlspolicy.Verify || c.level == tlspolicy.Secure {
-					override.MatchNames = []string{"mx.dest.example"}
-				}
-				w.policies(override)
-				w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
-				if server != nil {
-					server = server.Clone()
-					server.Certificates = []tls.Certificate{*cert}
-				}
-				inClear := oldServer(t, w, "203.0.113.5", server)
-				m := w.queue(nil, "bob@dest.example")
-				w.pass()
-				if c.delivers {
-					w.want(m, spool.Delivered, "250")
-					if d := w.recipients(m)[0].Delivery; d.TLS != "" {
-						t.Errorf("%+v", d)
-					}
-					return
-				}
-				w.want(m, spool.Queued, "TLS")
-				if *inClear {
-					t.Error("commands went out in the clear")
-				}
-			})
-		}
-	}
-}
-
-// oldServer offers STARTTLS with that configuration, nil: and then breaks off. It says
-// whether it was given a message in the clear.
-func oldServer(t *testing.T, w *world, ip string, config *tls.Config) *bool {
-	t.Helper()
-	mail := false
-	plain := startBox(t, &box{extensions: []string{"8BITMIME", "STARTTLS"}, answer: func(line string) string {
-		if strings.HasPrefix(line, "STARTTLS") {
-			return "220 go on"
-		}
-		mail = mail || strings.HasPrefix(line, "MAIL")
-		return ""
-	}})
-	dial := w.e.o.Dial
-	w.e.o.Dial = func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
-		c, err := dial(ctx, local, remote)
-		if err != nil {
-			return nil, err
-		}
-		return betweenTLS(t, c, config), nil
-	}
-	w.boxes[addr(ip)] = plain
-	return &mail
-}
-
-// betweenTLS is a connection on which STARTTLS is answered by another than the server.
-func betweenTLS(t *testing.T, server net.Conn, config *tls.Config) net.Conn {
-	near, far := net.Pipe()
-	go func() {
-		defer far.Close()
-		defer server.Close()
-		buf := make([]byte, 4096)
-		for {
-			n, err := far.Read(buf)
-			if err != nil {
-				return
-			}
-			if strings.HasPrefix(string(buf[:n]), "STARTTLS") {
-				io.WriteString(far, "220 go on\r\n")
-				if config != nil {
-					tls.Server(far, config).Handshake() // fails
-				}
-				return
-			}
-			server.Write(buf[:n])
-		}
-	}()
-	go func() {
-		io.Copy(far, server)
-		far.Close()
-	}()
-	t.Cleanup(func() { near.Close(); server.Close() })
-	return near
-}
-
 // However the clock jumps, there is no storm: neither of connections nor of reports,
 // and a mistake of an hour loses nothing.
 func TestClockJumps(t *testing.T) {
@@ -290,95 +180,4 @@ func TestLongStop(t *testing.T) {
 	if d := w.recipients(last)[0].Delivery; d.Next.Before(w.clock().Add(50*time.Second)) || len(w.reports()) != 0 {
 		t.Errorf("next try %v after this one; %d reports", d.Next.Sub(w.clock()), len(w.reports()))
 	}
-}
-
-// A server that drips, or never comes to an end of its answers, is left in time, and
-// its answers don't fill the memory.
-func TestGreedyServers(t *testing.T) {
-	for name, answer := range map[string]string{
-		"greeting without an end":   "220-" + strings.Repeat("x", 500) + "\r\n",
-		"one line without an end":   strings.Repeat("x", 4096),
-		"nothing but line ends":     "\r\n",
-		"empty lines of a greeting": "220-\r\n",
-	} {
-		for _, at := range []string{"greeting", "EHLO", "MAIL"} {
-			t.Run(name+" at "+at, func(t *testing.T) {
-				w := newWorld(t)
-				w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
-				var said atomic.Int64
-				w.e.o.Dial = func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
-					near, far := net.Pipe()
-					go endlessServer(far, at, answer, &said)
-					t.Cleanup(func() { near.Close(); far.Close() })
-					return newTerse(near), nil
-				}
-				m := w.queue(nil, "bob@dest.example")
-				w.pass()
-				w.want(m, spool.Queued, "")
-				if n := said.Load(); n > 2*maxAnswer {
-					t.Errorf("%d bytes were read", n)
-				}
-			})
-		}
-	}
-}
-
-// Connections over TCP are so.
-func TestDialIsTerse(t *testing.T) {
-	b := startBox(t, &box{})
-	c, err := dialTCP(t.Context(), netip.Addr{}, netip.MustParseAddrPort(b.listener.Addr().String()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, ok := c.(*terse); !ok {
-		t.Errorf("%T", c)
-	}
-}
-
-func endlessServer(c net.Conn, at, answer string, said *atomic.Int64) {
-	defer c.Close()
-	usual := map[string]string{"greeting": "220 hi\r\n", "EHLO": "250 hi\r\n"}
-	buf := make([]byte, 4096)
-	for _, step := range []string{"greeting", "EHLO", "MAIL"} {
-		if step != "greeting" {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-		}
-		if step == at {
-			go io.Copy(io.Discard, c)
-			for {
-				n, err := io.WriteString(c, answer)
-				if said.Add(int64(n)); err != nil {
-					return
-				}
-			}
-		}
-		io.WriteString(c, usual[step])
-	}
-}
-
-// A server that says a byte a minute is given up after openTimeout.
-func TestDrippingServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		gone := make(chan struct{})
-		go func() {
-			defer close(gone)
-			for {
-				if _, err := far.Write([]byte("2")); err != nil {
-					return
-				}
-				time.Sleep(time.Minute)
-			}
-		}()
-		e := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return near, nil }, Settings: func() Settings { return Settings{} }})
-		began := time.Now()
-		_, err := e.open(t.Context(), opening{settings: Settings{Hostname: "relay.example.com"}, host: host{name: "mx.dest.example"}, address: netip.MustParseAddrPort("203.0.113.5:25"), policy: tlspolicy.Policy{Level: tlspolicy.None}})
-		if err == nil || time.Since(began) > openTimeout+time.Second {
-			t.Errorf("after %v: %v", time.Since(began), err)
-		}
-		<-gone // it sees that the connection is closed
-	})
 }
