@@ -91,7 +91,7 @@ func (s *Store) Open(ctx context.Context, id string) (io.ReadCloser, error) {
 	r := &bodyReader{s: s, ctx: ctx, id: id, digest: sha256.New()}
 	err := s.view(ctx, func(tx *sql.Tx) error {
 		var body sql.NullInt64
-		err := tx.QueryRowContext(ctx, "SELECT body, size, digest FROM messages WHERE id = ?", id).Scan(&body, &r.left, &r.want)
+		err := s.stmt(ctx, tx, selectBody).QueryRowContext(ctx, id).Scan(&body, &r.left, &r.want)
 		if err == nil && !body.Valid {
 			err = fmt.Errorf("%w: its body was deleted", spool.ErrNotFound)
 		}
@@ -142,7 +142,7 @@ func (r *bodyReader) next() error {
 		return io.EOF
 	}
 	err := r.s.view(r.ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(r.ctx, "SELECT data FROM chunks WHERE at = ?", r.at).Scan(&r.piece)
+		return r.s.stmt(r.ctx, tx, selectChunk).QueryRowContext(r.ctx, r.at).Scan(&r.piece)
 	})
 	if err != nil {
 		return fmt.Errorf("read message %s: %w", r.id, err)

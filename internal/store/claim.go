@@ -36,7 +36,7 @@ func (s *Store) Claim(ctx context.Context, destination mail.Domain, now, until t
 		ctx = context.WithoutCancel(ctx) // the leases are there
 		err = s.view(ctx, func(tx *sql.Tx) error {
 			for _, l := range some {
-				m, err := l.message(ctx, tx, destination)
+				m, err := s.leasedMessage(ctx, tx, destination, &l)
 				if err != nil {
 					return err
 				}
@@ -114,16 +114,16 @@ const selectLeased = "SELECT " + recipientColumns + `, r.n
 	CROSS JOIN causes c ON c.id = r.cause CROSS JOIN replies p ON p.id = r.reply
 	WHERE d.destination = ? AND d.leased IS NOT NULL AND d.message = ? AND d.fence = ? ORDER BY r.n`
 
-// message reads the message with the recipients under the lease.
-func (l *leased) message(ctx context.Context, tx *sql.Tx, destination mail.Domain) (*spool.Message, error) {
+// leasedMessage reads the message with the recipients under the lease.
+func (s *Store) leasedMessage(ctx context.Context, tx *sql.Tx, destination mail.Domain, l *leased) (*spool.Message, error) {
 	var prefix []byte
-	m, _, err := scanEnvelope(tx.QueryRowContext(ctx, "SELECT "+messageColumns+", x.prefix"+fromMessages+" WHERE m.seq = ?", l.seq), &prefix)
+	m, _, err := scanEnvelope(s.stmt(ctx, tx, selectEnvelope).QueryRowContext(ctx, l.seq), &prefix)
 	if err != nil {
 		return nil, err
 	}
 	m.Prefix = prefix
 	var n int
-	rows, err := tx.QueryContext(ctx, selectLeased, string(destination), l.seq, l.fence)
+	rows, err := s.stmt(ctx, tx, selectLeased).QueryContext(ctx, string(destination), l.seq, l.fence)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		r, err := scanRecipient(rows, &n)
 		m.Recipients = append(m.Recipients, r)

@@ -184,7 +184,7 @@ func (s *Store) check(ctx context.Context, size int64) error {
 	if err := migrate(ctx, s.write, steps); err != nil {
 		return err
 	}
-	return s.read.PingContext(ctx)
+	return s.prepareReads(ctx)
 }
 
 // quickCheck reads every page and its structure.

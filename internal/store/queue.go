@@ -23,8 +23,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, busy []mail.Domain, limi
 	}
 	var due []mail.Domain
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, "SELECT domain FROM destinations WHERE "+nextTry+" <= ? ORDER BY "+nextTry+" LIMIT ?",
-			nanos(now), limit+len(skip))
+		rows, err := s.stmt(ctx, tx, selectDue).QueryContext(ctx, nanos(now), limit+len(skip))
 		return each(rows, err, func(rows *sql.Rows) error {
 			var d mail.Domain
 			err := rows.Scan(&d)
@@ -44,7 +43,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, busy []mail.Domain, limi
 func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 	var at int64
 	err := s.view(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "SELECT "+nextTry+" FROM destinations ORDER BY "+nextTry+" LIMIT 1").Scan(&at)
+		err := s.stmt(ctx, tx, selectNextDue).QueryRowContext(ctx).Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

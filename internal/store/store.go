@@ -66,6 +66,8 @@ type Store struct {
 	forgot atomic.Int64 // base of the log when messages were last forgotten, plus 1; 0: not yet
 	warned atomic.Int64 // when it was told that a message keeps the log
 
+	frequent map[string]*sql.Stmt // of readers; see prepareReads
+
 	sweeping sync.Mutex
 
 	stopped   atomic.Pointer[error] // why, once it is
