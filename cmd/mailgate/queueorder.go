@@ -47,5 +47,7 @@ To throw mail away without a word: mailgate queue hold, then quarantine discard.
 		Example: `  mailgate queue fail q7f3a --reason "the company has closed: write to info@example.net"
   mailgate queue fail ALL --recipient @old.example --reason "old.example is gone" --dry-run`,
 	}
-	return a.reviewCommand(cmd, &bulk{verb: verbFail()})
+	cmd = a.reviewCommand(cmd, &bulk{verb: verbFail()})
+	cmd.Flags().Lookup("reason").Usage = "why, for the sender and the review log (required)"
+	return cmd
 }
