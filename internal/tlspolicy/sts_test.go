@@ -257,14 +257,23 @@ func TestSTSRetry(t *testing.T) {
 	if p := w.domain("example.net"); p.Level != May {
 		t.Fatal(p)
 	}
-	w.sts.serve("mta-sts.example.net", text(stsText("enforce", day, "mx1.example.net")))
+	asked := make(chan bool, 1)
+	w.sts.serve("mta-sts.example.net", func(rw http.ResponseWriter, r *http.Request) {
+		asked <- true
+		text(stsText("enforce", day, "mx1.example.net"))(rw, r)
+	})
 	w.clock.add(4 * time.Minute)
 	w.domain("example.net")
+	w.clock.add(2 * time.Minute)
 	if n := w.sts.count(); n != 1 {
 		t.Errorf("tried %d times in the pause", n)
 	}
-	w.clock.add(2 * time.Minute)
 	w.domain("example.net")
+	select {
+	case <-asked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("not tried again")
+	}
 	w.settle("example.net")
 	if p := w.domain("example.net"); p.Level != Secure {
 		t.Errorf("after the pause: %v", p)
