@@ -1,0 +1,49 @@
+//go:build integration
+
+package integration
+
+import (
+	"testing"
+	"time"
+)
+
+// TestDANE: TLSA records that DNSSEC vouches for decide. Where they don't fit, or
+// can't be trusted, mail waits.
+func TestDANE(t *testing.T) {
+	w := newTLSWorld(t)
+	right, other := selfSigned(t, "mx.right.test"), selfSigned(t, "mx.right.test")
+	w.destination(t, "right", shows(right), tlsa("_25._tcp.mx", right))
+	w.destination(t, "mismatch", shows(other), tlsa("_25._tcp.mx", right))
+	w.destination(t, "bogus", shows(right), brokenTrust("_tcp.mx")...)
+	w.zones["_tcp.mx.bogus.test"] = []string{tlsa("_25", right)}
+	w.destination(t, "stripped", nil, tlsa("_25._tcp.mx", right))
+	w.destination(t, "unsigned", shows(w.ca.sign(t, "mx.unsigned.test", time.Hour)), tlsa("_25._tcp.mx", right))
+	w.unsigned = []string{"unsigned.test"}
+	w.start(t)
+
+	names := []string{"right", "mismatch", "bogus", "stripped", "unsigned"}
+	for _, name := range names {
+		w.submit(t, name)
+	}
+	w.arrives(t, "right", "TLSv1.3, verified")
+	w.waits(t, "mismatch", "policy dane-only", "fits none of the TLSA records")
+	w.waits(t, "bogus", "TLSA", "SERVFAIL")
+	w.waits(t, "stripped", "policy dane-only", "STARTTLS")
+	w.arrives(t, "unsigned", "TLSv1.3, not verified")
+	if p := w.policy(t, "right"); p.InForce.Level != "dane-only" || p.InForce.Source != "dane" {
+		t.Errorf("policy of right.test: %+v", p)
+	}
+
+	// Nothing is known of DNSSEC without dns.validating.
+	w.gate.stop()
+	w.unvalidated = true
+	w.configure(t)
+	w.serve(t)
+	for _, name := range names[1:4] {
+		if p := w.policy(t, name); p.InForce.Level != "may" {
+			t.Errorf("policy of %s.test without dns.validating: %+v", name, p)
+		}
+	}
+	w.gate.run(t, "queue", "flush")
+	w.arrives(t, "mismatch", "TLSv1.3, not verified")
+}
