@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/mjl-/mox/tlsrpt"
+
 	"mailgate/internal/mail"
 	"mailgate/internal/tlspolicy"
 )
@@ -13,7 +15,7 @@ import (
 // Sessions with next hops are not among them: no domain's policy is about these.
 type Results interface{ Session(TLSSession) }
 
-// TLSSession is one session with an MX host.
+// TLSSession is one session with an MX host, or one that its policy forbade to begin.
 type TLSSession struct {
 	Domain mail.Domain // of the recipients
 	Host   mail.Domain
@@ -21,6 +23,9 @@ type TLSSession struct {
 	Remote netip.Addr
 	Policy tlspolicy.Policy // for this host
 	Err    error            // why TLS failed, or would have failed a policy in testing mode; nil: all went well
+	// Heard is what mox's client makes of a failed handshake, of which Err has but
+	// the words; zero: there was none.
+	Heard tlsrpt.FailureDetails
 }
 
 // ErrNoSTARTTLS is the Err of a session with a host that offers no STARTTLS.
@@ -43,10 +48,20 @@ func (e *Engine) noteTLS(o opening, s *session, failed error) {
 	if failed == nil && state == nil {
 		result.Err = ErrNoSTARTTLS
 	}
-	if tested := o.policy.Tested(result.Host, state, e.o.RootCAs); tested != nil {
+	if w, ok := errors.AsType[withCause](failed); ok {
+		result.Heard = w.heard
+	}
+	if tested := o.policy.Tested(result.Host, state, e.o.RootCAs); tested != nil && failed == nil {
 		result.Err = tested
 	}
 	e.o.Results.Session(result)
+}
+
+// noteBarred tells Results of a host that may not be used, and why.
+func (e *Engine) noteBarred(r Route, d mail.Domain, h host, p tlspolicy.Policy, why error) {
+	if e.o.Results != nil && r.Via == "" {
+		e.o.Results.Session(TLSSession{Domain: d, Host: mail.Domain(h.name), Policy: p, Err: why})
+	}
 }
 
 // localAddress is the one the server sees, unless addresses are translated.

@@ -15,6 +15,7 @@ import (
 	moxdns "github.com/mjl-/mox/dns"
 	"github.com/mjl-/mox/sasl"
 	"github.com/mjl-/mox/smtpclient"
+	"github.com/mjl-/mox/tlsrpt"
 
 	"github.com/emersion/go-smtp"
 
@@ -73,6 +74,7 @@ func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	var unverified error
+	var heard tlsrpt.Result
 	config := o.policy.TLSConfig(o.host.name)
 	if config != nil {
 		config.RootCAs = e.o.RootCAs
@@ -80,7 +82,7 @@ func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode
 	}
 	greeted, err := smtpclient.New(ctx, slog.New(slog.DiscardHandler), patient{conn}, mode, false,
 		moxdns.Domain{ASCII: string(o.settings.Hostname)}, moxdns.Domain{ASCII: o.host.name},
-		smtpclient.Opts{TLSConfig: config, Auth: o.route.auth()})
+		smtpclient.Opts{TLSConfig: config, Auth: o.route.auth(), HostResult: &heard})
 	if err == nil {
 		var s *session
 		if s, err = o.session(greeted); err == nil {
@@ -91,7 +93,7 @@ func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return nil, openingError(o, err, unverified)
+	return nil, openingError(o, err, unverified, heard.FailureDetails)
 }
 
 // noting keeps what verify says: mox's client leaves nothing of it but words.
@@ -168,7 +170,7 @@ func describeTLS(state *tls.ConnectionState, level tlspolicy.Level) string {
 // openingError makes words of why a session could not be opened, unverified being
 // what is wrong with the server's certificate. It is never permanent: it says nothing
 // about a message.
-func openingError(o opening, err, unverified error) error {
+func openingError(o opening, err, unverified error, heard []tlsrpt.FailureDetails) error {
 	t := later("4.4.2", "%s at %s: %v", o.host.name, o.address.Addr(), err)
 	t.host = o.host.name
 	if answer, ok := errors.AsType[smtpclient.Error](err); ok && answer.Code != 0 {
@@ -184,7 +186,11 @@ func openingError(o opening, err, unverified error) error {
 	} else if errors.Is(err, smtpclient.ErrTLS) {
 		t.status, t.words = "4.7.5", o.failedTLS(errors.Unwrap(err))
 	}
-	return withCause{t, err}
+	w := withCause{trouble: t, cause: err, unverified: unverified}
+	if len(heard) > 0 {
+		w.heard = heard[0]
+	}
+	return w
 }
 
 func (o opening) failedTLS(why error) string {
@@ -194,10 +200,18 @@ func (o opening) failedTLS(why error) string {
 // withCause is a trouble that can be asked for what is behind it.
 type withCause struct {
 	*trouble
-	cause error
+	cause      error
+	unverified error                 // nil: the certificate is not why
+	heard      tlsrpt.FailureDetails // what mox's client has for reports; zero: nothing
 }
 
-func (w withCause) Unwrap() []error { return []error{w.trouble, w.cause} }
+func (w withCause) Unwrap() []error {
+	causes := []error{w.trouble, w.cause}
+	if w.unverified != nil {
+		causes = append(causes, w.unverified)
+	}
+	return causes
+}
 
 func oneLine(first string, more []string) string {
 	return strings.Join(append([]string{first}, more...), " ")

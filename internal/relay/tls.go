@@ -16,16 +16,20 @@ func (e *Engine) hostPolicy(ctx context.Context, r Route, d mail.Domain, to tlsp
 	to.Host = mail.Domain(h.name)
 	policy, err := e.o.Policies.Lookup(ctx, to)
 	var why *trouble
+	reported := err
 	switch {
 	case err != nil:
 		why = later("4.7.5", "no TLS policy for %s: %v", d, err)
 	case !policy.Allows(to.Host):
+		reported = tlspolicy.ErrHost
 		why = later("4.7.5", "the MTA-STS policy of %s doesn't allow its MX host %s", d, h.name)
 	case (policy.Level == tlspolicy.DANE || policy.Level == tlspolicy.DANEOnly) && len(policy.TLSA) == 0:
+		reported = tlspolicy.ErrTLSA
 		why = later("4.7.5", "the TLS policy of %s is %s, and no TLSA records of %s are known: they need resolvers that validate (dns.validating)", d, policy.Level, h.name)
 	}
 	if why != nil {
 		why.host = h.name
+		e.noteBarred(r, d, h, policy, reported)
 	}
 	return policy, why
 }
