@@ -25,6 +25,7 @@ import (
 	"mailgate/internal/spool"
 	"mailgate/internal/store"
 	"mailgate/internal/tlspolicy"
+	"mailgate/internal/tlsreport"
 	"mailgate/internal/web"
 )
 
@@ -54,6 +55,7 @@ type gateway struct {
 	quarantine *quarantine.Quarantine
 	policies   *tlspolicy.Policies
 	watch      *overrideWatch
+	reports    *tlsreport.Reports
 	engine     *relay.Engine // delivers what is queued
 	views      *views
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
@@ -127,7 +129,7 @@ func (g *gateway) storeOptions() store.Options {
 // Close gives back what newGateway opened; the store is last.
 func (g *gateway) Close() error {
 	g.policies.Close()
-	return errors.Join(g.views.Close(), g.store.Close())
+	return errors.Join(g.reports.Flush(context.Background()), g.views.Close(), g.store.Close())
 }
 
 // build makes what a configuration asks for: all of it, or an error.
@@ -209,6 +211,7 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return g.engine.Run(ctx) })
 	group.Go(func() error { return g.policies.Run(ctx) })
 	group.Go(func() error { return g.watch.Run(ctx) })
+	group.Go(func() error { return g.reports.Run(ctx) })
 	group.Go(func() error { return paceCollector(ctx) })
 	ready()
 	return group.Wait()

@@ -32,6 +32,7 @@ func (g *gateway) newEngine() *relay.Engine {
 		Custody:  g.store,
 		Resolver: relayDNS(func() *dnsview.Resolver { return current().view.resolver }),
 		Policies: g.policies,
+		Results:  tlsResults{g},
 		Signer:   relaySigner(func() *gate.Gate { return current().gate }),
 		Settings: func() relay.Settings { return current().settings },
 		Findings: g.findings,

@@ -13,12 +13,15 @@ import (
 	"mailgate/internal/tlspolicy"
 )
 
-// newTLS makes what knows and watches TLS policies.
+// newTLS makes what knows, watches and reports on TLS policies.
 func (g *gateway) newTLS(ctx context.Context) (err error) {
 	if g.policies, err = g.newPolicies(ctx); err != nil {
 		return err
 	}
-	g.watch, err = g.newOverrideWatch(ctx)
+	if g.watch, err = g.newOverrideWatch(ctx); err != nil {
+		return err
+	}
+	g.reports, err = g.newReports(ctx)
 	return err
 }
 

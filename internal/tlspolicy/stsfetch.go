@@ -30,7 +30,7 @@ type fetcher struct {
 
 const fetchTime = time.Minute // RFC 8461, section 3.3
 
-var errRedirect = errors.New("redirects are not followed (RFC 8461, section 3.3)")
+var errRedirect = errors.New("redirects are not followed") // RFC 8461, section 3.3
 
 // fetch returns the policy's text.
 func (f fetcher) fetch(ctx context.Context, dns DNS, domain mail.Domain) (string, error) {
