@@ -46,6 +46,8 @@ func TestOverrideOver(t *testing.T) {
 		{"dane-only, without records", Override{Destination: "plain.example", Level: DANEOnly}, "aspmx.l.google.com", DANEOnly, FromOverride, "", ""},
 		{"versions and server name", Override{Destination: "example.net", MinVersion: TLS12, MaxVersion: TLS12, ServerName: "sni.example"}, "", Secure, FromMTASTS, "", "mx.example.net"},
 		{"none to Google's MX", Override{Destination: "plain.example", Level: None, Reason: "r", Expires: end}, "aspmx.l.google.com", May, FromOverride, "5.7.29", ""},
+		{"none to Google's MX, for Postfix", Override{Destination: "plain.example", Level: None, Reason: "r", Expires: end}, "", May, FromOverride, "5.7.29", ""},
+		{"none elsewhere", Override{Destination: "other.example", Level: None}, "", None, FromOverride, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.overrides(c.override)

@@ -153,6 +153,9 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 		d.MX = mxOf(ctx, d, view)
 	}
 	o := find(d, now, made, configured)
+	if o != nil && o.Level == None && !o.Anyway {
+		d.MX = mxOf(ctx, d, view) // may be those of one who refuses mail without TLS
+	}
 	policy, err := defaultPolicy(), error(nil)
 	if o == nil || !o.alone() {
 		policy, err = p.demanded(ctx, d, view, now)

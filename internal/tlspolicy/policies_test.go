@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailgate/internal/dnsview"
@@ -92,9 +94,11 @@ func TestRecallFails(t *testing.T) {
 			t.Errorf("%s: not logged", kind)
 		}
 	}
-	m.notes[KindOverride] = map[string]Note{"a.example": {Kind: KindOverride, Name: "a.example", Data: []byte("{")}}
-	if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "a.example") {
-		t.Errorf("an override that can't be read: %v", err)
+	for _, data := range []string{"{", "{}", `{"destination":"a.example","level":"strong"}`} {
+		m.notes[KindOverride] = map[string]Note{"a.example": {Kind: KindOverride, Name: "a.example", Data: []byte(data)}}
+		if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "a.example") {
+			t.Errorf("an override that can't be read: %s: %v", data, err)
+		}
 	}
 }
 
@@ -126,6 +130,67 @@ func TestPanic(t *testing.T) {
 	if p, err := w.policies.Lookup(t.Context(), Destination{Domain: "example.net"}); !errors.Is(err, ErrUnsettled) {
 		t.Errorf("DANE: %v, %v", p, err)
 	}
+}
+
+// silentDNS never answers.
+type silentDNS struct{}
+
+func (silentDNS) Recursive(ctx context.Context, name, qtype string) dnsview.Answer {
+	<-ctx.Done()
+	return dnsview.Answer{Name: name, Type: qtype, Status: dnsview.Unknown}
+}
+
+// TestSilentDNS: a look-up takes five seconds at most, and of many at once all do.
+func TestSilentDNS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := New(t.Context(), Options{View: func() View { return View{DNS: silentDNS{}, Validating: true, STS: true} }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		begun := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if got, err := p.Lookup(t.Context(), Destination{Domain: "example.net"}); err != nil || got.Level != May {
+					t.Errorf("%v, %v", got, err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// TestRun: it goes on by itself, and ends with its context.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newTable(t, time.Now(), Override{Destination: "a.example", Level: Encrypt, Expires: time.Now().Add(week + time.Hour)})
+		log := &logged{}
+		p, err := New(t.Context(), Options{View: func() View { return View{} }, Table: func() *Table { return table },
+			Log: slog.New(slog.NewTextHandler(log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.Run(ctx) }()
+		time.Sleep(59 * time.Minute)
+		if log.count("ends soon") != 0 {
+			t.Error("announced too early")
+		}
+		time.Sleep(2 * time.Minute)
+		if log.count("ends soon") != 1 {
+			t.Error("not announced")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestConcurrentUse is for the race detector.

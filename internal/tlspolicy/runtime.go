@@ -230,6 +230,9 @@ func (p *Policies) recallOverrides(ctx context.Context) error {
 		if err := json.Unmarshal(n.Data, &o); err != nil {
 			return fmt.Errorf("recall TLS override for %s: %w", n.Name, err)
 		}
+		if _, err := parseTarget(o.Destination); err != nil {
+			return fmt.Errorf("recall TLS override for %s: %w", n.Name, err)
+		}
 		all = append(all, o)
 	}
 	p.runtime.Store(newRuntimeTable(all, p.o.Now))
