@@ -185,7 +185,7 @@ func tlsTable(cfg *config.Config) (*tlspolicy.Table, error) {
 	for _, o := range cfg.TLS {
 		override := tlspolicy.Override{
 			Destination: o.Destination, MinVersion: tlspolicy.Version(o.MinVersion), MaxVersion: tlspolicy.Version(o.MaxVersion),
-			Curves: tlspolicy.Curves(o.Curves), ServerName: o.ServerName, MatchNames: o.Match, Reason: o.Reason,
+			Ciphers: o.Ciphers, Curves: tlspolicy.Curves(o.Curves), ServerName: o.ServerName, MatchNames: o.Match, Reason: o.Reason,
 		}
 		if err := override.Level.UnmarshalText([]byte(o.Level)); err != nil {
 			return nil, fmt.Errorf("[[tls]] %s: %w", o.Destination, err)
