@@ -36,11 +36,11 @@ type relayTaken struct {
 
 // relayReport is a report that arrived at a sender: about a recipient.
 type relayReport struct {
-	id       string // in custody
-	about    claim
-	n        int
-	life     int // of the gateway that sent it
-	from, to string
+	id    string // in custody
+	about claim
+	n     int
+	life  int // of the gateway that sent it
+	to    string
 }
 
 // relayLife is one life of a gateway.
