@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/mail"
 	"mailgate/internal/tlspolicy"
 	"mailgate/internal/web"
 )
@@ -80,7 +81,10 @@ func (a *app) setOverride(cmd *cobra.Command, destination string, f overrideFlag
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "before: %s\nnow:    %s\n", plain(change.Before.Describe(now), 0), plain(change.After.Describe(now), 0))
 	if o.Expires.IsZero() {
-		fmt.Fprintln(out, "It has no end. Give it one with --expires, or it is forgotten.")
+		fmt.Fprintln(out, "It has no end. Give it one with --expires, so that nobody has to remember it.")
+	}
+	if d, err := mail.ParseDomain(destination); err == nil {
+		fmt.Fprintf(out, "What waits is tried when its time has come, or now with: mailgate queue retry %s\n", d)
 	}
 	return nil
 }

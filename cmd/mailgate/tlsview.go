@@ -28,8 +28,11 @@ func (v tlsAPI) Policy(ctx context.Context, destination string) (web.TLSPolicy, 
 	for _, h := range hosts {
 		d.MX = h.at.MX
 	}
-	view := web.TLSPolicy{Destination: destinationName(d), Probe: v.g.watch.last(destinationName(d))}
+	view := web.TLSPolicy{Destination: destinationName(d)}
 	view.InForce, err = v.g.policies.Lookup(ctx, d)
+	if view.InForce.Destination == view.Destination { // or else the override it was for is gone
+		view.Probe = v.g.watch.last(view.Destination)
+	}
 	if err == nil {
 		view.Demanded, err = v.g.policies.Demanded(ctx, d)
 	}
