@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -123,6 +124,7 @@ func (r *Reports) readPage(day Day, number string, data []byte) error {
 	if err := json.Unmarshal(data, &results); err != nil {
 		return err
 	}
+	maps.DeleteFunc(results, func(d mail.Domain, _ []*result) bool { return pageOf(d) != i })
 	b := r.books[day]
 	if b == nil {
 		b = &book{}

@@ -47,7 +47,11 @@ func (s *Session) policy(sts tlspolicy.STSState) policy {
 		return policy{Type: tlsrpt.TLSA, Domain: string(s.Host)}
 	case errors.Is(s.Err, tlspolicy.ErrTLSA):
 	case p.Source == tlspolicy.FromDANE && !s.failedTest():
-		return policy{Type: tlsrpt.TLSA, Domain: string(s.Host), String: recordsOf(p.TLSA)}
+		base := string(s.Host) // the TLSA base domain (RFC 7672, section 2.2.3)
+		if p.Origins.ServerName == tlspolicy.FromDANE {
+			base = p.ServerName
+		}
+		return policy{Type: tlsrpt.TLSA, Domain: base, String: recordsOf(p.TLSA)}
 	case p.Source == tlspolicy.FromMTASTS:
 		return policy{Type: tlsrpt.STS, Domain: string(s.Domain), String: linesOf(sts.Text), MX: bounded(p.Hosts)}
 	case p.Testing:
