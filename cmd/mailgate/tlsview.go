@@ -79,6 +79,9 @@ func (v tlsAPI) Overrides(context.Context) (web.TLSOverrides, error) {
 // SetOverride implements web.TLS.
 func (v tlsAPI) SetOverride(ctx context.Context, order web.TLSOrder, actor string) (web.TLSChange, error) {
 	o := order.Override
+	if o.Level == tlspolicy.None && (o.Reason == "" || o.Expires.IsZero()) {
+		return web.TLSChange{}, fmt.Errorf("%w: level none sends mail in clear text: say why and until when", errQuery)
+	}
 	for _, step := range []struct {
 		anyway bool
 		fault  error
