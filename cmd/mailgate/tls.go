@@ -24,7 +24,7 @@ func (a *app) tlsPolicyCommand() *cobra.Command {
 		Long: `Show how mail to a destination is secured: by an override, by what its domain demands
 with DANE or MTA-STS, or by default: TLS where the server offers it. A destination is a
 recipient domain, or a next hop such as [smtp.example.net]:587.`,
-		Example: "  mailgate tls policy gmail.com\n  mailgate tls policy [smtp.example.net]:587",
+		Example: "  mailgate tls policy gmail.com\n  mailgate tls policy '[smtp.example.net]:587'",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect()
@@ -64,7 +64,7 @@ func showTLSPolicy(out io.Writer, p web.TLSPolicy, now time.Time) {
 	if p.Probe != nil {
 		fmt.Fprintf(out, "probe %s ago: %s\n", age(now.Sub(p.Probe.At)), plain(p.Probe.Answer, 0))
 		if overridden && p.Probe.Works {
-			fmt.Fprintf(out, "Remove it: mailgate tls override %s --remove\n", plain(p.InForce.Destination, 0))
+			fmt.Fprintf(out, "Remove it: mailgate tls override %s --remove\n", shellWord(plain(p.InForce.Destination, 0)))
 		}
 	}
 	if s := p.STS; s != nil && s.Error != "" {

@@ -32,7 +32,7 @@ func overrideBlock(o tlspolicy.Override, end time.Time) string {
 
 // overrideCommand is the same as a command.
 func overrideCommand(o tlspolicy.Override) string {
-	words := []string{"mailgate tls override", o.Destination}
+	words := []string{"mailgate tls override", shellWord(o.Destination)}
 	add := func(flag, value string) {
 		if value != "" {
 			words = append(words, flag, value)
@@ -46,4 +46,13 @@ func overrideCommand(o tlspolicy.Override) string {
 	}
 	add("--curves", string(o.Curves))
 	return strings.Join(append(words, `--expires 30d --reason "say why"`), " ")
+}
+
+// shellWord quotes a destination such as [smtp.example.net]:587, which a shell takes
+// for a pattern.
+func shellWord(destination string) string {
+	if strings.ContainsAny(destination, "[]*") {
+		return "'" + destination + "'"
+	}
+	return destination
 }

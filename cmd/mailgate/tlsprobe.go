@@ -31,7 +31,7 @@ It runs in the gateway where one answers, or else from here, by the configuratio
 [dns] and [[tls]].
 
 Exit code: 0 mail can be sent by the policy, 1 it can't, 2 it could not be found out.`,
-		Example: "  mailgate tls probe gmail.com\n  mailgate tls probe [smtp.example.net]:587",
+		Example: "  mailgate tls probe gmail.com\n  mailgate tls probe '[smtp.example.net]:587'",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.tlsProbe(cmd, args[0]) },
 	}

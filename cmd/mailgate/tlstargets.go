@@ -70,6 +70,12 @@ func nextHopHost(d tlspolicy.Destination, port uint16) ([]tlsHost, error) {
 }
 
 func parsePort(s string) (uint16, error) {
+	switch s { // the only services that take mail
+	case "submission":
+		return 587, nil
+	case "submissions", "smtps":
+		return 465, nil
+	}
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil {
 		return 0, fmt.Errorf("port %q is no number", s)
