@@ -66,17 +66,13 @@ func (r *Reports) look(ctx context.Context) {
 	r.forgetMarks()
 }
 
-// due are the days whose reports are to be sent now. That one is over is noticed here.
+// due are the days whose reports are to be sent now.
 func (r *Reports) due() []Day {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.o.Now()
-	today := DayOf(now)
 	var list []Day
 	for _, day := range slices.Sorted(maps.Keys(r.books)) {
-		if day >= today {
-			continue
-		}
 		t, known := r.turns[day]
 		if !known {
 			t.at = day.next().Add(r.o.Jitter())

@@ -2,6 +2,7 @@ package tlsreport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -150,6 +151,26 @@ func TestGivenUp(t *testing.T) {
 			t.Error("it goes on")
 		}
 	})
+}
+
+// Only what has changed is kept, and what couldn't be is kept the next time.
+func TestFlush(t *testing.T) {
+	w := newWorld(t)
+	w.reports.Session(well("example.net"))
+	w.disk = errAny
+	if err := w.reports.Flush(t.Context()); !errors.Is(err, errAny) {
+		t.Errorf("with a full disk: %v", err)
+	}
+	w.disk = nil
+	w.flush()
+	w.flush()
+	if w.counts["kept"] != 2 || len(w.notes) != 1 {
+		t.Errorf("kept %d times: %v", w.counts["kept"], w.noteNames())
+	}
+	w.restart()
+	if b := w.reports.books[day1]; b == nil || b.domains != 1 || len(b.of("example.net")) != 1 {
+		t.Errorf("%+v", b)
+	}
 }
 
 // What was counted while reports were on isn't sent when they are off.

@@ -129,6 +129,7 @@ func (w *world) Recall(context.Context) ([]Note, error) {
 func (w *world) Keep(_ context.Context, n Note) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.counts["kept"]++
 	if w.disk == nil {
 		w.notes[n.Name] = n
 	}
