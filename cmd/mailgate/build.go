@@ -54,6 +54,9 @@ func warnings(cfg *config.Config) []string {
 	if len(cfg.TLS) > 0 && !cfg.Milter.Listen.IsZero() && cfg.Socketmap.Listen.IsZero() {
 		list = append(list, "[[tls]]: overrides hold for the relay, but Postfix isn't told of them: open [socketmap], and set smtp_tls_policy_maps")
 	}
+	if cfg.Reports.Enabled && len(cfg.Relay.Listeners) == 0 {
+		list = append(list, "[tls_reports]: there will be none: they are about mail that the relay delivers, and here Postfix does")
+	}
 	return list
 }
 

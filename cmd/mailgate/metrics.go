@@ -40,10 +40,10 @@ func countReleases(r *prometheus.Registry) func(result string, recipients int) {
 func countNotices(r *prometheus.Registry) func(kind, result string) {
 	notices := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "mailgate_notices_total",
-		Help: "Tries to send a notice, by kind (delayed, returned, digest) and result (sent, refused, failed).",
+		Help: "Tries to send a notice, by kind (delayed, returned, digest, tls-report) and result (sent, refused, failed).",
 	}, []string{"kind", "result"})
 	r.MustRegister(notices)
-	for _, kind := range []string{"delayed", "returned", "digest"} {
+	for _, kind := range []string{"delayed", "returned", "digest", "tls-report"} {
 		for _, result := range []string{"sent", "refused", "failed"} {
 			notices.WithLabelValues(kind, result)
 		}

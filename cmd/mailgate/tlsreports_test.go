@@ -15,6 +15,7 @@ import (
 
 	"github.com/mjl-/mox/tlsrpt"
 
+	"mailgate/internal/config"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/tlsreport"
 )
@@ -137,6 +138,22 @@ func TestTLSReportsOff(t *testing.T) {
 	notes, err := s.gateway.store.Notes(t.Context(), reportNotes)
 	if err != nil || len(notes) != 0 {
 		t.Errorf("%v, %v", notes, err)
+	}
+}
+
+// Where Postfix delivers, nothing is seen of TLS.
+func TestTLSReportsWarning(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[milter]\nlisten = \"inet:127.0.0.1:8891\"\n": true,
+		"[relay]\nlisten = \"127.0.0.1:2525\"\n":       false,
+	} {
+		cfg, err := config.Parse([]byte("hostname = \"mx1.site.test\"\n"+reportsOn+text), "mailgate.toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(warnings(cfg), "\n"), "[tls_reports]"); got != want {
+			t.Errorf("%s: %q", text, warnings(cfg))
+		}
 	}
 }
 
