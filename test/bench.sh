@@ -10,6 +10,7 @@ peers=()
 if wants milter; then peers+=(opendkim rspamd); fi
 if wants custody || wants release || wants relay; then peers+=(postfix); fi
 if ! wants milter && wants relay; then peers+=(opendkim); fi
+if wants socketmap; then peers+=(postfix-mta-sts-resolver python3-uvloop); fi
 if [ ${#peers[@]} -gt 0 ]; then
 	test/install.sh "${peers[@]}" || echo "not all of ${peers[*]} could be installed: compared with what is there"
 fi

@@ -8,6 +8,8 @@
 //	lists    starting with, and listing, a million held recipients
 //	relay    the SMTP relay, beside Postfix: taking mail, taking and delivering it
 //	         signed (Postfix with OpenDKIM), and a queue of 200,000 messages
+//	socketmap
+//	         answers about TLS policies, beside postfix-mta-sts-resolver
 //
 // Everything is on loopback, in a directory of its own, and ends with the run.
 package main
@@ -25,22 +27,24 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // options of a run.
 type options struct {
-	mailgate string // program
-	only     string // parts, with commas between; empty: all
-	messages int    // in each measurement of signing
-	rounds   int    // measurements of each milter, of which the median counts
-	large    int    // sessions at the same time of the memory measurement
-	size     int    // bytes of each of its bodies
-	taken    int    // messages in each measurement of custody
-	accepted int    // messages in each measurement of custody by Postfix
-	released int    // messages of one domain
-	held     int    // recipients in the store that is listed
-	relayed  int    // messages in each measurement of the relay
-	queued   int    // messages in the relay's queue
+	mailgate string        // program
+	only     string        // parts, with commas between; empty: all
+	messages int           // in each measurement of signing
+	rounds   int           // measurements of each milter, of which the median counts
+	large    int           // sessions at the same time of the memory measurement
+	size     int           // bytes of each of its bodies
+	taken    int           // messages in each measurement of custody
+	accepted int           // messages in each measurement of custody by Postfix
+	released int           // messages of one domain
+	held     int           // recipients in the store that is listed
+	relayed  int           // messages in each measurement of the relay
+	queued   int           // messages in the relay's queue
+	asking   time.Duration // of each measurement of the socketmap
 }
 
 // bench is what the parts share.
@@ -60,12 +64,13 @@ var parts = []struct {
 	{"release", measureRelease},
 	{"lists", measureLists},
 	{"relay", measureRelay},
+	{"socketmap", compareSocketmap},
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.mailgate, "mailgate", "bin/mailgate", "program to measure")
-	flag.StringVar(&o.only, "only", "", "parts, with commas between: milter, custody, release, lists, relay; empty: all")
+	flag.StringVar(&o.only, "only", "", "parts, with commas between: milter, custody, release, lists, relay, socketmap; empty: all")
 	flag.IntVar(&o.messages, "messages", 3200, "messages in each measurement of signing")
 	flag.IntVar(&o.rounds, "rounds", 3, "measurements of each; the median counts")
 	flag.IntVar(&o.large, "large-sessions", 100, "sessions of the memory measurement")
@@ -76,7 +81,13 @@ func main() {
 	flag.IntVar(&o.held, "held", 1_000_000, "held recipients in the store that is listed")
 	flag.IntVar(&o.relayed, "relayed", 4000, "messages in each measurement of the relay, and of Postfix beside it")
 	flag.IntVar(&o.queued, "queued", 200_000, "messages in the relay's queue")
+	flag.DurationVar(&o.asking, "asking", 2*time.Second, "length of each measurement of the socketmap")
+	echoes := flag.String("echo", "", "only send back what comes to this `NETWORK:ADDRESS`; part socketmap runs it so")
 	flag.Parse()
+	if network, address, ok := strings.Cut(*echoes, ":"); ok {
+		fmt.Fprintln(os.Stderr, "bench:", echo(network, address))
+		os.Exit(1)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	if err := run(ctx, o); err != nil {
