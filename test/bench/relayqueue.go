@@ -3,25 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
+	"strconv"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-
-	"mailgate/internal/mail"
-	"mailgate/internal/spool"
-	"mailgate/internal/store"
-)
-
-const (
-	queueDomains = 400           // recipient domains of a queue
-	queueDelay   = 6 * time.Hour // until its next tries
-	claimRounds  = 400
-	claimSize    = 20 // messages, as the relay claims them
 )
 
 // measureQueue measures a gateway with a short queue and with a long one, none of
@@ -34,12 +21,12 @@ func measureQueue(ctx context.Context, b *bench) error {
 		}
 	}
 	fmt.Printf(`
-claim, settle: in the store, %d times, the database in memory
+claim, settle: in the store, the database in memory
 start:         until the gateway takes mail
 memory:        resident, once it is idle, and at most since its start
 through:       messages of 4 KiB a second, from the first submission until the last
                has arrived, beside the queue; median of %d
-`, claimRounds, b.rounds)
+`, b.rounds)
 	return nil
 }
 
@@ -88,96 +75,47 @@ func measureQueueOf(ctx context.Context, b *bench, n int) error {
 	}
 	rate := median(through.rates, func(r float64) float64 { return r })
 	fmt.Printf("%-12d %5d MiB %9.2f ms %9.2f ms %9.2f s %6.0f MiB %6.0f MiB %6.0f msg/s\n",
-		n, info.Size()>>20, milliseconds(claim), milliseconds(settle), start.Seconds(), idle, most, rate)
+		n, info.Size()>>20, claim, settle, start.Seconds(), idle, most, rate)
 	return nil
 }
 
-// makeQueue makes a store with n queued messages at path, in memory first where there
-// is room for that, and says what a claim costs there, and settling a message.
-func makeQueue(ctx context.Context, path string, n int) (claim, settle time.Duration, err error) {
-	made := path
-	if dir, err := os.MkdirTemp("/dev/shm", "mailgate-bench-"); err == nil {
-		defer os.RemoveAll(dir)
-		made = filepath.Join(dir, "made.db")
-	}
-	s, err := store.Open(ctx, "sqlite:"+made, store.Options{Logger: slog.New(slog.DiscardHandler)})
+// makeQueue has a benchmark of cmd/mailgate make a store with n queued messages at
+// path, in memory first where there is room for that, and returns the milliseconds
+// that a claim costs there, and settling a message.
+func makeQueue(ctx context.Context, path string, n int) (claim, settle float64, err error) {
+	dir, err := os.MkdirTemp("/dev/shm", "mailgate-bench-")
 	if err != nil {
-		return 0, 0, err
+		return runFillQueue(ctx, path, n)
 	}
-	if err = fillQueue(ctx, s, n); err == nil {
-		claim, settle, err = timeClaims(ctx, s)
-	}
-	if closed := s.Close(); err == nil {
-		err = closed
-	}
-	if err == nil && made != path {
+	defer os.RemoveAll(dir)
+	made := filepath.Join(dir, "made.db")
+	if claim, settle, err = runFillQueue(ctx, made, n); err == nil {
 		err = copyFile(made, path)
 	}
 	return claim, settle, err
 }
 
-// fillQueue queues n messages for queueDomains domains.
-func fillQueue(ctx context.Context, s *store.Store, n int) error {
-	group, ctx := errgroup.WithContext(ctx)
-	const workers = 256 // as many as the store writes at once
-	for w := range workers {
-		group.Go(func() error {
-			for i := w; i < n; i += workers {
-				content := messageOf(i, bodyOf(1<<10))
-				if err := s.Take(ctx, queuedMessage(i, len(content)), strings.NewReader(content)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+func runFillQueue(ctx context.Context, path string, n int) (claim, settle float64, err error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkFillQueue$", "-benchtime", "1x", "-timeout", "1h", "mailgate/cmd/mailgate")
+	cmd.Env = append(os.Environ(), "MAILGATE_BENCH_STORE="+path, "MAILGATE_BENCH_QUEUED="+strconv.Itoa(n))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		claim, err = metric(out, "claim-ms")
 	}
-	return group.Wait()
+	if err == nil {
+		settle, err = metric(out, "settle-ms")
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("make a queue: %w\n%s", err, out)
+	}
+	return claim, settle, nil
 }
 
-func queueDomain(i int) mail.Domain {
-	return mail.Domain(fmt.Sprintf("d%d.example", i%queueDomains))
-}
-
-// queuedMessage is message number i, signed as far as the store can tell.
-func queuedMessage(i, size int) *spool.Message {
-	now := time.Now()
-	from := mail.Address{Local: "ann", Domain: domain}
-	to := mail.Address{Local: fmt.Sprintf("reader%d", i), Domain: queueDomain(i)}
-	return &spool.Message{
-		Source: "relay", Received: now, From: from, Subject: fmt.Sprintf("Report %d", i), MessageID: fmt.Sprintf("<%d@%s>", i, domain),
-		Size: int64(size), Prefix: []byte(strings.Repeat("X-Signature: as long as one is\r\n", 25)), Signed: now,
-		Envelope: mail.Envelope{From: from, To: []mail.Address{to}, Helo: "client." + domain},
-		Recipients: []spool.Recipient{{
-			Address: to, State: spool.Queued, Provider: "other",
-			Delivery: spool.Delivery{Next: now.Add(queueDelay), Expected: "accept"},
-		}},
+// metric finds what a benchmark reports in a unit.
+func metric(out []byte, unit string) (float64, error) {
+	found := regexp.MustCompile(`([0-9.]+) ` + regexp.QuoteMeta(unit) + `\b`).FindSubmatch(out)
+	if found == nil {
+		return 0, fmt.Errorf("the benchmark reports no %s", unit)
 	}
-}
-
-// timeClaims claims at one destination after the other, as if all were due, and puts
-// off again what it has claimed.
-func timeClaims(ctx context.Context, s *store.Store) (claim, settle time.Duration, err error) {
-	settled := 0
-	for i := range claimRounds {
-		due := time.Now().Add(queueDelay + time.Hour)
-		began := time.Now()
-		claims, err := s.Claim(ctx, queueDomain(i), due, due.Add(time.Hour), claimSize)
-		claim += time.Since(began)
-		if err != nil {
-			return 0, 0, err
-		}
-		began = time.Now()
-		for _, c := range claims {
-			r := spool.Result{Recipient: c.Message.Envelope.To[0], Into: spool.Queued, Next: due, Answer: "450 4.2.0 later", Host: "mx.example.com"}
-			if err := s.Settle(ctx, c, "relay", []spool.Result{r}); err != nil {
-				return 0, 0, err
-			}
-			settled++
-		}
-		settle += time.Since(began)
-	}
-	if settled == 0 {
-		return 0, 0, io.ErrUnexpectedEOF
-	}
-	return claim / claimRounds, settle / time.Duration(settled), nil
+	return strconv.ParseFloat(string(found[1]), 64)
 }
