@@ -142,11 +142,15 @@ func (a *app) probeFromHere(ctx context.Context, cfg *config.Config, destination
 }
 
 func showProbed(out io.Writer, h *tlsprobe.Host) {
-	fmt.Fprintf(out, "%s  %s\n", plain(h.Name, 0), h.Address)
+	fmt.Fprintln(out, strings.TrimRight(plain(h.Name, 0)+"  "+h.Address, " "))
 	line := func(ok bool, name, format string, args ...any) {
 		fmt.Fprintf(out, "  %s %-12s %s\n", tick(ok), name, plain(fmt.Sprintf(format, args...), 0))
 	}
-	if h.Error != "" {
+	switch {
+	case h.Address == "": // its policy or its address isn't known
+		line(false, "not probed", "%s", h.Error)
+		return
+	case h.Error != "":
 		line(false, "connection", "%s", h.Error)
 		return
 	}

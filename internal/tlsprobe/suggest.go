@@ -41,7 +41,7 @@ func Suggest(destination string, hosts []*Host) Suggestion {
 		}
 	}
 	if !reached {
-		return Suggestion{Words: "No server could be talked to, so nothing is known of its TLS."}
+		return Suggestion{Words: "No server could be probed, so nothing is known of its TLS."}
 	}
 	return Suggestion{Words: "Nothing needs to be done: TLS works as the policy says."}
 }

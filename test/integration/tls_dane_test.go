@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,6 +33,22 @@ func TestDANE(t *testing.T) {
 	w.arrives(t, "unsigned", "TLSv1.3, not verified")
 	if p := w.policy(t, "right"); p.InForce.Level != "dane-only" || p.InForce.Source != "dane" {
 		t.Errorf("policy of right.test: %+v", p)
+	}
+	for name, want := range map[string]struct {
+		exit  int
+		words []string
+	}{
+		"right":    {0, []string{"TLSA         3 1 1 ", "✓ policy ", "Nothing needs to be done"}},
+		"mismatch": {1, []string{"✗ policy ", "fits none of the TLSA records", "has to mend the certificate or the records"}},
+		"bogus":    {2, []string{"✗ not probed ", "SERVFAIL", "No server could be probed"}},
+		"stripped": {1, []string{"✗ STARTTLS     not offered", "strips STARTTLS"}},
+	} {
+		text, exit := w.gate.run(t, "tls", "probe", name+".test")
+		for _, part := range want.words {
+			if exit != want.exit || !strings.Contains(text, part) {
+				t.Errorf("tls probe %s.test ends with %d, want %d, and %q in\n%s", name, exit, want.exit, part, text)
+			}
+		}
 	}
 
 	// Nothing is known of DNSSEC without dns.validating.
