@@ -16,7 +16,9 @@ import (
 	"github.com/mjl-/mox/tlsrpt"
 
 	"mailgate/internal/config"
+	"mailgate/internal/mail"
 	"mailgate/internal/quarantine"
+	"mailgate/internal/spool"
 	"mailgate/internal/tlsreport"
 )
 
@@ -173,5 +175,32 @@ func TestSeenAs(t *testing.T) {
 		if got := seenAs(local, remote, egress); got != want {
 			t.Errorf("%s to %s: seen as %s, want %s", c.local, c.remote, got, want)
 		}
+	}
+}
+
+// Without a relay, reports leave through Postfix, signed by our own milter.
+func TestTLSReportViaMTA(t *testing.T) {
+	s, err := startSite(t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	from, to := mail.Address{Local: "tls", Domain: "one.example"}, mail.Address{Local: "bob", Domain: "gmail.test"}
+	content := "From: <tls@one.example>\r\nTo: <bob@gmail.test>\r\nSubject: Report Domain: gmail.test\r\n\r\nA report.\r\n"
+	if err := (reportMailer{s.gateway}).Mail(t.Context(), from, to, []byte(content)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.waitDelivered(1); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := string(s.delivered[0].Content)
+	if !strings.HasPrefix(got, "DKIM-Signature:") || !strings.Contains(got, "d=one.example") || strings.Contains(got, spool.TokenHeader) {
+		t.Errorf("%s", got)
 	}
 }
