@@ -15,38 +15,31 @@ import (
 // eximBinary is where test/exim.sh unpacks Exim.
 const eximBinary = "/var/cache/mailgate-test/exim/usr/sbin/exim4"
 
-// eximACL asks the door at DOOR for each recipient.
-const eximACL = `acl_check_rcpt:
-  warn
-    set acl_m_mailgate = ${readsocket{inet:DOOR}\
-        {request=smtpd_access_policy\n\
-        protocol_state=RCPT\n\
-        sender=$sender_address\n\
-        recipient=$local_part@$domain\n\
-        client_address=$sender_host_address\n\
-        helo_name=$sender_helo_name\n\
-        sasl_username=$authenticated_id\n\n}\
-        {15s}{ }{action=DUNNO}}
-    set acl_m_refuse = ${if match{$acl_m_mailgate}{\N^action=(5\d\d .*?)\s*$\N}{$1}}
-    set acl_m_defer = ${if match{$acl_m_mailgate}{\N^action=DEFER_IF_PERMIT (.*?)\s*$\N}{$1}}
+// eximACL is what docs/exim.md has for a RCPT ACL, with the door at an address.
+func eximACL(t *testing.T, address string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/exim.md")
+	must(t, err)
+	const manual = "127.0.0.1:8461"
+	var found []string
+	for i, part := range strings.Split(string(text), "\n```") {
+		_, code, _ := strings.Cut(part, "\n") // past the language
+		if i%2 == 1 && strings.Contains(code, "${readsocket{inet:"+manual+"}") {
+			found = append(found, code)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("docs/exim.md has %d examples that ask at %s, want 1", len(found), manual)
+	}
+	return "acl_check_rcpt:\n" + strings.ReplaceAll(found[0], manual, address) + "\n  accept\n"
+}
 
-  deny
-    condition = ${if def:acl_m_refuse}
-    message = $acl_m_refuse
-
-  defer
-    condition = ${if def:acl_m_defer}
-    message = 451 $acl_m_defer
-
-  accept
-`
-
-// TestExim: a real Exim asks in its RCPT ACL, and says to its client what it is told.
+// TestExim: a real Exim asks in its RCPT ACL as docs/exim.md has it, and says to its client what it is told.
 func TestExim(t *testing.T) {
 	o := openDoor(t, "tcp", "127.0.0.1:0")
 	config := filepath.Join(t.TempDir(), "exim.conf")
 	must(t, os.WriteFile(config, []byte("exim_user = Debian-exim\nprimary_hostname = mx1.gate.test\nacl_smtp_rcpt = acl_check_rcpt\nbegin acl\n"+
-		strings.ReplaceAll(eximACL, "DOOR", o.address)), 0o644))
+		eximACL(t, o.address)), 0o644))
 	exim := exec.Command(eximBinary, "-C", config, "-bh", "192.0.2.7")
 	exim.Stdin = strings.NewReader("EHLO client.example\r\nMAIL FROM:<ann@example.net>\r\n" +
 		"RCPT TO:<refuse@gmail.com>\r\nRCPT TO:<defer@gmail.com>\r\nRCPT TO:<fault@gmail.com>\r\nRCPT TO:<bob@gmail.com>\r\nQUIT\r\n")
