@@ -55,7 +55,7 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
 func (w *worker) leave() {
 	w.settling.Wait()
 	if w.session != nil {
-		w.e.parked.park(w.lane.key, w.session)
+		w.e.parked.park(w.session.opening.key(), w.session)
 	}
 }
 
@@ -186,7 +186,7 @@ func (w *worker) connect(ctx context.Context) *trouble {
 	if w.session == nil {
 		w.session = w.e.parked.take(w.lane.key)
 	}
-	if w.session != nil && w.session.sent < s.MessagesPerConnection {
+	if w.session != nil && w.session.sent < s.MessagesPerConnection && w.e.fits(ctx, s, w.session, w.domain) {
 		return nil
 	}
 	if w.session != nil {

@@ -22,7 +22,7 @@ func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session
 	tried := 0
 	to := r.destination(d, hosts)
 	for _, h := range hosts {
-		policy, why := e.hostPolicy(ctx, r, d, to, h)
+		policy, why := e.hostPolicy(ctx, r, to, h)
 		if why != nil {
 			last = why
 			continue
@@ -31,7 +31,7 @@ func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session
 			if tried++; tried > maxAddresses || ctx.Err() != nil {
 				return nil, last
 			}
-			session, why := e.reachAt(ctx, opening{s, r, d, h, a, r.secured(policy, a.Addr())})
+			session, why := e.reachAt(ctx, opening{s, r, to, h, a, r.secured(policy, a.Addr())})
 			if why == nil {
 				return session, nil
 			}

@@ -37,7 +37,7 @@ func (e *Engine) noteTLS(o opening, s *session, failed error) {
 	if e.o.Results == nil || o.route.Via != "" || o.policy.Level == tlspolicy.None {
 		return
 	}
-	result := TLSSession{Domain: o.domain, Host: mail.Domain(o.host.name), Remote: o.address.Addr(), Policy: o.policy, Err: failed}
+	result := TLSSession{Domain: o.to.Domain, Host: mail.Domain(o.host.name), Remote: o.address.Addr(), Policy: o.policy, Err: failed}
 	var state *tls.ConnectionState
 	switch {
 	case s != nil:

@@ -19,12 +19,12 @@ import (
 
 	"github.com/emersion/go-smtp"
 
-	"mailgate/internal/mail"
 	"mailgate/internal/tlspolicy"
 )
 
 // session is an SMTP session with a server, ready for a transaction.
 type session struct {
+	opening  opening
 	conn     net.Conn
 	client   *smtp.Client
 	host     string
@@ -39,7 +39,7 @@ type session struct {
 type opening struct {
 	settings Settings
 	route    Route
-	domain   mail.Domain // of the recipients
+	to       tlspolicy.Destination // without Host
 	host     host
 	address  netip.AddrPort
 	policy   tlspolicy.Policy // for this host
@@ -50,6 +50,14 @@ type opening struct {
 func (e *Engine) open(ctx context.Context, o opening) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openTimeout, errSlow)
 	defer cancel()
+	s, err := e.secure(ctx, o)
+	if s != nil {
+		s.opening = o
+	}
+	return s, err
+}
+
+func (e *Engine) secure(ctx context.Context, o opening) (*session, error) {
 	mode := o.mode()
 	s, err := e.attempt(ctx, o, mode)
 	if !errors.Is(err, smtpclient.ErrTLS) || ctx.Err() != nil {

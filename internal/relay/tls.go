@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mjl-/mox/smtpclient"
 
@@ -12,26 +13,41 @@ import (
 
 // hostPolicy is the policy for one server of a destination. A trouble says that mail
 // can't be given to it: it waits, rather than leave with less.
-func (e *Engine) hostPolicy(ctx context.Context, r Route, d mail.Domain, to tlspolicy.Destination, h host) (tlspolicy.Policy, *trouble) {
+func (e *Engine) hostPolicy(ctx context.Context, r Route, to tlspolicy.Destination, h host) (tlspolicy.Policy, *trouble) {
 	to.Host = mail.Domain(h.name)
+	policy, err := e.demanded(ctx, to)
+	if err == nil {
+		return policy, nil
+	}
+	b, ok := errors.AsType[barred](err)
+	if !ok {
+		b = barred{err, fmt.Sprintf("no TLS policy for %s: %v", to.Domain, err)}
+	}
+	e.noteBarred(r, to.Domain, h, policy, b.error)
+	why := later("4.7.5", "%s", b.words)
+	why.host = h.name
+	return policy, why
+}
+
+// barred is why a policy lets no mail be given to a server.
+type barred struct {
+	error
+	words string
+}
+
+// demanded is the policy that holds for a server now; an error says that mail can't be
+// given to it.
+func (e *Engine) demanded(ctx context.Context, to tlspolicy.Destination) (tlspolicy.Policy, error) {
 	policy, err := e.o.Policies.Lookup(ctx, to)
-	var why *trouble
-	reported := err
 	switch {
 	case err != nil:
-		why = later("4.7.5", "no TLS policy for %s: %v", d, err)
+		return policy, err
 	case !policy.Allows(to.Host):
-		reported = tlspolicy.ErrHost
-		why = later("4.7.5", "the MTA-STS policy of %s doesn't allow its MX host %s", d, h.name)
+		return policy, barred{tlspolicy.ErrHost, fmt.Sprintf("the MTA-STS policy of %s doesn't allow its MX host %s", to.Domain, to.Host)}
 	case (policy.Level == tlspolicy.DANE || policy.Level == tlspolicy.DANEOnly) && len(policy.TLSA) == 0:
-		reported = tlspolicy.ErrTLSA
-		why = later("4.7.5", "the TLS policy of %s is %s, and no TLSA records of %s are known: they need resolvers that validate (dns.validating)", d, policy.Level, h.name)
+		return policy, barred{tlspolicy.ErrTLSA, fmt.Sprintf("the TLS policy of %s is %s, and no TLSA records of %s are known: they need resolvers that validate (dns.validating)", to.Domain, policy.Level, to.Host)}
 	}
-	if why != nil {
-		why.host = h.name
-		e.noteBarred(r, d, h, policy, reported)
-	}
-	return policy, why
+	return policy, nil
 }
 
 // openLess opens a session at level may after TLS failed with everything: once with
