@@ -1,7 +1,9 @@
 package tlsprobe
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -127,6 +129,25 @@ func TestSuggestionWorks(t *testing.T) {
 	}
 }
 
+// At port 465 TLS comes first.
+func TestImplicit(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.sign(t, "mx.example.net", time.Now().Add(time.Hour))
+	at := server{implicit: true, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}.start(t)
+	p := Prober{Roots: ca.roots(), Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
+	}}
+	target := Target{Name: "mx.example.net", Address: netip.AddrPortFrom(at.Addr(), submissionsPort), Policy: tlspolicy.Policy{Level: tlspolicy.Verify}}
+	if h := p.Host(t.Context(), target); !h.StartTLS || !h.Works() || h.Greeting != "" || spoken(h) != "1.2 1.3" {
+		t.Errorf("%+v", h)
+	}
+	target.Address = at
+	p.Timeout = 200 * time.Millisecond
+	if h := p.Host(t.Context(), target); !strings.Contains(h.Error, "greeting") {
+		t.Errorf("at another port: %q", h.Error)
+	}
+}
+
 func TestTranscript(t *testing.T) {
 	cert := newAuthority(t).sign(t, "mx.example.net", time.Now().Add(time.Hour))
 	for _, c := range []struct {
@@ -155,8 +176,7 @@ func TestTranscript(t *testing.T) {
 
 func TestNoConversation(t *testing.T) {
 	cert := newAuthority(t).sign(t, "mx.example.net", time.Now().Add(time.Hour))
-	closed := server{}.start(t)
-	closed = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 1)
+	closed := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 1)
 	for _, c := range []struct {
 		name string
 		at   netip.AddrPort

@@ -52,6 +52,10 @@ func (s server) start(t *testing.T) netip.AddrPort {
 func (s server) talk(conn *net.TCPConn) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if s.implicit {
+		s.secure(conn, bufio.NewReader(conn))
+		return
+	}
 	if s.silent {
 		io.Copy(io.Discard, conn)
 		return

@@ -71,6 +71,12 @@ func TestProbe(t *testing.T) {
 			}
 		})
 	}
+
+	with, _ := w.probed(t, "fine")
+	w.gate.stop()
+	if without, words := w.probed(t, "fine"); without != with {
+		t.Errorf("without the gateway tls probe sees %+v, with it %+v\n%s", without, with, words)
+	}
 }
 
 // probed is what `tls probe` says of the host of NAME.test: of the handshake with
