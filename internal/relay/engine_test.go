@@ -78,6 +78,33 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
+// A server that takes so many messages over a connection, and says 421 to the next,
+// gets the rest over others at once.
+func TestSoManyForAConnection(t *testing.T) {
+	w := newWorld(t)
+	w.settings.PerDestination = 1
+	n := 0
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	b.answers(func(line string) string {
+		switch {
+		case line == "greeting":
+			n = 0
+		case strings.HasPrefix(line, "MAIL"):
+			if n++; n > 5 {
+				return "421 4.7.0 too many messages on this connection"
+			}
+		}
+		return ""
+	})
+	for range 30 {
+		w.queue(nil, "bob@dest.example")
+	}
+	w.pass()
+	if c, _ := b.count(); len(b.got()) != 30 || c != 6 {
+		t.Errorf("%d of 30 delivered over %d connections, want 6", len(b.got()), c)
+	}
+}
+
 func TestAnswersPerRecipient(t *testing.T) {
 	w := newWorld(t)
 	w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{answer: starting(map[string]string{

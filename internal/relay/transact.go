@@ -18,8 +18,9 @@ import (
 const maxRecipients = 100
 
 var (
-	// errStale: a connection that was used before was closed meanwhile; nothing was
-	// sent over it.
+	// errStale: a connection that was used before was closed meanwhile, or is now with a
+	// 421: many servers take so many messages over each. Nothing was sent over it, and
+	// whether the server takes mail, a new connection tells.
 	errStale = errors.New("the server closed the connection between two messages")
 	// errContent: what is to be sent can't be read.
 	errContent = errors.New("read the message")
@@ -53,10 +54,10 @@ func (s *session) mail(m *spool.Message, p *parcel, fates []*fate) error {
 		EnvelopeID: printableASCII(m.EnvelopeID),
 	}
 	err := s.client.Mail(m.Envelope.From.String(), options)
-	if err != nil && connectionLost(err) {
-		if s.sent > 1 {
-			return errStale
-		}
+	switch {
+	case s.sent > 1 && (connectionLost(err) || closing(err) != nil):
+		return errStale
+	case connectionLost(err):
 		return fmt.Errorf("MAIL at %s: %w", s.host, err)
 	}
 	return s.answer(fates, err)
