@@ -29,8 +29,8 @@ func checkLines(t *testing.T, message []byte) {
 			t.Errorf("line of %d bytes: %q", len(line), line)
 		}
 	}
-	if eight := bytes.Contains(header, []byte("\r\nContent-Transfer-Encoding: 8bit")); isASCII(body) == eight {
-		t.Errorf("the body is 7-bit: %v", !eight)
+	if !isASCII(body) {
+		t.Errorf("the body is not 7-bit: %q", body)
 	}
 }
 
@@ -45,7 +45,7 @@ func checkReport(t *testing.T, r *Report, message []byte) {
 	}
 	for name, values := range m.Header {
 		if len(values) != 1 || !slices.Contains([]string{
-			"From", "To", "Subject", "Date", "Message-Id", "In-Reply-To", "References", "Auto-Submitted", "Mime-Version", "Content-Type", "Content-Transfer-Encoding",
+			"From", "To", "Subject", "Date", "Message-Id", "In-Reply-To", "References", "Auto-Submitted", "Mime-Version", "Content-Type",
 		}, name) {
 			t.Errorf("field %s: %q", name, values)
 		}

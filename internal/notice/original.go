@@ -12,8 +12,6 @@ import (
 // longer one its header does.
 const MaxWhole = 64 << 10
 
-const eightBit = "8bit"
-
 // Return has the report give back the message, read from content as it came: the
 // whole of it where its sender asked for that and it failed (RFC 3461 section 4.3),
 // its header otherwise.
@@ -47,7 +45,8 @@ func HeaderOf(message []byte) []byte {
 
 // original is the message, or its header. A message within a message is never
 // encoded (RFC 2046 section 5.2.1), save one with a header in UTF-8 (RFC 6532 section
-// 3.7): what can't go as it is doesn't go.
+// 3.7): what can't go as it is doesn't go. Nor does what is 8-bit: nobody would hear of
+// a report that the sender's server doesn't take for want of 8BITMIME.
 func (r *Report) original() part {
 	header := HeaderOf(r.Whole)
 	switch {
@@ -55,10 +54,22 @@ func (r *Report) original() part {
 		return headerPart(r.Header)
 	case !isASCII(header) && utf8.Valid(header):
 		return encode("message/global", r.Whole)
-	case !isLines(r.Whole):
+	case !isSevenBit(r.Whole):
 		return headerPart(r.Header)
-	case !isASCII(r.Whole):
-		return part{kind: "message/rfc822", encoding: eightBit, body: ended(r.Whole)}
 	}
 	return part{kind: "message/rfc822", body: ended(r.Whole)}
+}
+
+// notWhole is why a sender who asked for the whole message gets its header; empty
+// where he gets it, or didn't ask.
+func (r *Report) notWhole() string {
+	switch {
+	case !r.asksWhole() || !strings.HasSuffix(r.original().kind, "-headers"):
+		return ""
+	case len(r.Whole) == 0:
+		return fmt.Sprintf("is longer than %d KiB", MaxWhole>>10)
+	case !isASCII(r.Whole):
+		return "has 8-bit characters, which not every mail server takes"
+	}
+	return "has lines or characters that can't go within another message"
 }

@@ -23,8 +23,8 @@ func TestOriginal(t *testing.T) {
 		"nothing said":        {"", Failed, plain, "text/rfc822-headers", ""},
 		"delayed":             {"FULL", Delayed, plain, "text/rfc822-headers", ""},
 		"relayed":             {"FULL", Relayed, plain, "text/rfc822-headers", ""},
-		"8-bit":               {"FULL", Failed, header + "\r\nfür\r\n", "message/rfc822", "8bit"},
-		"Latin 1 in header":   {"FULL", Failed, "Subject: \xfc\r\n\r\nbody\r\n", "message/rfc822", "8bit"},
+		"8-bit":               {"FULL", Failed, header + "\r\nfür\r\n", "text/rfc822-headers", ""},
+		"Latin 1 in header":   {"FULL", Failed, "Subject: \xfc\r\n\r\nbody\r\n", "text/rfc822-headers", "quoted-printable"},
 		"UTF-8 in header":     {"FULL", Failed, "Subject: ü\r\n\r\nbody \xff\r\n", "message/global", "quoted-printable"},
 		"long line":           {"FULL", Failed, header + "\r\n" + strings.Repeat("x", 999) + "\r\n", "text/rfc822-headers", ""},
 		"longest line":        {"FULL", Failed, header + "\r\n" + strings.Repeat("x", 998) + "\r\n", "message/rfc822", ""},
@@ -67,14 +67,21 @@ func ofLength(n int) string {
 
 // Who asked for the whole message is told why there is only a header.
 func TestTellsWhyNotWhole(t *testing.T) {
-	for n, want := range map[int]bool{MaxWhole: false, MaxWhole + 1: true} {
+	for name, test := range map[string]struct{ content, want string }{
+		"as long as may be": {ofLength(MaxWhole), ""},
+		"a byte more":       {ofLength(MaxWhole + 1), "longer than 64 KiB"},
+		"8-bit":             {header + "\r\nfür\r\n", "8-bit characters"},
+		"long line":         {header + "\r\n" + strings.Repeat("x", 999) + "\r\n", "can't go within"},
+		"UTF-8 in header":   {"Subject: ü\r\n\r\nfür\r\n", ""},
+	} {
 		r := sound(t)
 		r.Message.Return = "FULL"
-		if err := r.Return(strings.NewReader(ofLength(n))); err != nil {
+		if err := r.Return(strings.NewReader(test.content)); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(r.text(), "longer than 64 KiB"); got != want {
-			t.Errorf("%d bytes: %v\n%s", n, got, r.text())
+		text := strings.Join(strings.Fields(r.text()), " ")
+		if told := strings.Contains(text, "You asked for the whole"); told != (test.want != "") || !strings.Contains(text, test.want) {
+			t.Errorf("%s: want %q in\n%s", name, test.want, r.text())
 		}
 	}
 	r := sound(t)

@@ -53,8 +53,7 @@ type Recipient struct {
 
 // Compose writes the report as a message of 7-bit ASCII, CRLF line ends and lines
 // of at most 998 bytes (RFC 3464, RFC 6522). Only the To field holds UTF-8, when
-// the address needs it, and the message returned whole is 8-bit if it was. It is to
-// be sent from the null sender.
+// the address needs it. It is to be sent from the null sender.
 func (r *Report) Compose() []byte {
 	parts := []part{
 		encode("text/plain", []byte(r.text())),
@@ -75,9 +74,6 @@ func (r *Report) Compose() []byte {
 	m.add("Auto-Submitted", "auto-replied")
 	m.add("MIME-Version", "1.0")
 	m.add("Content-Type", `multipart/report; report-type=delivery-status; boundary="`+boundary+`"`)
-	if parts[2].encoding == eightBit {
-		m.add("Content-Transfer-Encoding", eightBit) // RFC 2045 section 6.4
-	}
 	m.line("")
 	m.line("This is a delivery status notification in MIME format (RFC 3464).")
 	m.multipart(boundary, parts)

@@ -73,8 +73,8 @@ func (r *Report) text() string {
 	for _, group := range grouped(r.Recipients) {
 		r.happened(&l, group)
 	}
-	if r.asksWhole() && strings.HasSuffix(r.original().kind, "-headers") {
-		l.say("You asked for the whole message. It is longer than %d KiB or can't be returned as it is, so its header is below.", MaxWhole>>10)
+	if why := r.notWhole(); why != "" {
+		l.say("You asked for the whole message. It %s, so its header is below.", why)
 	}
 	l.title("What to do")
 	r.advice(&l)

@@ -252,21 +252,21 @@ func TestGiveUpAfterACrash(t *testing.T) {
 	}
 }
 
-// RET=FULL: the whole message comes back when it fails, also 8-bit, and its header
-// otherwise.
+// RET=FULL: the whole message comes back when it fails and is 7-bit, and its header
+// otherwise: also to a server without 8BITMIME.
 func TestReturnsWhatWasAskedFor(t *testing.T) {
 	eight := strings.Replace(letter, "body", "für Sie", 1)
 	long := letter + strings.Repeat("a line of the message\r\n", 4000)
 	for _, c := range []struct{ ret, content, want string }{
 		{"FULL", letter, "Content-Type: message/rfc822\n\nFrom: ann@example.com\nSubject: hello\nMessage-ID: <1@example.com>\n\n.dots\nbody\n\n--"},
-		{"FULL", eight, "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nFrom: ann@example.com\nSubject: hello\nMessage-ID: <1@example.com>\n\n.dots\nfür Sie\n"},
+		{"FULL", eight, "Content-Type: text/rfc822-headers\n\nFrom: ann@example.com\nSubject: hello\nMessage-ID: <1@example.com>\n\n--"},
 		{"HDRS", letter, "Content-Type: text/rfc822-headers\n\nFrom: ann@example.com\nSubject: hello\nMessage-ID: <1@example.com>\n\n--"},
 		{"", letter, "Content-Type: text/rfc822-headers\n\n"},
 		{"FULL", long, "Content-Type: text/rfc822-headers\n\n"},
 	} {
 		w := newWorld(t)
 		w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{answer: starting(map[string]string{"RCPT": "550 5.1.1 no"})})
-		home := w.server("example.com", "mx.example.com", "203.0.113.6", 10, &box{})
+		home := w.server("example.com", "mx.example.com", "203.0.113.6", 10, &box{extensions: []string{"SIZE 1000000"}})
 		m := w.queue(func(m *spool.Message) { m.Return, m.Evidence = c.ret, []byte(c.content) }, "bob@dest.example")
 		w.pass()
 		w.want(m, spool.Bounced, "550 5.1.1 no")
