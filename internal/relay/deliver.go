@@ -23,8 +23,9 @@ type worker struct {
 	settling sync.WaitGroup
 }
 
-// serve delivers what is due at a destination.
-func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
+// serve delivers what is due at a destination. An error says that nothing can be
+// claimed there.
+func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) error {
 	w := &worker{e: e, domain: d, lane: in}
 	defer w.leave()
 	for ctx.Err() == nil {
@@ -32,23 +33,27 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) {
 		until := now.Add(lease)
 		claims, err := e.o.Queue.Claim(ctx, d, now, until, claimSize)
 		e.lanes.claimed(d)
-		if err != nil && ctx.Err() == nil {
-			e.log.ErrorContext(ctx, "can't claim mail", "domain", d, "error", err)
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			return err
 		}
 		if len(claims) == claimSize {
 			e.Kick() // there may be work for another
 		}
 		for _, c := range claims {
 			if ctx.Err() != nil || c.Until.Sub(e.o.Now()) < lease/2 {
-				return // the lease ends by itself
+				return nil // the lease ends by itself
 			}
 			w.deliver(ctx, c)
 		}
 		w.settling.Wait()
 		if len(claims) < claimSize {
-			return
+			break
 		}
 	}
+	return nil
 }
 
 // leave parks the connection for whoever comes next.

@@ -42,6 +42,7 @@ type Engine struct {
 	work   sync.WaitGroup
 	lanes  lanes
 	parked parked
+	fault  fault
 	giving sync.Map // ids of messages that are being given up by hand
 
 	distrust distrust
@@ -110,6 +111,9 @@ func (e *Engine) loop(ctx, work context.Context) {
 
 // round starts workers for what is due, and says after how long to look again.
 func (e *Engine) round(ctx, work context.Context) time.Duration {
+	if wait := e.fault.left(); wait > 0 {
+		return wait
+	}
 	if err := e.dispatch(ctx, work); err != nil {
 		if ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "the relay can't look at its queue", "error", err)
@@ -150,7 +154,9 @@ func (e *Engine) dispatch(ctx, work context.Context) error {
 			e.work.Go(func() {
 				defer e.Kick()
 				defer e.lanes.leave(d, lane)
-				e.serve(work, d, lane)
+				if err := e.serve(work, d, lane); err != nil && e.fault.begin() {
+					e.log.ErrorContext(work, "the relay can't claim mail", "domain", d, "error", err)
+				}
 			})
 		}
 	}

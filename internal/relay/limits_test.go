@@ -321,3 +321,44 @@ func TestRecordIsTriedAgain(t *testing.T) {
 		t.Errorf("%d copies", len(b.got()))
 	}
 }
+
+// unclaimable can't be written, as on a full disk.
+type unclaimable struct {
+	spool.Queue
+	claims atomic.Int32
+	broken atomic.Bool
+}
+
+func (q *unclaimable) Claim(ctx context.Context, d mail.Domain, now, until time.Time, limit int) ([]*spool.Claim, error) {
+	if q.claims.Add(1); q.broken.Load() {
+		return nil, spool.ErrFull
+	}
+	return q.Queue.Claim(ctx, d, now, until, limit)
+}
+
+// A queue that can't be written is looked at again after a while, not at once, and one
+// line says so; then mail goes out.
+func TestUnclaimable(t *testing.T) {
+	w := newWorld(t)
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+	w.queue(nil, "bob@dest.example", "carol@other.example")
+	q := &unclaimable{Queue: w.store}
+	q.broken.Store(true)
+	w.e.o.Queue = q
+	for range 100 { // as when workers end, or mail comes in
+		if wait := w.e.round(t.Context(), t.Context()); wait <= 0 {
+			t.Fatalf("looks again after %v", wait)
+		}
+		w.e.work.Wait()
+	}
+	if n := q.claims.Load(); n > 2 || strings.Count(w.log.String(), "can't claim mail") != 1 {
+		t.Errorf("%d claims; log: %s", n, w.log)
+	}
+	q.broken.Store(false)
+	w.e.fault.until = time.Time{}
+	w.e.round(t.Context(), t.Context())
+	w.e.work.Wait()
+	if len(b.got()) != 1 {
+		t.Error("nothing goes out afterwards")
+	}
+}
