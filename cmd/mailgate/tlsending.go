@@ -31,8 +31,16 @@ func endingOverrides(all []tlspolicy.Override, since, until time.Time) []notice.
 			what += ": " + o.Reason
 		}
 		list = append(list, notice.Ending{
-			What: fmt.Sprintf("The TLS override for %s (%s)", o.Destination, what), End: o.Expires, Look: "mailgate tls policy " + o.Destination,
+			What: fmt.Sprintf("The TLS override for %s (%s)", o.Destination, what), End: o.Expires, Look: lookAtOverride(o.Destination),
 		})
 	}
 	return list
+}
+
+// lookAtOverride is the command that shows an override. A pattern has no policy.
+func lookAtOverride(destination string) string {
+	if _, err := tlspolicy.ParseNextHop(destination); err != nil {
+		return "mailgate tls override list"
+	}
+	return "mailgate tls policy " + shellWord(destination)
 }

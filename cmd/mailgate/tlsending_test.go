@@ -30,3 +30,18 @@ func TestEndingOverrides(t *testing.T) {
 		}
 	}
 }
+
+// What the digest says to run is understood, also by a shell.
+func TestLookAtOverride(t *testing.T) {
+	for destination, want := range map[string]string{
+		"gmail.com":              "mailgate tls policy gmail.com",
+		"[smtp.example.net]:587": "mailgate tls policy '[smtp.example.net]:587'",
+		".example.net":           "mailgate tls override list",
+		"mx:*.google.com":        "mailgate tls override list",
+		"mx:mx.example.net":      "mailgate tls override list",
+	} {
+		if got := lookAtOverride(destination); got != want {
+			t.Errorf("%s: %q, want %q", destination, got, want)
+		}
+	}
+}
