@@ -176,15 +176,17 @@ func (r relayRelease) Takes(m *spool.Message) bool {
 	return m.Source == "relay" || r.g.live.Load().cfg.Release.Via == config.ReleaseViaRelay
 }
 
-// Released implements quarantine.Relay.
-func (r relayRelease) Released(m *spool.Message, to []mail.Address, anyway bool) {
+// Trust implements quarantine.Relay.
+func (r relayRelease) Trust(ctx context.Context, m *spool.Message, to []mail.Address) {
 	for i := range m.Recipients {
-		if anyway && slices.Contains(to, m.Recipients[i].Address) {
-			r.g.engine.Trust(context.Background(), relay.IdentityOf(m, &m.Recipients[i]))
+		if slices.Contains(to, m.Recipients[i].Address) {
+			r.g.engine.Trust(ctx, relay.IdentityOf(m, &m.Recipients[i]))
 		}
 	}
-	r.g.engine.Kick()
 }
+
+// Kick implements quarantine.Relay.
+func (r relayRelease) Kick() { r.g.engine.Kick() }
 
 // queueNotice takes a notice into the relay's queue.
 func (g *gateway) queueNotice(ctx context.Context, m *spool.Message, content io.Reader) ([]spool.Handover, error) {

@@ -13,9 +13,12 @@ import (
 type Relay interface {
 	// Takes reports whether the relay delivers m once it is released.
 	Takes(m *spool.Message) bool
-	// Released tells that recipients of m are in the relay's queue now. Anyway says
-	// that a reviewer sends it although it would be refused.
-	Released(m *spool.Message, to []mail.Address, anyway bool)
+	// Trust has the relay try what it holds again by itself, as the provider refused the
+	// like of it: a reviewer sends m to these recipients all the same. It is told so
+	// before they come into its queue, lest it finds them there and doesn't know.
+	Trust(ctx context.Context, m *spool.Message, to []mail.Address)
+	// Kick tells that something came into the relay's queue.
+	Kick()
 }
 
 // inRelay is the answer for what the relay has.
@@ -27,6 +30,9 @@ func (q *Quarantine) relayTakes(m *spool.Message) bool { return q.o.Relay != nil
 // is complete: after a crash they are found in the queue.
 func (q *Quarantine) queue(ctx context.Context, m *spool.Message, claim spool.Move, anyway bool) (*Released, error) {
 	claim.Next = claim.At
+	if anyway {
+		q.o.Relay.Trust(ctx, m, claim.To)
+	}
 	if err := q.store.Move(ctx, claim); err != nil {
 		return nil, fmt.Errorf("release %s: %w", m.ID, q.tellWho(ctx, m.ID, claim.To, err))
 	}
@@ -36,6 +42,6 @@ func (q *Quarantine) queue(ctx context.Context, m *spool.Message, claim spool.Mo
 	for i, to := range claim.To {
 		results[i] = spool.Handover{Recipient: to, Answer: inRelay}
 	}
-	q.o.Relay.Released(m, claim.To, anyway)
+	q.o.Relay.Kick()
 	return viewReleased(m.ID, results), nil
 }

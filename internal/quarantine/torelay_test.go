@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -11,15 +12,21 @@ import (
 
 // fakeRelay takes what came through it.
 type fakeRelay struct {
-	to     []mail.Address
-	anyway bool
+	trusted []mail.Address
+	during  func() // called when it is told to trust
+	kicks   int
 }
 
 func (r *fakeRelay) Takes(m *spool.Message) bool { return m.Source == "relay" }
 
-func (r *fakeRelay) Released(_ *spool.Message, to []mail.Address, anyway bool) {
-	r.to, r.anyway = append(r.to, to...), anyway
+func (r *fakeRelay) Trust(_ context.Context, _ *spool.Message, to []mail.Address) {
+	r.trusted = append(r.trusted, to...)
+	if r.during != nil {
+		r.during()
+	}
 }
+
+func (r *fakeRelay) Kick() { r.kicks++ }
 
 func holdAtRelay(t *testing.T, w *world, to ...string) *spool.Message {
 	t.Helper()
@@ -46,7 +53,7 @@ func TestReleaseToRelay(t *testing.T) {
 	if err != nil || len(released.Recipients) != 1 || released.Recipients[0].Answer != inRelay {
 		t.Fatalf("%+v, %v", released, err)
 	}
-	if w.mta.took() != 0 || len(relay.to) != 1 || relay.to[0].Local != "bob" || relay.anyway {
+	if w.mta.took() != 0 || relay.kicks != 1 || len(relay.trusted) != 0 {
 		t.Errorf("sent %d, told %+v", w.mta.took(), relay)
 	}
 	m, err = w.store.Get(t.Context(), m.ID)
@@ -65,18 +72,25 @@ func TestReleaseToRelay(t *testing.T) {
 	}
 }
 
-// The relay hears that a reviewer sends what would be refused.
+// The relay hears that a reviewer sends what would be refused, and before it can find
+// that in its queue.
 func TestReleaseToRelayAnyway(t *testing.T) {
 	w := newWorld(t)
 	relay := &fakeRelay{}
 	w.o.Relay = relay
 	w.judge.refuse("gmail.com")
-	m := holdAtRelay(t, w, "bob")
-	if _, err := w.Release(t.Context(), Request{ID: m.ID, Actor: "root", Reason: "mended"}); err == nil || len(relay.to) != 0 {
+	m := holdAtRelay(t, w, "bob", "carol")
+	relay.during = func() {
+		if got := w.states(t, m.ID); got != "held held" {
+			t.Errorf("in the queue before the relay knows: %s", got)
+		}
+	}
+	if _, err := w.Release(t.Context(), Request{ID: m.ID, Actor: "root", Reason: "mended"}); err == nil || len(relay.trusted) != 0 {
 		t.Errorf("released although it would be refused: %v", err)
 	}
-	if _, err := w.Release(t.Context(), Request{ID: m.ID, Actor: "root", Reason: "he waits", Anyway: true}); err != nil || !relay.anyway {
-		t.Errorf("%v, %+v", err, relay)
+	_, err := w.Release(t.Context(), Request{ID: m.ID, To: []string{"bob@gmail.com"}, Actor: "root", Reason: "he waits", Anyway: true})
+	if err != nil || len(relay.trusted) != 1 || relay.trusted[0].Local != "bob" || relay.kicks != 1 || w.states(t, m.ID) != "queued held" {
+		t.Errorf("%v, %+v, %s", err, relay, w.states(t, m.ID))
 	}
 }
 
@@ -87,7 +101,7 @@ func TestRecheckReleasesToRelay(t *testing.T) {
 	w.o.Relay = relay
 	holdAtRelay(t, w, "bob", "carol")
 	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
-	if err != nil || sum.Released != 2 || len(relay.to) != 2 || w.mta.took() != 0 {
-		t.Errorf("%+v, %v; told %v", sum, err, relay.to)
+	if err != nil || sum.Released != 2 || relay.kicks == 0 || len(relay.trusted) != 0 || w.mta.took() != 0 {
+		t.Errorf("%+v, %v; told %+v", sum, err, relay)
 	}
 }
