@@ -32,7 +32,8 @@ type relaySite struct {
 	*demoGateway
 	t        *testing.T
 	dir      string
-	dns      *dnstest.Server
+	dns      *dnstest.Server // authoritative for one.example
+	resolver *dnstest.Server
 	record   string
 	relay    string // address of the door
 	receiver *receiver
@@ -79,7 +80,7 @@ func startRelaySite(t *testing.T, more string) *relaySite {
 		t.Fatal(err)
 	}
 	recursive := servers[0]
-	s.dns = servers[1]
+	s.resolver, s.dns = recursive, servers[1]
 	t.Cleanup(func() { recursive.Close(); s.dns.Close() })
 	signer, err := sign.Generate("rsa2048")
 	if err != nil {
