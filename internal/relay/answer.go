@@ -42,6 +42,28 @@ func connectionLost(err error) bool {
 	return !ok
 }
 
+// unlessYes is err, or nil where it is a 2xx answer: the library takes but one code for
+// yes, where the first digit decides (RFC 5321 section 4.3.2).
+func unlessYes(err error) error {
+	if answer, ok := errors.AsType[*smtp.SMTPError](err); ok && answer.Code/100 == 2 {
+		return nil
+	}
+	return err
+}
+
+// finish ends a message and returns what the server says to that. An error is no 2xx.
+func finish(w *smtp.DataCommand) (reply, error) {
+	response, err := w.CloseWithResponse()
+	if err == nil {
+		return reply{code: 250, text: joined(response.StatusText)}, nil
+	}
+	if unlessYes(err) != nil {
+		return reply{}, err
+	}
+	answer, _ := errors.AsType[*smtp.SMTPError](err)
+	return replyOf(answer), nil
+}
+
 // refused notes the MTA's answer about a recipient.
 func refused(h *spool.Handover, err error) {
 	h.Err, h.Permanent = err, isPermanent(err)

@@ -160,7 +160,7 @@ func (s *boxSession) command(line string) bool {
 		s.m = boxMail{from: line, tls: s.m.tls}
 		return s.say(line, "250 2.1.0 ok")
 	case "RCPT":
-		if s.said(line) {
+		if said := s.b.says(line); said == "" || said[0] == '2' {
 			s.m.to = append(s.m.to, line)
 		}
 		return s.say(line, "250 2.1.5 ok")
@@ -201,7 +201,7 @@ func (s *boxSession) data() bool {
 	}
 	s.m.content = string(content)
 	answer := s.b.says(".")
-	if answer == "" || strings.HasPrefix(answer, "250") || answer == "close" {
+	if answer == "" || strings.HasPrefix(answer, "2") || answer == "close" {
 		s.b.mu.Lock()
 		s.b.mails = append(s.b.mails, s.m)
 		s.b.mu.Unlock()

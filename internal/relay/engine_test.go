@@ -135,6 +135,44 @@ func TestAnswersPerRecipient(t *testing.T) {
 	}
 }
 
+// The first digit of an answer decides: what is taken with another 2xx isn't sent again.
+func TestAnotherYes(t *testing.T) {
+	for answer, want := range map[string]string{"200 OK": "200 OK", "251 2.1.5 gone on": "251 2.1.5 gone on", "252-2.0.0 so\r\n252 2.0.0 be it": "252 2.0.0 so be it"} {
+		for _, at := range []string{"MAIL", "RCPT TO:<bob", "RSET", "."} {
+			w := newWorld(t)
+			dots := 0
+			b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
+			b.answers(func(line string) string {
+				if line == "." {
+					dots++
+				}
+				if strings.HasPrefix(line, at) {
+					return answer
+				}
+				if strings.HasPrefix(line, "RCPT TO:<no@") {
+					return "450 4.1.1 no"
+				}
+				return ""
+			})
+			w.queue(nil, "no@dest.example") // RSET
+			m := w.queue(nil, "bob@dest.example")
+			w.pass()
+			last := "250 2.0.0 queued"
+			if at == "." {
+				last = want
+			}
+			w.want(m, spool.Delivered, last)
+			if c, _ := b.count(); c != 1 {
+				t.Errorf("%s to %s: %d connections", answer, at, c)
+			}
+			w.until(24 * time.Hour)
+			if dots != 1 {
+				t.Errorf("%s to %s: sent %d times", answer, at, dots)
+			}
+		}
+	}
+}
+
 // A server that takes so many recipients at a time gets the others at once.
 func TestTooManyRecipients(t *testing.T) {
 	w := newWorld(t)

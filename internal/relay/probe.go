@@ -59,11 +59,11 @@ func (p *Probes) Seen(nonce string) {
 func (r *Reinjector) probe(ctx context.Context, client *smtp.Client, m *spool.Message) error {
 	nonce, seen, cancel := r.Probes.Expect()
 	defer cancel()
-	refused := client.Mail(r.probeSender(m, nonce).String(), nil)
+	refused := unlessYes(client.Mail(r.probeSender(m, nonce).String(), nil))
 	if connectionLost(refused) {
 		return fmt.Errorf("probe for this milter at the MTA: %w", refused)
 	}
-	if err := client.Reset(); err != nil {
+	if err := unlessYes(client.Reset()); err != nil {
 		return fmt.Errorf("end the probe for this milter at the MTA: %w", err)
 	}
 	if err := client.Hello(string(r.Hostname)); err != nil {

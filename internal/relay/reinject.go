@@ -105,12 +105,12 @@ func (r *Reinjector) transact(ctx context.Context, client *smtp.Client, m *spool
 			return err
 		}
 	}
-	if err := client.Mail(m.Envelope.From.String(), mailOptions(client, m)); err != nil {
+	if err := unlessYes(client.Mail(m.Envelope.From.String(), mailOptions(client, m))); err != nil {
 		return answered("MAIL FROM:<"+m.Envelope.From.String()+"> at the MTA", err)
 	}
 	taken := 0
 	for i := range results {
-		err := client.Rcpt(results[i].Recipient.String(), nil)
+		err := unlessYes(client.Rcpt(results[i].Recipient.String(), nil))
 		if connectionLost(err) {
 			return fmt.Errorf("RCPT TO:<%s> at the MTA: %w", results[i].Recipient, err)
 		}
@@ -163,14 +163,14 @@ func (r *Reinjector) sendContent(client *smtp.Client, m *spool.Message, token st
 	if _, err := io.Copy(data, io.MultiReader(r.trace(m, token), content)); err != nil {
 		return "", fmt.Errorf("send the message to the MTA: %w", err)
 	}
-	response, err := data.CloseWithResponse()
+	answer, err := finish(data)
 	if connectionLost(err) {
 		return "", fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}
 	if err != nil {
 		return "", answered("the message at the MTA", err)
 	}
-	return strings.TrimSpace(response.StatusText), nil
+	return strings.TrimSpace(answer.enhanced + " " + answer.text), nil
 }
 
 // trace is what goes before the original bytes: the token, and a Received field in

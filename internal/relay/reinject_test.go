@@ -114,6 +114,18 @@ func TestInject(t *testing.T) {
 	}
 }
 
+// Another 2xx than 250 is a yes: what the MTA has taken isn't handed to it again.
+func TestInjectAnotherYes(t *testing.T) {
+	for _, at := range []string{"MAIL", "RCPT", "."} {
+		b := startBox(t, &box{answer: starting(map[string]string{at: "200 2.0.0 OK"})})
+		r := &Reinjector{Address: b.listener.Addr().String(), Hostname: "mx1.example.com"}
+		results, err := r.Inject(t.Context(), message(bob), []mail.Address{bob}, "TOKEN", strings.NewReader(original))
+		if err != nil || results[0].Err != nil || at == "." && results[0].Answer != "2.0.0 OK" {
+			t.Errorf("200 to %s: %+v, %v", at, results, err)
+		}
+	}
+}
+
 // A notice is in no custody, and came from no client.
 func TestInjectNotice(t *testing.T) {
 	m := &mta{}

@@ -53,7 +53,7 @@ func (s *session) mail(m *spool.Message, p *parcel, fates []*fate) error {
 		Return:     smtp.DSNReturn(m.Return),
 		EnvelopeID: printableASCII(m.EnvelopeID),
 	}
-	err := s.client.Mail(m.Envelope.From.String(), options)
+	err := unlessYes(s.client.Mail(m.Envelope.From.String(), options))
 	switch {
 	case s.sent > 1 && (connectionLost(err) || closing(err) != nil):
 		return errStale
@@ -90,7 +90,7 @@ func (s *session) rcpts(p *parcel, fates []*fate) ([]*fate, error) {
 		if f.outcome != "" { // MAIL was refused
 			continue
 		}
-		err := s.client.Rcpt(f.to.Address.String(), recipientOptions(f.to.Delivery))
+		err := unlessYes(s.client.Rcpt(f.to.Address.String(), recipientOptions(f.to.Delivery)))
 		switch {
 		case err == nil:
 			f.passedOn = dsn
@@ -137,7 +137,7 @@ func (s *session) data(p *parcel, taken []*fate, at func(point string)) error {
 		return fmt.Errorf("send the message to %s: %w", s.host, err)
 	}
 	at("deliver-sending")
-	response, err := w.CloseWithResponse()
+	answer, err := finish(w)
 	switch {
 	case err != nil && connectionLost(err):
 		return fmt.Errorf("%w: %w", ErrUnanswered, err)
@@ -145,14 +145,14 @@ func (s *session) data(p *parcel, taken []*fate, at func(point string)) error {
 		return s.answer(taken, err)
 	}
 	for _, f := range taken {
-		f.delivered(s, "250 "+joined(response.StatusText))
+		f.delivered(s, answer.String())
 	}
 	return nil
 }
 
 // reset ends a transaction that was begun in vain.
 func (s *session) reset() error {
-	if err := s.client.Reset(); err != nil {
+	if err := unlessYes(s.client.Reset()); err != nil {
 		return fmt.Errorf("RSET at %s: %w", s.host, err)
 	}
 	return nil
