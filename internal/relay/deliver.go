@@ -89,7 +89,7 @@ func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 // send decides the fates that are open.
 func (w *worker) send(ctx context.Context, m *spool.Message, fates []*fate) {
 	if why := w.barred(); why != nil {
-		w.meet(fates, why)
+		w.meet(fates, w.forMessage(ctx, m, why))
 		return
 	}
 	p, err := w.e.pack(ctx, w.e.settings(), m)
@@ -105,7 +105,7 @@ func (w *worker) send(ctx context.Context, m *spool.Message, fates []*fate) {
 			for _, f := range fates {
 				f.until = w.until
 			}
-			w.meet(fates, why)
+			w.meet(fates, w.forMessage(ctx, m, why))
 			return
 		}
 		before := len(rest)

@@ -43,6 +43,7 @@ type Engine struct {
 	lanes  lanes
 	parked parked
 	fault  fault
+	looped loopWarned
 	giving sync.Map // ids of messages that are being given up by hand
 
 	distrust distrust

@@ -100,7 +100,7 @@ func (e *Engine) mxHosts(ctx context.Context, s Settings, d mail.Domain, records
 	case unknown != nil:
 		return nil, later("4.4.3", "no MX host of %s can be found at present: %v", d, unknown)
 	case loop != "":
-		return nil, forGood("5.4.6", "mail for %s comes back to us: its MX host %s is this machine. If it is delivered here by another server, a route must say so", d, loop)
+		return nil, comesBack(d, loop)
 	case len(records) == 1 && records[0].Host == d:
 		return nil, forGood("5.1.2", "the domain %s has neither an MX record nor an address", d)
 	}

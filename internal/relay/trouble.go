@@ -9,6 +9,7 @@ type trouble struct {
 	words     string
 	host, tls string // of the server that said it; empty: nobody did
 	answered  bool   // words are a server's reply
+	loop      bool   // mail would come back to us
 }
 
 func (t *trouble) Error() string { return t.words }
