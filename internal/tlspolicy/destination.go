@@ -68,6 +68,11 @@ func domainString(s string) (string, error) {
 // isAddress tells an IP address, with or without the ipv6: of an address
 // literal.
 func isAddress(s string) bool {
+	// For a name, ParseAddr would make an error: one has no colon, and seldom ends in a
+	// digit.
+	if s == "" || strings.IndexByte(s, ':') < 0 && (s[len(s)-1] < '0' || s[len(s)-1] > '9') {
+		return false
+	}
 	_, err := netip.ParseAddr(strings.TrimPrefix(s, "ipv6:"))
 	return err == nil
 }

@@ -2,7 +2,6 @@ package tlspolicy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -18,23 +17,21 @@ func (p Policy) PostfixLegacy() string { return p.postfix(protocolExclusions) }
 // postfix joins the attributes with spaces; their values are separated by
 // colons. Postfix refuses attributes that a level has no use for.
 func (p Policy) postfix(protocols func(lowest, highest Version) string) string {
-	words := []string{p.Level.String()}
+	level := p.Level.String()
 	if p.Level == None {
-		return words[0]
+		return level
 	}
+	b := append(make([]byte, 0, 256), level...)
 	if p.MinVersion != 0 || p.MaxVersion != 0 {
-		words = append(words, "protocols="+protocols(p.Versions()))
+		b = append(append(b, " protocols="...), protocols(p.Versions())...)
 	}
 	if exclude := postfixExclude(p.Ciphers); exclude != "" {
-		words = append(words, "ciphers=medium", "exclude="+exclude)
+		b = append(append(b, " ciphers=medium exclude="...), exclude...)
 	}
 	if name := p.postfixServerName(); name != "" {
-		words = append(words, "servername="+name)
+		b = append(append(b, " servername="...), name...)
 	}
-	if match := p.postfixMatch(); match != "" {
-		words = append(words, "match="+match)
-	}
-	return strings.Join(words, " ")
+	return string(p.appendMatch(b))
 }
 
 // postfixServerName is "hostname" for MTA-STS, by which Postfix sends the MX host's
@@ -50,14 +47,19 @@ func (p Policy) postfixServerName() string {
 	return p.ServerName
 }
 
-// postfixMatch leaves out addresses, which Postfix doesn't look for in
-// certificates.
-func (p Policy) postfixMatch() string {
+// appendMatch leaves out addresses, which Postfix doesn't look for in certificates.
+func (p Policy) appendMatch(b []byte) []byte {
 	if p.Level < Verify {
-		return ""
+		return b
 	}
-	names := slices.DeleteFunc(slices.Clone(p.MatchNames), isAddress)
-	return strings.Join(names, ":")
+	separator := " match="
+	for _, name := range p.MatchNames {
+		if !isAddress(name) {
+			b = append(append(b, separator...), name...)
+			separator = ":"
+		}
+	}
+	return b
 }
 
 // protocolRange names both bounds: the attribute replaces the one in main.cf, so
