@@ -61,6 +61,7 @@ type gateway struct {
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
 	running    *config.Config // what it was started with: some of it a reload can't change
 	reloading  sync.Mutex
+	reloaded   chan struct{} // a token after each reload, for warnLoops
 	live       atomic.Pointer[live]
 }
 
@@ -79,7 +80,7 @@ type live struct {
 
 // newGateway opens the store and the keys. Nothing listens yet.
 func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, error) {
-	g := &gateway{wiring: w, configFile: cfg.Path, running: cfg, started: time.Now(), registry: newRegistry()}
+	g := &gateway{wiring: w, configFile: cfg.Path, running: cfg, started: time.Now(), registry: newRegistry(), reloaded: make(chan struct{}, 1)}
 	g.views = &views{wiring: w, registry: g.registry}
 	l, err := g.build(cfg)
 	if err != nil {
@@ -209,6 +210,7 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 	}
 	group.Go(func() error { return g.quarantine.Run(ctx) })
 	group.Go(func() error { return g.engine.Run(ctx) })
+	group.Go(func() error { return g.warnLoops(ctx) })
 	group.Go(func() error { return g.policies.Run(ctx) })
 	group.Go(func() error { return g.watch.Run(ctx) })
 	group.Go(func() error { return g.reports.Run(ctx) })
@@ -274,6 +276,10 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 	notes := append(restartNeeded(g.running, cfg), warnings(cfg)...)
 	g.live.Store(l)
 	g.quarantine.Reloaded()
+	select {
+	case g.reloaded <- struct{}{}:
+	default:
+	}
 	g.log.Info("reloaded", "notes", notes)
 	return notes, nil
 }

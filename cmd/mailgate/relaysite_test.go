@@ -37,6 +37,25 @@ type relaySite struct {
 	record   string
 	relay    string // address of the door
 	receiver *receiver
+	log      logged
+}
+
+// logged is what a gateway logs.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // receiver takes mail for every domain, and says of each message whether its DKIM
@@ -116,7 +135,7 @@ func startRelaySite(t *testing.T, more string) *relaySite {
 func (s *relaySite) startGateway() {
 	s.t.Helper()
 	g, err := startForDemo(s.t.Context(), filepath.Join(s.dir, "mailgate.toml"), wiring{
-		log: slog.New(slog.NewTextHandler(s.t.Output(), nil)), authorityPort: s.dns.Port(),
+		log: slog.New(slog.NewTextHandler(io.MultiWriter(s.t.Output(), &s.log), nil)), authorityPort: s.dns.Port(),
 		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
 		smtpPort:  s.receiver.port, loopback: true,
 	})

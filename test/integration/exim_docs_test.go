@@ -78,6 +78,7 @@ func TestEximManualConfigurations(t *testing.T) {
 	same := m.block(t, `trusted = ["127.0.0.0/8", "::1/128"]`)
 	for name, config := range map[string]string{
 		"one machine":      same,
+		"own domain":       same + m.block(t, `destination = "example.com"`),
 		"several machines": m.block(t, `trusted = ["192.0.2.20"]`),
 		"with a login":     replaced(t, m.block(t, `name     = "exim"`), `password = "$argon2id$…"`, strings.TrimSpace(hashed(t, "secret"))),
 	} {
