@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,7 +23,16 @@ const version = "0.2.0"
 const defaultConfig = "/etc/mailgate/mailgate.toml"
 
 func main() {
-	os.Exit(run(&app{}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(&app{}, argsOf(os.Args), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// argsOf are the arguments, with the command before them where the program was called
+// by a link named sendmail.
+func argsOf(args []string) []string {
+	if len(args) > 0 && filepath.Base(args[0]) == "sendmail" {
+		return append([]string{"sendmail"}, args[1:]...)
+	}
+	return args[min(1, len(args)):]
 }
 
 // run is main without the process around it, so that tests can call it.

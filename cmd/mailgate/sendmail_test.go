@@ -21,7 +21,7 @@ func (s *relaySite) sendmail(message string, args ...string) (string, error) {
 }
 
 func TestSendmail(t *testing.T) {
-	s := startRelaySite(t, "")
+	s := startRelaySite(t, "origin = \"one.example\"\n")
 	s.publish()
 	message := "From: ann@one.example\nTo: Bob <bob@gmail.test>,\n carol@other.test\nBcc: dan@other.test\nSubject: cron\n\nline\n.\nrest\n"
 	for _, c := range []struct {
@@ -35,6 +35,11 @@ func TestSendmail(t *testing.T) {
 		{"a dot ends it", []string{"-oem", "-fann@one.example", "bob@gmail.test"}, message, []string{"bob@gmail.test"}, "\r\n\r\nline\r\n"},
 		{"-oi", []string{"-oi", "-f", "ann@one.example", "bob@gmail.test"}, message, []string{"bob@gmail.test"}, "rest\r\n"},
 		{"no From", []string{"-F", "Änn", "-f", "ann@one.example", "bob@gmail.test"}, "Subject: x\n\nhi", []string{"bob@gmail.test"}, "From: =?utf-8?q?=C3=84nn?= <ann@one.example>\r\n"},
+		{"Debian's cron", []string{"-FCronDaemon", "-i", "-B8BITMIME", "-oem", "bob@gmail.test"}, "From: root (Cron Daemon)\nTo: bob@gmail.test\nSubject: Cron\n\nout\n",
+			[]string{"bob@gmail.test"}, "From: root@one.example (Cron Daemon)\r\n"},
+		{"cronie", []string{"-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "root"}, "From: \"(Cron Daemon)\" <root>\nTo: bob@gmail.test\nSubject: Cron\n\nout\n",
+			[]string{"bob@gmail.test"}, "From: \"(Cron Daemon)\" <root@one.example>\r\n"},
+		{"--domain", []string{"-t", "--domain", "other.test"}, "From: ann@one.example\nTo: root\nSubject: Cron\n\nout\n", []string{"root@other.test"}, "To: root@other.test\r\n"},
 		{"no body", []string{"-f", "ann@one.example", "bob@gmail.test"}, "From: ann@one.example\nSubject: x", []string{"bob@gmail.test"}, "Subject: x\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -68,10 +73,15 @@ func TestSendmail(t *testing.T) {
 		{"no address in the header", []string{"-t"}, "To: <<\n\n", exitDataErr},
 		{"no message", []string{"bob@gmail.test"}, "no header\n", exitDataErr},
 		{"two authors", []string{"bob@gmail.test"}, "From: a@one.example\nFrom: b@one.example\n\n", exitUnavailable},
+		{"a mode that isn't", []string{"-bv", "bob@gmail.test"}, "Subject: x\n\n", exitUsage},
 		{"nobody there", []string{"--server", "127.0.0.1:1", "bob@gmail.test"}, "Subject: x\n\n", exitTempFail},
 	} {
 		if out, err := s.sendmail(c.message, c.args...); err == nil || exitCode(err) != c.code {
 			t.Errorf("%s: %v, want code %d\n%s", c.name, err, c.code, out)
 		}
+	}
+	_, err := s.sendmail("From: a@one.example\nFrom: b@one.example\n\n", "bob@gmail.test")
+	if err == nil || !strings.Contains(err.Error(), "the relay's answer to the message: 550 5.") {
+		t.Errorf("%v, want both codes of the answer", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"mime"
 	netmail "net/mail"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/emersion/go-smtp"
@@ -24,25 +25,26 @@ type submission struct {
 	sender     string
 	name       string
 	to         []string
+	domain     originFlag // of addresses without one
 
 	from       mail.Address
 	recipients []mail.Address
 }
 
 // address reads the addresses of the command line.
-func (l *submission) address(hostname mail.Domain) error {
+func (l *submission) address(origin mail.Domain) error {
 	var err error
 	switch l.sender {
 	case "":
-		l.from = mail.Address{Local: localUser(), Domain: hostname}
+		l.from = mail.Address{Local: localUser(), Domain: origin}
 	case "<>":
 	default:
-		if l.from, err = complete(l.sender, hostname); err != nil {
+		if l.from, err = complete(l.sender, origin); err != nil {
 			return coded(exitDataErr, fmt.Errorf("sender %q: %w", l.sender, err))
 		}
 	}
 	for _, s := range l.to {
-		a, err := complete(s, hostname)
+		a, err := complete(s, origin)
 		if err != nil {
 			return coded(exitDataErr, fmt.Errorf("recipient %q: %w", s, err))
 		}
@@ -58,13 +60,13 @@ func (l *submission) add(a mail.Address) {
 }
 
 // complete gives a bare name our domain, as sendmail does.
-func complete(s string, hostname mail.Domain) (mail.Address, error) {
+func complete(s string, origin mail.Domain) (mail.Address, error) {
 	a, err := mail.ParsePath(s)
 	if err != nil && !strings.Contains(s, "@") {
-		a, err = mail.ParsePath(s + "@" + string(hostname))
+		a, err = mail.ParsePath(s + "@" + string(origin))
 	}
 	if err == nil && a.Domain == "" {
-		a.Domain = hostname
+		a.Domain = origin
 	}
 	return a, err
 }
@@ -122,12 +124,13 @@ func (l *submission) fill(content *spool.Buffer, in *bufio.Reader) error {
 	return nil
 }
 
-// head finds recipients and adds a missing From.
+// head gives addresses their domain, finds recipients and adds a missing From.
 func (l *submission) head(content io.Writer, raw []byte) error {
 	header, err := mail.ReadHeader(bufio.NewReader(bytes.NewReader(raw)), len(raw)+1)
 	if err != nil {
 		return fmt.Errorf("not a message: %w", err)
 	}
+	qualify(header, mail.Domain(l.domain))
 	if l.fromHeader {
 		for _, name := range []string{"To", "Cc", "Bcc"} {
 			for _, f := range header.All(name) {
@@ -146,7 +149,7 @@ func (l *submission) head(content io.Writer, raw []byte) error {
 			return err
 		}
 	}
-	_, err = content.Write(raw)
+	_, err = content.Write(append(header.Bytes(), '\r', '\n'))
 	return err
 }
 
@@ -187,7 +190,7 @@ func (l *submission) addAll(f mail.Field) error {
 // submit gives the message to the relay: to all of its recipients or to none.
 func (l *submission) submit(c *smtp.Client, hostname string, content io.Reader) error {
 	if err := c.Hello(hostname); err != nil {
-		return fmt.Errorf("greet the relay: %w", err)
+		return answered("greet the relay", err)
 	}
 	options := &smtp.MailOptions{}
 	if ok, _ := c.Extension("8BITMIME"); ok {
@@ -195,23 +198,48 @@ func (l *submission) submit(c *smtp.Client, hostname string, content io.Reader) 
 	}
 	options.UTF8 = l.from.NeedsUTF8() || slices.ContainsFunc(l.recipients, mail.Address.NeedsUTF8)
 	if err := c.Mail(l.from.String(), options); err != nil {
-		return fmt.Errorf("sender <%s>: %w", l.from, err)
+		return answered(fmt.Sprintf("sender <%s>", l.from), err)
 	}
 	for _, to := range l.recipients {
 		if err := c.Rcpt(to.String(), nil); err != nil {
-			return fmt.Errorf("recipient <%s>: %w", to, err)
+			return answered(fmt.Sprintf("recipient <%s>", to), err)
 		}
 	}
 	data, err := c.Data()
 	if err != nil {
-		return fmt.Errorf("send the message: %w", err)
+		return answered("send the message", err)
 	}
 	if _, err := io.Copy(data, content); err != nil {
-		return fmt.Errorf("send the message: %w", err)
+		return answered("send the message", err)
 	}
 	if err := data.Close(); err != nil {
-		return fmt.Errorf("the relay's answer to the message: %w", err)
+		return answered("the relay's answer to the message", err)
 	}
 	_ = c.Quit() // it is taken
 	return nil
 }
+
+// answered is err as the relay said it, with its codes.
+func answered(doing string, err error) error {
+	answer, ok := errors.AsType[*smtp.SMTPError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return &smtpRefusal{doing, answer}
+}
+
+// smtpRefusal is an answer of the relay that isn't the one hoped for.
+type smtpRefusal struct {
+	doing  string
+	answer *smtp.SMTPError
+}
+
+func (e *smtpRefusal) Error() string {
+	code := strconv.Itoa(e.answer.Code)
+	if c := e.answer.EnhancedCode; c[0] > 0 {
+		code += fmt.Sprintf(" %d.%d.%d", c[0], c[1], c[2])
+	}
+	return fmt.Sprintf("%s: %s %s", e.doing, code, strings.ReplaceAll(e.answer.Message, "\n", " "))
+}
+
+func (e *smtpRefusal) Unwrap() error { return e.answer }

@@ -75,6 +75,7 @@ relay.max_size = "64KiB"
 relay.max_recipients = 100
 relay.max_connections = 1
 relay.max_per_client = 2
+relay.origin = "Example.com"
 queue = { max_age = "2d", delay_notice = "0", retry_first = "1m", retry_most = "1h", per_destination = 1, connections = 2 }
 [store]
 url = "sqlite:data/mail.db"
@@ -203,6 +204,7 @@ func TestValues(t *testing.T) {
 			NextHop: "mail.example.net:587", Normalise: true,
 			Users:   []RelayUser{{"exchange", "$argon2id$v=19$x", []mail.Domain{"example.com"}}},
 			MaxSize: 64 << 10, MaxRecipients: 100, MaxConnections: 1, MaxPerClient: 2,
+			Origin: "example.com",
 		},
 		Queue: Queue{
 			MaxAge: 48 * time.Hour, RetryFirst: time.Minute, RetryMost: time.Hour, PerDestination: 1, Connections: 2,

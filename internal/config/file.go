@@ -71,6 +71,7 @@ type fileRelay struct {
 	MaxRecipients  int64               `toml:"max_recipients"`
 	MaxConnections int64               `toml:"max_connections"`
 	MaxPerClient   int64               `toml:"max_per_client"`
+	Origin         string              `toml:"origin"`
 	Listener       []fileRelayListener `toml:"listener"`
 	User           []fileRelayUser     `toml:"user"`
 }

@@ -21,6 +21,8 @@ type Relay struct {
 	MaxRecipients  int   // of a message
 	MaxConnections int   // of all listeners together
 	MaxPerClient   int   // connections of one address
+
+	Origin mail.Domain // that "mailgate sendmail" gives to addresses without one; empty: Hostname
 }
 
 // RelayListener is one address of the SMTP door.
@@ -68,6 +70,7 @@ func (b *builder) relay() Relay {
 		MaxRecipients:  b.number("relay.max_recipients", in.MaxRecipients, minRecipients, 100_000),
 		MaxConnections: b.number("relay.max_connections", in.MaxConnections, 1, 100_000),
 		MaxPerClient:   b.number("relay.max_per_client", in.MaxPerClient, 1, 100_000),
+		Origin:         optional(b, "relay.origin", in.Origin, mail.ParseDomain),
 	}
 	if r.MaxSize < minMessageSize || r.MaxSize > 1<<40 {
 		b.src.fail("relay.max_size", `is %s: want a size from 64KiB to 1TiB, as "35MB"`, shown(in.MaxSize))
