@@ -72,18 +72,34 @@ func (w *worker) deliver(ctx context.Context, c *spool.Claim) {
 	for i, r := range c.Message.Recipients {
 		fates[i] = &fate{to: r}
 	}
+	if !w.e.guard(ctx, c.Message.ID, func() { w.try(ctx, c, fates) }) {
+		w.drop()
+		w.meet(fates, internalFault())
+	}
+	w.e.o.CrashPoint("deliver-answered")
+	if ctx.Err() != nil { // broken off: what has no answer is tried again at the next start
+		fates = only(fates, func(f *fate) bool { return f.outcome != "" && f.outcome != deferred })
+	}
+	w.e.guard(ctx, c.Message.ID, func() { w.e.learn(ctx, c.Message, fates) })
+	w.settling.Go(func() { w.e.settleGuarded(ctx, c, fates) })
+}
+
+// try decides the fates of a claim.
+func (w *worker) try(ctx context.Context, c *spool.Claim, fates []*fate) {
 	w.e.holdDistrusted(ctx, c.Message, fates)
 	limit, cancel := context.WithDeadlineCause(ctx, time.Now().Add(c.Until.Sub(w.e.o.Now())-leaseMargin), errSlow)
 	defer cancel()
 	if len(open(fates)) > 0 {
 		w.send(limit, c.Message, fates)
 	}
-	w.e.o.CrashPoint("deliver-answered")
-	if ctx.Err() != nil { // broken off: what has no answer is tried again at the next start
-		fates = only(fates, func(f *fate) bool { return f.outcome != "" && f.outcome != deferred })
+}
+
+// drop gives the connection up in whatever state it is.
+func (w *worker) drop() {
+	if w.session != nil {
+		w.session.close()
+		w.session = nil
 	}
-	w.e.learn(ctx, c.Message, fates)
-	w.settling.Go(func() { w.e.settle(ctx, c, fates) })
 }
 
 // send decides the fates that are open.
@@ -141,8 +157,7 @@ func (w *worker) transaction(ctx context.Context, m *spool.Message, p *parcel, f
 			w.e.lanes.works(w.lane)
 			return nil
 		}
-		s.close()
-		w.session = nil
+		w.drop()
 		if !errors.Is(err, errStale) {
 			return w.verdict(ctx, m, s, err)
 		}
