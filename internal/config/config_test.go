@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,12 +170,6 @@ max_version = "1.1"
 
 func TestValues(t *testing.T) {
 	c := parse(t, everything)
-	prefixes := func(list ...string) (p []netip.Prefix) {
-		for _, s := range list {
-			p = append(p, netip.MustParsePrefix(s))
-		}
-		return p
-	}
 	want := &Config{
 		Path:     "/etc/mailgate/mailgate.toml",
 		Mode:     Observe,
@@ -288,4 +283,36 @@ func TestLoad(t *testing.T) {
 	if _, err = Load(filepath.Join(dir, "missing.toml")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v is not ErrNotExist", err)
 	}
+}
+
+// What [relay] says of clients holds for further listeners that don't say it anew.
+func TestListenersInherit(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		from       []mail.Domain
+		trusted    []netip.Prefix
+	}{
+		{"both", "", []mail.Domain{"example.com"}, prefixes("192.0.2.0/24")},
+		{"none", "from = []\ntrusted = []\n", nil, nil},
+		{"own", "from = [\"example.net\"]\n", []mail.Domain{"example.net"}, prefixes("192.0.2.0/24")},
+	} {
+		const shared = "trusted = [\"192.0.2.0/24\"]\nfrom = [\"example.com\"]\n"
+		for _, listen := range []string{"listen = \"127.0.0.1:1\"\n", ""} {
+			cfg, err := Parse([]byte("[relay]\n"+listen+shared+"[[relay.listener]]\nlisten = \"127.0.0.1:2\"\n"+c.text), "mailgate.toml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := cfg.Relay.Listeners[len(cfg.Relay.Listeners)-1]
+			if !slices.Equal(l.From, c.from) || !slices.Equal(l.Trusted, c.trusted) {
+				t.Errorf("%s, listen %q: from %v, trusted %v", c.name, listen, l.From, l.Trusted)
+			}
+		}
+	}
+}
+
+func prefixes(list ...string) (p []netip.Prefix) {
+	for _, s := range list {
+		p = append(p, netip.MustParsePrefix(s))
+	}
+	return p
 }

@@ -86,22 +86,21 @@ func (b *builder) number(path string, n, least, most int64) int {
 }
 
 // relayListeners reads [relay], if it has a listen of its own, and every
-// [[relay.listener]], which inherits trusted from it.
+// [[relay.listener]], which inherits trusted and from of it.
 func (b *builder) relayListeners() []RelayListener {
 	in := b.in.Relay
+	inherited := b.clientsOf("relay", in.Trusted, in.From)
 	var list []RelayListener
 	if b.src.has("relay.listen") || len(in.Listener) == 0 {
 		first := b.relayListener("relay", fileRelayListener{
-			Listen: in.Listen, Trusted: in.Trusted, From: in.From, TLS: in.TLS,
-			Certificate: in.Certificate, Key: in.Key, Profile: in.Profile, Proxy: in.Proxy,
+			Listen: in.Listen, TLS: in.TLS, Certificate: in.Certificate, Key: in.Key, Profile: in.Profile, Proxy: in.Proxy,
 		})
 		if first.Listen.IsZero() { // no section, or a fault that is told
 			return nil
 		}
-		list = append(list, first)
+		list = append(list, inherited.into(first))
 	} else {
-		each(b, "relay.trusted", in.Trusted, parsePrefix)
-		for _, key := range []string{"from", "tls", "certificate", "key", "profile", "proxy"} {
+		for _, key := range []string{"tls", "certificate", "key", "profile", "proxy"} {
 			if b.src.has("relay." + key) {
 				b.src.fail("relay."+key, "means nothing in [relay] without listen: put it into [[relay.listener]]")
 			}
@@ -109,23 +108,40 @@ func (b *builder) relayListeners() []RelayListener {
 	}
 	for i, l := range in.Listener {
 		path := fmt.Sprintf("relay.listener[%d]", i)
+		clients := b.clientsOf(path, l.Trusted, l.From)
 		if !b.src.has(path + ".trusted") {
-			l.Trusted = in.Trusted
+			clients.trusted = inherited.trusted
 		}
-		list = append(list, b.relayListener(path, l))
+		if !b.src.has(path + ".from") { // else a restriction would be lost unseen
+			clients.from = inherited.from
+		}
+		list = append(list, clients.into(b.relayListener(path, l)))
 	}
 	return list
 }
 
+// clients are those that need no login, and what they may write as.
+type clients struct {
+	trusted []netip.Prefix
+	from    []mail.Domain
+}
+
+func (b *builder) clientsOf(path string, trusted, from []string) clients {
+	return clients{each(b, path+".trusted", trusted, parsePrefix), each(b, path+".from", from, mail.ParseDomain)}
+}
+
+func (c clients) into(l RelayListener) RelayListener {
+	l.Trusted, l.From = c.trusted, c.from
+	return l
+}
+
 func (b *builder) relayListener(path string, in fileRelayListener) RelayListener {
 	l := RelayListener{
-		Path:    path,
-		Listen:  b.listen(path, in.Listen),
-		Trusted: each(b, path+".trusted", in.Trusted, parsePrefix),
-		From:    each(b, path+".from", in.From, mail.ParseDomain),
-		TLS:     enum(b, path+".tls", cmp.Or(in.TLS, string(TLSOff)), TLSOff, TLSOffered, TLSRequired, TLSImplicit),
-		Legacy:  enum(b, path+".profile", cmp.Or(in.Profile, "modern"), "modern", "legacy") == "legacy",
-		Proxy:   each(b, path+".proxy", in.Proxy, parsePrefix),
+		Path:   path,
+		Listen: b.listen(path, in.Listen),
+		TLS:    enum(b, path+".tls", cmp.Or(in.TLS, string(TLSOff)), TLSOff, TLSOffered, TLSRequired, TLSImplicit),
+		Legacy: enum(b, path+".profile", cmp.Or(in.Profile, "modern"), "modern", "legacy") == "legacy",
+		Proxy:  each(b, path+".proxy", in.Proxy, parsePrefix),
 	}
 	if l.Listen.Network == "unix" {
 		b.src.fail(path+".listen", "the relay needs an address and a port: clients are known by their addresses")
