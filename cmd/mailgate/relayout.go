@@ -176,6 +176,9 @@ func (r relayRelease) Takes(m *spool.Message) bool {
 	return m.Source == "relay" || r.g.live.Load().cfg.Release.Via == config.ReleaseViaRelay
 }
 
+// Moving implements quarantine.Relay.
+func (r relayRelease) Moving(id string) (done func(), err error) { return r.g.engine.Moving(id) }
+
 // Trust implements quarantine.Relay.
 func (r relayRelease) Trust(ctx context.Context, m *spool.Message, to []mail.Address) {
 	for i := range m.Recipients {

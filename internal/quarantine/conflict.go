@@ -23,6 +23,22 @@ func (e *movedError) Error() string {
 
 func (e *movedError) Unwrap() error { return spool.ErrConflict }
 
+// leave moves recipients out of what is held, unless the relay is giving their message
+// up at this moment. An ErrConflict says who was first.
+func (q *Quarantine) leave(ctx context.Context, move spool.Move) error {
+	if q.o.Relay != nil {
+		done, err := q.o.Relay.Moving(move.ID)
+		if err != nil {
+			return err
+		}
+		defer done()
+	}
+	if err := q.store.Move(ctx, move); err != nil {
+		return q.tellWho(ctx, move.ID, move.To, err)
+	}
+	return nil
+}
+
 // tellWho says of an ErrConflict who moved one of the recipients, from the review
 // log. Any other error stays as it is.
 func (q *Quarantine) tellWho(ctx context.Context, id string, to []mail.Address, err error) error {

@@ -53,7 +53,7 @@ func (q *Quarantine) expireOne(ctx context.Context, id string) (sent bool, err e
 		claim.To = append(claim.To, r.Address)
 		claim.Each = append(claim.Each, foundOf(r))
 	}
-	if err := q.store.Move(ctx, claim); err != nil {
+	if err := q.leave(ctx, claim); err != nil {
 		return false, fmt.Errorf("claim %s for its return: %w", id, err)
 	}
 	q.o.CrashPoint("expire-claimed")

@@ -129,9 +129,8 @@ func (q *Quarantine) send(ctx context.Context, m *spool.Message, judged []gate.R
 		return q.queue(ctx, m, claim, r.Anyway)
 	}
 	to := claim.To
-	err := q.store.Move(ctx, claim)
-	if err != nil {
-		return nil, fmt.Errorf("release %s: %w", m.ID, q.tellWho(ctx, m.ID, to, err))
+	if err := q.leave(ctx, claim); err != nil {
+		return nil, fmt.Errorf("release %s: %w", m.ID, err)
 	}
 	q.o.CrashPoint("release-claimed")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenLifetime)

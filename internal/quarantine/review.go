@@ -131,8 +131,8 @@ func (q *Quarantine) Discard(ctx context.Context, r Request) error {
 		return err
 	}
 	move := spool.Move{ID: m.ID, To: to, From: spool.Held, Into: spool.Discarded, Actor: r.Actor, Reason: r.Reason, At: q.o.Now()}
-	if err := q.store.Move(ctx, move); err != nil {
-		return fmt.Errorf("discard %s: %w", m.ID, q.tellWho(ctx, m.ID, to, err))
+	if err := q.leave(ctx, move); err != nil {
+		return fmt.Errorf("discard %s: %w", m.ID, err)
 	}
 	q.o.Logger.Info("discarded", "id", m.ID, "actor", r.Actor, "reason", r.Reason)
 	return nil

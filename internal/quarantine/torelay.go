@@ -13,6 +13,9 @@ import (
 type Relay interface {
 	// Takes reports whether the relay delivers m once it is released.
 	Takes(m *spool.Message) bool
+	// Moving keeps the relay from giving a message up by hand until done is called. ErrConflict
+	// while it does that: the sender may have been told so already.
+	Moving(id string) (done func(), err error)
 	// Trust has the relay try what it holds again by itself, as the provider refused the
 	// like of it: a reviewer sends m to these recipients all the same. It is told so
 	// before they come into its queue, lest it finds them there and doesn't know.
@@ -33,8 +36,8 @@ func (q *Quarantine) queue(ctx context.Context, m *spool.Message, claim spool.Mo
 	if anyway {
 		q.o.Relay.Trust(ctx, m, claim.To)
 	}
-	if err := q.store.Move(ctx, claim); err != nil {
-		return nil, fmt.Errorf("release %s: %w", m.ID, q.tellWho(ctx, m.ID, claim.To, err))
+	if err := q.leave(ctx, claim); err != nil {
+		return nil, fmt.Errorf("release %s: %w", m.ID, err)
 	}
 	q.o.Count("queued", len(claim.To))
 	q.o.Logger.Info("released", "id", m.ID, "from", m.Envelope.From.String(), "to", joinAddresses(claim.To), "actor", claim.Actor, "reply", inRelay)

@@ -2,6 +2,8 @@ package quarantine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +17,19 @@ type fakeRelay struct {
 	trusted []mail.Address
 	during  func() // called when it is told to trust
 	kicks   int
+	giving  string // the message that it is giving up
+	moving  string // the one that is being moved
 }
 
 func (r *fakeRelay) Takes(m *spool.Message) bool { return m.Source == "relay" }
+
+func (r *fakeRelay) Moving(id string) (func(), error) {
+	if id == r.giving {
+		return nil, fmt.Errorf("it is being given up: %w", spool.ErrConflict)
+	}
+	r.moving = id
+	return func() { r.moving = "" }, nil
+}
 
 func (r *fakeRelay) Trust(_ context.Context, _ *spool.Message, to []mail.Address) {
 	r.trusted = append(r.trusted, to...)
@@ -103,5 +115,61 @@ func TestRecheckReleasesToRelay(t *testing.T) {
 	sum, err := w.Recheck(t.Context(), RecheckRequest{}, nil)
 	if err != nil || sum.Released != 2 || relay.kicks == 0 || len(relay.trusted) != 0 || w.mta.took() != 0 {
 		t.Errorf("%+v, %v; told %+v", sum, err, relay)
+	}
+}
+
+// moves tells of moves while they happen.
+type moves struct {
+	spool.Store
+	during func(spool.Move)
+}
+
+func (s moves) Move(ctx context.Context, m spool.Move) error {
+	s.during(m)
+	return s.Store.Move(ctx, m)
+}
+
+// What the relay gives up at this moment nobody moves out of what is held; and what is
+// being moved it doesn't give up.
+func TestRelayGivesUp(t *testing.T) {
+	for name, leave := range map[string]func(w *world, id string) error{
+		"release": func(w *world, id string) error {
+			_, err := w.Release(t.Context(), Request{ID: id, Actor: "root", Reason: "x", Anyway: true})
+			return err
+		},
+		"discard": func(w *world, id string) error {
+			return w.Discard(t.Context(), Request{ID: id, Actor: "root", Reason: "x"})
+		},
+		"expire": func(w *world, id string) error {
+			_, err := w.expireOne(t.Context(), id)
+			return err
+		},
+	} {
+		for _, source := range []string{"relay", "milter"} {
+			w := newWorld(t)
+			relay := &fakeRelay{}
+			w.o.Relay = relay
+			w.policy = Policy{MaxAge: time.Hour, Hostname: "mx1.example.com"}
+			w.judge.refuse("gmail.com")
+			id := w.hold(t, "Subject: x\r\n\r\nx\r\n", "bob@gmail.com")
+			if source == "relay" {
+				id = holdAtRelay(t, w, "bob").ID
+				w.policy.Postmaster = path(t, "post@example.com")
+			}
+			w.later = 2 * time.Hour
+			relay.giving = id
+			if err := leave(w, id); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "being given up") || w.states(t, id) != "held" {
+				t.Errorf("%s %s: %v, %s", name, source, err, w.states(t, id))
+			}
+			relay.giving = ""
+			w.Quarantine.store = moves{w.store, func(m spool.Move) {
+				if m.From == spool.Held && relay.moving != id {
+					t.Errorf("%s %s: the relay may give it up in the middle", name, source)
+				}
+			}}
+			if err := leave(w, id); err != nil || w.states(t, id) == "held" || relay.moving != "" {
+				t.Errorf("%s %s: %v, %s, %q", name, source, err, w.states(t, id), relay.moving)
+			}
+		}
 	}
 }

@@ -44,8 +44,8 @@ type Engine struct {
 	parked parked
 	fault  fault
 	looped loopWarned
-	giving sync.Map // ids of messages that are being given up by hand
 
+	deciding deciding
 	distrust distrust
 	expected expected
 }

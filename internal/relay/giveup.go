@@ -26,14 +26,16 @@ const giveUpTime = time.Minute
 // reported as a failed delivery of it is. ErrDelivering and ErrConflict are as with
 // Hold.
 //
-// It goes queued, held by hand, report in custody, bounced: after a crash in between
-// it is held by hand, delivered to nobody, and can be given up again. The report may
-// then be sent twice.
+// It goes queued, held by hand, report in custody, bounced. Whoever moves what is held
+// must ask Moving, so that nobody lets it go in between. After a crash there it is held
+// by hand, delivered to nobody, and can be given up again; the report may then be sent
+// twice.
 func (e *Engine) GiveUp(ctx context.Context, o Order) (*GivenUp, error) {
-	if _, busy := e.giving.LoadOrStore(o.ID, true); busy {
-		return nil, conflict("somebody is giving up " + o.ID + " already")
+	done, err := e.deciding.give(o.ID)
+	if err != nil {
+		return nil, err
 	}
-	defer e.giving.Delete(o.ID)
+	defer done()
 	m, list, err := e.find(ctx, o, func(r spool.Recipient) bool { return isInQueue(r) || isHeldByHand(r) })
 	if err != nil {
 		return nil, err
