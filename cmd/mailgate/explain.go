@@ -23,7 +23,7 @@ func (a *app) explainCommand() *cobra.Command {
 mend it and how to check that. TEXT is one finding code or several, as check,
 quarantine list and the log show them, or the rule of a prediction; "-" reads it
 from standard input. Without TEXT all codes are listed, with a kind (dkim, spf,
-dmarc, dns, ptr, host, soa, from) the codes of that kind, with "rules" the rules; with
+dmarc, dns, ptr, host, soa, from, relay) the codes of that kind, with "rules" the rules; with
 what mail is held for (refused, waiting, foreign) what that may be. Works without the
 daemon.
 

@@ -154,4 +154,9 @@ var codes = []Code{
 
 	{"from-unusable", From, "The From field doesn't have exactly one author with a usable address, so no key can sign the message.",
 		"Have the program that writes such messages put one address into From. What is held: release it unsigned with --anyway, or discard it."},
+
+	{"receiver-refused", Relay, "The receiver itself refused this message, or others of this sender, as not authenticated, although by DNS it would take them.",
+		"Find out what the receiver saw that mailgate doesn't see. What is held leaves when a finding changes; or release it with --anyway."},
+	{"line-too-long", Relay, "A line of the message has more than 998 bytes, the most that SMTP promises to carry.",
+		"Have the program that writes the message break its lines, or encode it as quoted-printable or base64."},
 }

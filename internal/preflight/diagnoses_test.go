@@ -292,6 +292,9 @@ func TestEveryNamedCodeIsFound(t *testing.T) {
 	found := map[string]bool{
 		"check-failed":  true, // found by TestPanic
 		"from-unusable": true, // found by the gate, in the message
+
+		"receiver-refused": true, // found by the relay
+		"line-too-long":    true, // found by its door, in the message
 	}
 	for _, c := range diagnoses() {
 		for _, f := range c.report(t).Findings {

@@ -37,7 +37,8 @@ const (
 	SOA   Check = "soa"
 	DNS   Check = "dns"
 	Host  Check = "host"
-	From  Check = "from" // of the message itself, found by the gate
+	From  Check = "from"  // of the message itself, found by the gate
+	Relay Check = "relay" // found by the relay: of the message itself, and by receivers
 )
 
 // Finding is one check of one name. Code is stable kebab-case; [Codes] lists
