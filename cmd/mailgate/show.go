@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/spool"
 )
@@ -103,9 +104,7 @@ func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) 
 	}
 	codes := printThenAndNow(out, p, d, f, screen)
 	printPublishAll(out, d)
-	if len(codes) == 0 {
-		codes = heldCodes(d.Recipients)
-	}
+	codes = append(codes, heldCodes(d.Recipients, len(codes) == 0)...)
 	for i, code := range codes {
 		fmt.Fprintf(out, "%s mailgate explain %s\n", pad(first(i, "\nWhat it means:"), 14), code)
 	}
@@ -114,12 +113,14 @@ func printDetail(out io.Writer, d quarantine.Detail, f showFlags, at time.Time) 
 	fmt.Fprintf(out, "\nNext: %s\n", nextStep(d))
 }
 
-// heldCodes are the findings that recipients are held for.
-func heldCodes(recipients []quarantine.Recipient) []string {
+// heldCodes are the findings that recipients are held for: all of them, or those that
+// no report has, as the relay found them itself.
+func heldCodes(recipients []quarantine.Recipient, all bool) []string {
 	var codes []string
 	for _, r := range recipients {
 		for _, code := range r.Codes {
-			if r.State == spool.Held && !slices.Contains(codes, code) {
+			c, _ := preflight.Explain(code)
+			if r.State == spool.Held && (all || c.Check == preflight.Relay) && !slices.Contains(codes, code) {
 				codes = append(codes, code)
 			}
 		}

@@ -20,6 +20,9 @@ func printVerdict(out io.Writer, p paint, d quarantine.Detail, at time.Time, scr
 		said = p.green("✓") + " " + held + "; it would pass now"
 	case "refuse":
 		said = p.red("✗") + " " + held + "; it would still be refused (prediction)"
+		if refusedByReceiver(d) {
+			said = p.red("✗") + " " + held + "; its receiver refused it, although by DNS it would take it"
+		}
 	case "unknown":
 		said = p.yellow("…") + " " + held + "; waiting for DNS: nothing is known, so nothing is decided"
 	case "by-hand":
@@ -62,7 +65,7 @@ func printAbout(out io.Writer, d quarantine.Detail, screen int) {
 	fmt.Fprintf(out, "\nFrom     %s   (MAIL FROM <%s>)\n", plain(authorWord(d.Message), 0), plain(d.Sender, 0))
 	fmt.Fprintf(out, "Subject  %s\n", plain(d.Subject, 200))
 	parts := []string{d.Received.Local().Format(time.DateTime + " MST"), bytesWord(d.Size), "by " + d.Source}
-	for _, x := range [][2]string{{"from ", d.Client}, {"as user ", d.User}, {"Postfix ", d.QueueID}, {"", d.MessageID}} {
+	for _, x := range [][2]string{{"from ", d.Client}, {"as user ", d.User}, {queueName(d.Source), d.QueueID}, {"", d.MessageID}} {
 		if x[1] != "" {
 			parts = append(parts, x[0]+plain(x[1], 120))
 		}
@@ -80,13 +83,32 @@ func printAbout(out io.Writer, d quarantine.Detail, screen int) {
 func printRecipient(out io.Writer, r quarantine.Recipient, screen int) {
 	fmt.Fprintf(out, "To       %s   %s", plain(r.Address, 0), r.State)
 	if r.Reason != "" && r.State == spool.Held {
-		fmt.Fprintf(out, " (%s)", reasonWord(r.Reason))
+		fmt.Fprintf(out, " (%s)", heldWord(r))
 	}
 	fmt.Fprintln(out)
 	if r.Reply != "" {
-		fmt.Fprintf(out, "         prediction for %s, rule %s:\n", plain(preflight.Provider(r.Provider).Title(), 40), r.Rule)
+		what := "prediction for"
+		if isRefusal(r.Codes) {
+			what = "answer of"
+		}
+		fmt.Fprintf(out, "         %s %s, rule %s:\n", what, plain(preflight.Provider(r.Provider).Title(), 40), r.Rule)
 		printWrapped(out, "         ", plain(r.Reply, 0), screen)
 	}
+}
+
+// queueName is what a message's id outside mailgate's is, before the id.
+func queueName(source string) string {
+	if source == "milter" {
+		return "Postfix "
+	}
+	return "Received id "
+}
+
+func heldWord(r quarantine.Recipient) string {
+	if isRefusal(r.Codes) {
+		return "its receiver refused it"
+	}
+	return reasonWord(r.Reason)
 }
 
 func reasonWord(r spool.Reason) string {
@@ -113,6 +135,9 @@ func nextStep(d quarantine.Detail) string {
 		}
 		return release + " (hold.auto_release is off: it doesn't leave by itself)"
 	case "refuse":
+		if refusedByReceiver(d) {
+			return afterRefusal(d)
+		}
 		if len(d.Publish) > 0 {
 			return "publish the record above, then: mailgate quarantine recheck " + d.ID
 		}
