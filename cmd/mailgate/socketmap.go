@@ -5,6 +5,7 @@ import (
 
 	"mailgate/internal/config"
 	"mailgate/internal/mail"
+	"mailgate/internal/milter"
 	"mailgate/internal/socketmap"
 )
 
@@ -31,7 +32,7 @@ type foreteller struct{ g *gateway }
 // isn't known yet; most mail has one of the sender's domain.
 func (f foreteller) Advise(ctx context.Context, a socketmap.Ask) (socketmap.Advice, error) {
 	l := f.g.live.Load()
-	if a.Sender == "" || l.cfg.Mode == config.Observe || a.User == "" && a.Client.IsValid() && !l.trusted(a.Client) {
+	if a.Sender == "" || l.cfg.Mode == config.Observe || a.User == "" && a.Client.IsValid() && !milter.In(l.cfg.Socketmap.Trusted)(a.Client) {
 		return socketmap.Advice{}, nil
 	}
 	sender, err := mail.ParsePath("<" + a.Sender + ">")

@@ -150,6 +150,10 @@ func TestSocketmapForetells(t *testing.T) {
 	s.wantAction("ann@one.example", ours, "", "DUNNO")
 	s.reconfigure(`refused = "hold"`, `refused = "reject"`)
 	s.wantAction("ann@one.example", ours, "", "550 5.7.26 ")
+	s.reconfigure("[socketmap]\n", "[socketmap]\ntrusted = [\"192.0.2.0/24\"]\n")
+	s.wantAction("ann@one.example", stranger, "", "550 5.7.26 ")
+	s.wantAction("ann@one.example", ours, "", "DUNNO")
+	s.reconfigure("trusted = [\"192.0.2.0/24\"]\n", "")
 	s.reconfigure("hostname = ", "mode = \"observe\"\nhostname = ")
 	s.wantAction("ann@one.example", ours, "", "DUNNO")
 }

@@ -68,7 +68,8 @@ type Milter struct {
 // Socketmap is Postfix's TLS-policy door.
 type Socketmap struct {
 	Listen  Listen
-	Postfix string // version of the Postfix that asks, as "3.6"
+	Postfix string         // version of the Postfix that asks, as "3.6"
+	Trusted []netip.Prefix // clients whose mail is ours, where it is asked about at RCPT
 }
 
 // MTASTS says how other domains' MTA-STS policies are got (RFC 8461).

@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 		DNS:      DNS{Authoritative: true},
 		MTASTS:   MTASTS{Enabled: true},
 
-		Socketmap: Socketmap{Postfix: "3.6"},
+		Socketmap: Socketmap{Postfix: "3.6", Trusted: loopback},
 
 		Policy:  Policy{Refused: ActionHold, Unknown: ActionHold, Foreign: ActionPass},
 		Release: Release{"127.0.0.1:25"},
@@ -94,6 +94,7 @@ name = "Example"
 [socketmap]
 listen = "unix:run/s.sock"
 postfix = "3.10.2"
+trusted = ["10.0.0.0/8"]
 [release]
 via = "relay"
 [hold]
@@ -216,7 +217,7 @@ func TestValues(t *testing.T) {
 		},
 		MTASTS:    MTASTS{Private: true},
 		Reports:   TLSReports{Enabled: true, From: mail.Address{Local: "Post.Master", Domain: "example.com"}, Name: "Example"},
-		Socketmap: Socketmap{Listen: Listen{"unix", "/etc/mailgate/run/s.sock"}, Postfix: "3.10"},
+		Socketmap: Socketmap{Listen: Listen{"unix", "/etc/mailgate/run/s.sock"}, Postfix: "3.10", Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Policy:    Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},
 		Release:   Release{ReleaseViaRelay},
 		Hold: Hold{

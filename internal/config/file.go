@@ -32,8 +32,9 @@ type fileListen struct {
 }
 
 type fileSocketmap struct {
-	Listen  string `toml:"listen"`
-	Postfix string `toml:"postfix"`
+	Listen  string   `toml:"listen"`
+	Postfix string   `toml:"postfix"`
+	Trusted []string `toml:"trusted"`
 }
 
 type fileMTASTS struct {

@@ -10,10 +10,19 @@ import (
 
 func (b *builder) socketmap() Socketmap {
 	in := b.in.Socketmap
-	return Socketmap{
+	s := Socketmap{
 		Listen:  b.listen("socketmap", in.Listen),
 		Postfix: one(b, "socketmap.postfix", in.Postfix, parsePostfix),
+		Trusted: each(b, "socketmap.trusted", in.Trusted, parsePrefix),
 	}
+	if !b.src.has("socketmap.trusted") {
+		for _, p := range b.in.Milter.Trusted { // what is wrong with one is told there
+			if prefix, err := parsePrefix(p); err == nil {
+				s.Trusted = append(s.Trusted, prefix)
+			}
+		}
+	}
+	return s
 }
 
 // parsePostfix reads a version of Postfix, "3.6" or "3.6.4". TLS policies by socketmap
