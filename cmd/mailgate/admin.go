@@ -13,8 +13,9 @@ func (a *app) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and the keys it names",
-		Long: `Check the configuration and the keys it names, as serve would. Faults are told
-with file, line and column (exit code 78); warnings don't fail.`,
+		Long: `Check the configuration and the files it names, as serve would. Faults are told with
+file, line and column, those of a file it names with the key that names it (exit code
+78); warnings don't fail.`,
 		Example: "  mailgate config check --config ./mailgate.toml",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.checkConfig(cmd) },

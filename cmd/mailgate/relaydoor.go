@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -40,7 +41,7 @@ func newRelayDoor(cfg *config.Config, log *slog.Logger) (*relayDoor, error) {
 		if l.TLS != config.TLSOff {
 			pair, err := smtpd.LoadCertificates(l.Certificate, l.Key, profileOf(l), log)
 			if err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", l.Path, err))
+				faults = append(faults, fmt.Errorf("%s: %w", certificateKey(l, err), err))
 				continue
 			}
 			listener.tls = pair.Config()
@@ -56,6 +57,14 @@ func newRelayDoor(cfg *config.Config, log *slog.Logger) (*relayDoor, error) {
 		faults = append(faults, fmt.Errorf("relay.user: %w", err))
 	}
 	return d, errors.Join(faults...)
+}
+
+// certificateKey is the key of the configuration that names what can't be read.
+func certificateKey(l config.RelayListener, err error) string {
+	if fault, ok := errors.AsType[*fs.PathError](err); ok && fault.Path == l.Key {
+		return l.Path + ".key"
+	}
+	return l.Path + ".certificate"
 }
 
 func profileOf(l config.RelayListener) smtpd.Profile {

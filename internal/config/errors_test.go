@@ -74,6 +74,7 @@ func TestErrors(t *testing.T) {
 		{"from", "relay.listen = \"127.0.0.1:1\"\nrelay.from = [\"a b\"]\n", "2:15: relay.from[0]: domain"},
 		{"bare_newlines", "relay.bare_newlines = \"accept\"\n", `want "refuse", "normalise"`},
 		{"max_size", "relay.max_size = \"10kB\"\n", "relay.max_size: is \"10kB\": want a size from 64KiB"},
+		{"no size", "relay.max_size = \"much\"\n", "relay.max_size: is \"much\": want a size from 64KiB"},
 		{"max_recipients", "relay.max_recipients = 10\n", "1:24: relay.max_recipients: is 10: want 100 to 100000"},
 		{"password in clear", "[[relay.user]]\nname = \"a\"\npassword = \"secret\"\n", "3:12: relay.user[0].password: want the hash"},
 		{"user without name", "[[relay.user]]\npassword = \"$argon2id$\"\n", "relay.user[0].name: want the name"},
@@ -174,6 +175,13 @@ func TestErrors(t *testing.T) {
 			}
 			if len(all) == 0 || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			told := map[string]bool{}
+			for _, fault := range all {
+				if told[fault.Key] {
+					t.Errorf("%s is told twice: %v", fault.Key, err)
+				}
+				told[fault.Key] = true
 			}
 			for _, line := range strings.Split(err.Error(), "\n") {
 				if !strings.HasPrefix(line, "c.toml:") || len(line) > 400 || strings.Contains(line, "secret") {

@@ -47,7 +47,7 @@ func (b *builder) override(path string, in fileOverride) TLSOverride {
 	if in.Expires != (toml.LocalDate{}) {
 		o.Expires = in.Expires.AsTime(time.UTC)
 	}
-	if o.Level == "" && len(o.settings()) == 0 {
+	if in.Level == "" && len(o.settings()) == 0 {
 		b.src.fail(path+".level", "is missing, and nothing else is set: want a level, or max_version, ciphers, curves … for TLS as it is demanded")
 	}
 	if o.Level != TLSNone {

@@ -66,16 +66,22 @@ func (b *builder) relay() Relay {
 		NextHop:        optional(b, "relay.next_hop", in.NextHop, destination),
 		Users:          b.relayUsers(),
 		Normalise:      enum(b, "relay.bare_newlines", in.BareNewlines, "refuse", "normalise") == "normalise",
-		MaxSize:        one(b, "relay.max_size", in.MaxSize, ParseSize),
+		MaxSize:        one(b, "relay.max_size", in.MaxSize, messageSize),
 		MaxRecipients:  b.number("relay.max_recipients", in.MaxRecipients, minRecipients, 100_000),
 		MaxConnections: b.number("relay.max_connections", in.MaxConnections, 1, 100_000),
 		MaxPerClient:   b.number("relay.max_per_client", in.MaxPerClient, 1, 100_000),
 		Origin:         optional(b, "relay.origin", in.Origin, mail.ParseDomain),
 	}
-	if r.MaxSize < minMessageSize || r.MaxSize > 1<<40 {
-		b.src.fail("relay.max_size", `is %s: want a size from 64KiB to 1TiB, as "35MB"`, shown(in.MaxSize))
-	}
 	return r
+}
+
+// messageSize reads the bound on a message's size.
+func messageSize(s string) (int64, error) {
+	n, err := ParseSize(s)
+	if err != nil || n < minMessageSize || n > 1<<40 {
+		return 0, fmt.Errorf(`is %s: want a size from 64KiB to 1TiB, as "35MB"`, shown(s))
+	}
+	return n, nil
 }
 
 func (b *builder) number(path string, n, least, most int64) int {
@@ -198,6 +204,8 @@ func (c *Config) warnRelay(w *warner) {
 		for _, p := range l.Trusted {
 			w.add(p.Bits() == 0, "%s.trusted: %s lets the whole Internet send through the relay: it is open", l.Path, p)
 		}
+		w.add(len(l.Trusted) == 0 && (l.TLS == TLSOff || len(c.Relay.Users) == 0),
+			"%s.trusted: empty, and nobody can log in there (that takes tls and a [[relay.user]]): nobody can send through it", l.Path)
 		w.add(l.Legacy, "%s.profile: legacy takes TLS 1.0 and RSA key exchange, which can be read by who records them and gets the key; use it for old servers only", l.Path)
 		w.add(c.Relay.NextHop != "" && reaches(c.Relay.NextHop, l.Listen),
 			"relay.next_hop: %s is the relay itself: mail would go in a circle", c.Relay.NextHop)

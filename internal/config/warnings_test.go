@@ -38,6 +38,8 @@ func TestWarnings(t *testing.T) {
 			"[release]\nvia = \"127.0.0.1:2525\"\n[relay]\nlisten = \"0.0.0.0:2525\"", "release.via"},
 		{"circle", "[relay]", "[relay]\nnext_hop = \"127.0.0.1:2525\"", "relay.next_hop"},
 		{"a route in a circle", "[[tls]]", "[[route]]\ndestination = \"*\"\nvia = \"127.0.0.1:2525\"\n[[tls]]", "route[0].via: 127.0.0.1:2525 is the relay itself"},
+		{"nobody may send", "[relay]", "[relay]\ntrusted = []", "relay.trusted: empty, and nobody can log in there"},
+		{"nobody may log in", "\"127.0.0.1:2525\"", "\"127.0.0.1:2525\"\ntrusted = []\ntls = \"offered\"\ncertificate = \"c\"\nkey = \"k\"", "relay.trusted: empty"},
 		{"users without TLS", "[[domain]]", "[[relay.user]]\nname = \"a\"\npassword = \"$argon2id$\"\n[[domain]]", "relay.user: nobody can log in"},
 		{"legacy", "\"127.0.0.1:2525\"", "\"127.0.0.1:2525\"\ntls = \"offered\"\ncertificate = \"c\"\nkey = \"k\"\nprofile = \"legacy\"", "relay.profile: legacy"},
 		{"delay told too late", "[milter]", "[queue]\ndelay_notice = \"5d\"\n[milter]", "queue.delay_notice: mail is returned"},
