@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -25,7 +26,8 @@ const (
 	// limits let through. Workers that end look at it anyway.
 	busySleep = time.Second
 	// maxLooks bounds how often a round asks for more destinations when those it is
-	// given all go to next hops that are busy.
+	// given all go to next hops that are busy. Once in busySleep a round may ask until
+	// it has seen all.
 	maxLooks = 10
 )
 
@@ -43,7 +45,9 @@ type Engine struct {
 	lanes  lanes
 	parked parked
 	fault  fault
-	looped loopWarned
+	// thorough is when a round last looked at all destinations. Only dispatch has it.
+	thorough time.Time
+	looped   loopWarned
 
 	deciding deciding
 	distrust distrust
@@ -137,10 +141,14 @@ func (e *Engine) round(ctx, work context.Context) time.Duration {
 func (e *Engine) dispatch(ctx, work context.Context) error {
 	s := e.settings()
 	var skip []mail.Domain
-	for range maxLooks {
+	most := e.looks(time.Now())
+	for look := range most {
 		free := s.Connections - e.lanes.running()
 		if free <= 0 {
 			return nil
+		}
+		if look >= maxLooks { // twice as many each time, so that all are read twice, about
+			free = max(free, len(skip))
 		}
 		due, err := e.o.Queue.Due(ctx, e.o.Now(), append(e.lanes.busy(s), skip...), free)
 		if len(due) == 0 || err != nil {
@@ -162,6 +170,16 @@ func (e *Engine) dispatch(ctx, work context.Context) error {
 		}
 	}
 	return nil
+}
+
+// looks is how often a round may ask for destinations. Rounds are as frequent as
+// workers end; looking through all that waits for a busy next hop isn't for each.
+func (e *Engine) looks(now time.Time) int {
+	if now.Sub(e.thorough) < busySleep {
+		return maxLooks
+	}
+	e.thorough = now
+	return math.MaxInt
 }
 
 // drain waits for the workers, and no longer than it may.

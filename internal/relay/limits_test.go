@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -361,4 +362,44 @@ func TestUnclaimable(t *testing.T) {
 	if len(b.got()) != 1 {
 		t.Error("nothing goes out afterwards")
 	}
+}
+
+// What waits for a next hop that is slow keeps no other mail, however many domains it
+// is for.
+func TestSlowHopStarvesNobody(t *testing.T) {
+	w := newWorld(t)
+	w.settings.Connections, w.settings.PerDestination = 3, 2
+	w.settings.Routes = []Route{{Destination: "direct.example"}}
+	w.hop(&box{})
+	b := w.server("direct.example", "mx.direct.example", "203.0.113.5", 10, &box{})
+	stuck, arrived := make(chan struct{}), make(chan struct{}, 100)
+	w.e.o.Dial = func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+		if remote.Addr() == addr("203.0.113.7") {
+			arrived <- struct{}{}
+			<-stuck
+		}
+		return w.dial(ctx, local, remote)
+	}
+	var domains []string
+	for i := range 100 {
+		domains = append(domains, fmt.Sprintf("d%d.example", i))
+	}
+	w.queue(nil, to(domains)...)
+	w.advance(time.Second)
+	m := w.queue(nil, "ann@direct.example")
+	if err := w.e.dispatch(t.Context(), t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	<-arrived
+	done := make(chan struct{})
+	go func() { w.e.work.Wait(); close(done) }()
+	for len(b.got()) == 0 && w.e.lanes.running() > 2 {
+		runtime.Gosched()
+	}
+	if len(b.got()) != 1 {
+		t.Errorf("%s is %s", m.ID, w.states(m))
+	}
+	close(stuck)
+	<-done
 }
