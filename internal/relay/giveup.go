@@ -49,7 +49,7 @@ func (e *Engine) GiveUp(ctx context.Context, o Order) (*GivenUp, error) {
 	s := e.settings()
 	told, err := e.send(ctx, s, m, notice.Failed, toldOfFailure(givenUp(s, list, o.Reason)))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("give up %s: %w", o.ID, err), e.requeue(ctx, o, queued))
+		return nil, errors.Join(fmt.Errorf("give up %s: %w", o.ID, err), e.requeue(ctx, m, o, queued))
 	}
 	where := ""
 	if !told.IsNull() {
@@ -79,24 +79,44 @@ func givenUp(s Settings, list []spool.Recipient, why string) []*fate {
 	return fates
 }
 
-// requeue takes back the hold of what can't be given up.
-func (e *Engine) requeue(ctx context.Context, o Order, list []spool.Recipient) error {
+// requeue takes back the hold of what can't be given up: it goes on as it was, with
+// the time it had left.
+func (e *Engine) requeue(ctx context.Context, m *spool.Message, o Order, list []spool.Recipient) error {
 	if len(list) == 0 {
 		return nil
 	}
-	move := spool.Move{
-		ID: o.ID, To: addressesOf(list), From: spool.Held, Into: spool.Queued, Actor: o.Actor,
-		Reason: "it could not be given up", Next: list[0].Delivery.Next, At: e.o.Now(),
-	}
-	for _, r := range list {
-		move.Each = append(move.Each, spool.Found{Verdict: r.Delivery.Expected})
-		if r.Delivery.Next.Before(move.Next) {
-			move.Next = r.Delivery.Next
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTime) // the order's time may be over
+	defer cancel()
+	var failures []error
+	for _, alike := range asTheyWere(m, list) {
+		move := spool.Move{
+			ID: o.ID, To: addressesOf(alike), From: spool.Held, Into: spool.Queued, Actor: o.Actor,
+			Reason: "it could not be given up", Next: alike[0].Delivery.Next, Changed: since(m, &alike[0]), At: e.o.Now(),
+		}
+		for _, r := range alike {
+			move.Each = append(move.Each, spool.Found{Verdict: r.Delivery.Expected})
+		}
+		if err := e.o.Messages.Move(ctx, move); err != nil {
+			failures = append(failures, fmt.Errorf("%s stays held by hand: put it back into the queue: %w", o.ID, err))
 		}
 	}
-	if err := e.o.Messages.Move(ctx, move); err != nil {
-		return fmt.Errorf("%s stays held by hand: put it back into the queue: %w", o.ID, err)
-	}
 	e.Kick()
-	return nil
+	return errors.Join(failures...)
+}
+
+// asTheyWere puts recipients together that were queued for the same time and since
+// the same time.
+func asTheyWere(m *spool.Message, list []spool.Recipient) [][]spool.Recipient {
+	at := map[[2]int64]int{}
+	var groups [][]spool.Recipient
+	for _, r := range list {
+		key := [2]int64{r.Delivery.Next.UnixNano(), since(m, &r).UnixNano()}
+		i, known := at[key]
+		if !known {
+			i = len(groups)
+			at[key], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return groups
 }

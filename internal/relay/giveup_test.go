@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"mailgate/internal/mail"
 	"mailgate/internal/spool"
 )
 
@@ -86,4 +89,78 @@ func TestGiveUpLeavesWhatMoves(t *testing.T) {
 	if _, err := w.e.GiveUp(t.Context(), order(m.ID, "enough")); err != nil || w.states(m) != "bounced" {
 		t.Errorf("%v: %s", err, w.states(m))
 	}
+}
+
+// What can't be given up goes on as it was: it is tried when it would have been, and
+// has no more time than it had.
+func TestGiveUpInVainChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
+	w.server("far.example", "mx.far.example", "203.0.113.7", 10, nil)
+	plain := w.queue(nil, "bob@dest.example", "carol@far.example")
+	w.advance(24 * time.Hour)
+	released := w.queue(func(m *spool.Message) {
+		m.Recipients[0].State, m.Recipients[0].Reason, m.Recipients[0].Delivery = spool.Held, spool.Refused, spool.Delivery{}
+	}, "bob@dest.example")
+	w.advance(24 * time.Hour)
+	if err := w.store.Move(t.Context(), spool.Move{ID: released.ID, From: spool.Held, Into: spool.Queued, Actor: "reviewer", Next: w.clock(), At: w.clock()}); err != nil {
+		t.Fatal(err)
+	}
+	w.until(time.Hour)
+	for _, m := range []*spool.Message{plain, released} {
+		before := w.recipients(m)
+		w.advance(time.Minute)
+		full := &noCustody{spool.ErrFull}
+		full.take(w)
+		for range 2 {
+			if _, err := w.e.GiveUp(t.Context(), order(m.ID, "enough")); !errors.Is(err, spool.ErrFull) {
+				t.Fatal(err)
+			}
+		}
+		full.err = nil
+		for i, after := range w.recipients(m) {
+			if after.State != spool.Queued || after.Delivery != before[i].Delivery || !since(m, &after).Equal(since(m, &before[i])) {
+				t.Errorf("%+v, since %v\nwas %+v, since %v", after, since(m, &after), before[i], since(m, &before[i]))
+			}
+		}
+	}
+}
+
+// stuck is a store that hangs when it is to take something, and has one message.
+type stuck struct {
+	spool.Message
+	moves []spool.Move
+}
+
+func (s *stuck) Get(context.Context, string) (*spool.Message, error) { return &s.Message, nil }
+
+func (s *stuck) Open(context.Context, string) (io.ReadCloser, error) { return nil, spool.ErrNotFound }
+
+func (s *stuck) Take(ctx context.Context, _ *spool.Message, _ io.Reader) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *stuck) Move(ctx context.Context, m spool.Move) error {
+	if ctx.Err() == nil {
+		s.moves = append(s.moves, m)
+	}
+	return ctx.Err()
+}
+
+// What can't be given up in time goes back into the queue, also when its client is gone.
+func TestGiveUpInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := time.Now().Add(time.Hour)
+		s := &stuck{Message: spool.Message{ID: "q7f3a", Received: time.Now(), Envelope: mail.Envelope{From: address("ann@example.com")}, Recipients: []spool.Recipient{
+			{Address: address("bob@dest.example"), State: spool.Queued, Delivery: spool.Delivery{Next: next}},
+		}}}
+		e := New(Options{Messages: s, Bodies: s, Custody: s, Settings: func() Settings { return Settings{Hostname: "relay.example.com"} }})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := e.GiveUp(ctx, order("q7f3a", "enough"))
+		if !errors.Is(err, context.DeadlineExceeded) || len(s.moves) != 2 || s.moves[1].Into != spool.Queued || !s.moves[1].Next.Equal(next) {
+			t.Errorf("%v; moved %+v", err, s.moves)
+		}
+	})
 }

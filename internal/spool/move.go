@@ -21,6 +21,7 @@ type Move struct {
 	Codes      []string
 	Verdict    string    // what pre-flight says at this moment: "accept", "refuse", "unknown"; empty if it was not asked
 	Next       time.Time // with Into Queued: our relay delivers it, first at that time; zero: it leaves by another way
+	Changed    time.Time // with Next, of what goes back into the relay's queue as it was: its Recipient.Changed; zero: At
 	Now        *Hold     // with Into Held: replaces what the recipients are held for
 	Each       []Found   // one for each of To: what is so of that recipient alone; empty: Codes, Verdict and Reason are of all
 	Notice     bool      // from Held into Held: the sender was told; the message is no longer Unnoticed

@@ -113,8 +113,12 @@ func (b *batch) moveOne(m *spool.Move, seq int64, n int, r spool.Recipient, acti
 	case m.Notice && m.Now == nil:
 		return nil
 	case m.Now == nil || m.Into != spool.Held:
+		changed := m.At
+		if !m.Next.IsZero() && !m.Changed.IsZero() {
+			changed = m.Changed
+		}
 		return b.exec("UPDATE recipients SET state = ?, changed = ? WHERE message = ? AND n = ?",
-			string(m.Into), nanos(m.At), seq, n)
+			string(m.Into), nanos(changed), seq, n)
 	}
 	r.Reason, r.Codes, r.Rule, r.Reply = m.Now.Reason, m.Now.Codes, m.Now.Rule, m.Now.Reply
 	r.Provider = cmp.Or(m.Now.Provider, r.Provider)

@@ -62,6 +62,36 @@ func TestMove(t *testing.T) {
 }
 
 // TestMoveEach: what is so of one recipient stands in its entry alone.
+// What goes back into the relay's queue as it was keeps its time; the log tells when
+// that happened.
+func TestMoveBack(t *testing.T) {
+	c := newClock()
+	s := fresh(t, Options{Now: c.Now})
+	id := take(t, s, message(t, "a@gmail.com"), "x")
+	before := c.Now()
+	at := c.add(time.Hour)
+	for _, into := range []spool.State{spool.Queued, spool.Held} {
+		from := spool.Held
+		if into == spool.Held {
+			from = spool.Queued
+		}
+		m := spool.Move{ID: id, From: from, Into: into, Actor: "test", Changed: before.Add(-time.Minute)}
+		want := at
+		if into == spool.Queued {
+			m.Next, want = at, before.Add(-time.Minute)
+		}
+		if err := s.Move(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Get(t.Context(), id); err != nil || !got.Recipients[0].Changed.Equal(want) {
+			t.Errorf("%s: changed %v, want %v; %v", into, got.Recipients[0].Changed, want, err)
+		}
+		if log, err := s.Log(t.Context(), spool.LogFilter{ID: id, Limit: 1}); err != nil || !log[0].Time.Equal(at) {
+			t.Errorf("%s: %+v, %v", into, log, err)
+		}
+	}
+}
+
 func TestMoveEach(t *testing.T) {
 	s := fresh(t, Options{})
 	id := take(t, s, message(t, "a@gmail.com", "b@other.example"), "x")
