@@ -69,17 +69,19 @@ func (r Route) destination(d mail.Domain, hosts []host) tlspolicy.Destination {
 }
 
 // secured applies the route's own level to a policy. An administrator's override is
-// never undercut; a password needs TLS, and a server that has proved its name.
+// never undercut, and TLSA records that prove a server stay what proves it; a password
+// needs TLS, and a server that has proved its name.
 func (r Route) secured(p tlspolicy.Policy, at netip.Addr) tlspolicy.Policy {
 	host, _ := r.hop()
-	if r.TLS != 0 && (p.Source == tlspolicy.FromDefault || r.TLS > p.Level) {
+	dane := p.Level == tlspolicy.DANE || p.Level == tlspolicy.DANEOnly
+	if r.TLS != 0 && (p.Source == tlspolicy.FromDefault || r.TLS > p.Level && (!dane || r.TLS == tlspolicy.DANEOnly)) {
 		p.Level, p.Source = r.TLS, tlspolicy.FromRoute
 	}
 	switch {
 	case r.User == "" || at.IsLoopback():
 	case !r.guarded(at):
 		p.Level = max(p.Level, tlspolicy.Encrypt)
-	case p.Level != tlspolicy.DANEOnly:
+	case !dane:
 		p.Level = max(p.Level, tlspolicy.Verify)
 	}
 	if p.Level == tlspolicy.Secure && len(p.MatchNames) == 0 {

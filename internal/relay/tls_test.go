@@ -93,7 +93,11 @@ func TestRouteLevel(t *testing.T) {
 		{Route{User: "u"}, byDefault(tlspolicy.May), away, tlspolicy.Verify},
 		{Route{User: "u"}, override(tlspolicy.Encrypt), away, tlspolicy.Verify},
 		{Route{User: "u"}, override(tlspolicy.Secure), away, tlspolicy.Secure},
-		{Route{User: "u"}, override(tlspolicy.DANE), away, tlspolicy.Verify},
+		{Route{User: "u"}, override(tlspolicy.DANE), away, tlspolicy.DANE},
+		{Route{TLS: tlspolicy.Verify}, override(tlspolicy.DANE), away, tlspolicy.DANE},
+		{Route{TLS: tlspolicy.DANEOnly}, override(tlspolicy.DANE), away, tlspolicy.DANEOnly},
+		{Route{TLS: tlspolicy.Verify}, override(tlspolicy.DANEOnly), away, tlspolicy.DANEOnly},
+		{Route{User: "u", TLS: tlspolicy.Encrypt}, override(tlspolicy.DANE), away, tlspolicy.DANE},
 		{Route{User: "u"}, override(tlspolicy.DANEOnly), away, tlspolicy.DANEOnly},
 		{Route{User: "u", TLS: tlspolicy.Encrypt}, byDefault(tlspolicy.May), away, tlspolicy.Encrypt},
 		{Route{User: "u", TLS: tlspolicy.May}, override(tlspolicy.None), away, tlspolicy.Encrypt},
@@ -181,5 +185,35 @@ func TestRoutesDontShareLess(t *testing.T) {
 	}
 	if more.key("a.example") != more.key("b.example") {
 		t.Error("two connections to one server")
+	}
+}
+
+// A password goes to a smart host that DANE demands to be proved by its TLSA records,
+// if these prove it, whatever authorities say.
+func TestPasswordWithDANE(t *testing.T) {
+	now := time.Now()
+	cert, trusted := certificate(t, "smart.example", now.Add(-time.Hour), now.Add(time.Hour))
+	other, _ := certificate(t, "smart.example", now.Add(-time.Hour), now.Add(time.Hour))
+	for name, c := range map[string]struct {
+		tlsa  tlspolicy.TLSA
+		roots *x509.CertPool
+		want  spool.State
+	}{
+		"TLSA of another key":     {keyRecord(t, other), trusted, spool.Queued},
+		"TLSA fits, no authority": {keyRecord(t, cert), x509.NewCertPool(), spool.Delivered},
+	} {
+		w := newWorld(t)
+		w.engine(c.roots)
+		w.hostPolicies["smart.example"] = tlspolicy.Policy{Level: tlspolicy.DANE, Source: tlspolicy.FromDANE, TLSA: []tlspolicy.TLSA{c.tlsa}}
+		w.hosts["smart.example"] = []netip.Addr{addr("203.0.113.9")}
+		b := startBox(t, &box{cert: cert, extensions: []string{"STARTTLS", "8BITMIME", "AUTH PLAIN"}})
+		w.boxes[addr("203.0.113.9")] = b
+		w.settings.Routes = []Route{{Destination: "*", Via: "smart.example:587", User: "user", Password: "secret"}}
+		m := w.queue(nil, "bob@dest.example")
+		w.pass()
+		w.want(m, c.want, "")
+		if slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "AUTH") }) != (c.want == spool.Delivered) {
+			t.Errorf("%s: %q", name, b.lines)
+		}
 	}
 }
