@@ -26,7 +26,11 @@ func (current relaySigner) Sign(ctx context.Context, m *spool.Message, content i
 	if err != nil {
 		return nil, fmt.Errorf("read the header of %s: %w", m.ID, err)
 	}
-	t := current().BeginReleased(ctx, m.Envelope, header)
+	begin := current().BeginReleased
+	if isOwnReport(m) {
+		begin = current().BeginOwn
+	}
+	t := begin(ctx, m.Envelope, header)
 	defer t.Cancel()
 	if t.Refusal() == nil {
 		if _, err := io.Copy(t, body); err != nil {
@@ -42,4 +46,10 @@ func (current relaySigner) Sign(ctx context.Context, m *spool.Message, content i
 		fields.Write(f.Raw)
 	}
 	return fields.Bytes(), nil
+}
+
+// isOwnReport tells what mailgate wrote itself from what came through a door: that has
+// a client.
+func isOwnReport(m *spool.Message) bool {
+	return m.Source == "relay" && !m.Envelope.Client.IsValid() && m.Envelope.From.IsNull() && m.From.Local == "MAILER-DAEMON"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,6 +22,7 @@ func (c *Config) warnings(now time.Time) []string {
 	c.warnRelease(&w)
 	c.warnHold(&w)
 	c.warnDomains(&w)
+	c.warnReports(&w)
 	for _, o := range c.TLS {
 		w.add(o.Expired(now), "tls: the override for %s expired on %s and is not used; remove it",
 			o.Destination, o.Expires.Format(time.DateOnly))
@@ -78,6 +80,16 @@ func (c *Config) warnDomains(w *warner) {
 		w.add(d.SignAs != "" && !d.Name.IsUnder(d.SignAs),
 			"domain %s: sign_as %s is not above it, so the signature may not count for DMARC", d.Pattern, d.SignAs)
 	}
+}
+
+// warnReports is about mailgate's own reports, which are from its hostname.
+func (c *Config) warnReports(w *warner) {
+	signed := slices.ContainsFunc(c.Domains, func(d Domain) bool {
+		return c.Hostname.IsUnder(d.Name) && !(d.Wildcard && c.Hostname == d.Name)
+	})
+	writes := len(c.Relay.Listeners) > 0 || !c.Milter.Listen.IsZero()
+	w.add(writes && len(c.Domains) > 0 && !signed && strings.Contains(string(c.Hostname), "."),
+		"hostname: reports from MAILER-DAEMON@%s are not signed, as neither it nor a domain above it has a [[domain]] with a key", c.Hostname)
 }
 
 // reaches reports whether connecting to "host:port" ends at l.

@@ -156,6 +156,24 @@ func TestReleasedPassesAndIsSigned(t *testing.T) {
 	}
 }
 
+// Only what mailgate wrote itself, from its own host, is signed by a domain above.
+func TestOwnReportIsSignedByParent(t *testing.T) {
+	site := enforce
+	site.Hostname = "mx1.example.com"
+	g := New(site, keyring(t, newKey(t)), &fakeChecker{facts: unpublished()}, noTXT)
+	for from, want := range map[string]int{"MAILER-DAEMON@mx1.example.com": 1, "MAILER-DAEMON@mx2.example.com": 0, "ann@example.com": 1} {
+		header, body := parse(t, "From: "+from+"\n"+letter[strings.Index(letter, "\n")+1:])
+		o := finish(t, g.BeginOwn(t.Context(), envelope(t, "", "b@gmail.com"), header), body)
+		if dispositions(o) != "pass" || len(o.Signatures) != want {
+			t.Errorf("%s: %s, %d signatures, want %d", from, dispositions(o), len(o.Signatures), want)
+		}
+	}
+	header, body := parse(t, "From: MAILER-DAEMON@mx1.example.com\n"+letter[strings.Index(letter, "\n")+1:])
+	if o := finish(t, g.BeginReleased(t.Context(), envelope(t, "", "b@gmail.com"), header), body); len(o.Signatures) != 0 {
+		t.Error("what others wrote is signed by a domain above")
+	}
+}
+
 // A message that can't be signed never leaves unsigned.
 func TestFailingKeyDefers(t *testing.T) {
 	good, bad := newKey(t), newKey(t)

@@ -66,11 +66,14 @@ func (s *session) redeem(m *message) {
 }
 
 func (s *session) begin(m *message) {
-	if m.ours {
+	switch {
+	case m.isNotice():
+		m.tx = s.server.Gate.BeginOwn(m.ctx, m.env, m.header)
+	case m.ours:
 		m.tx = s.server.Gate.BeginReleased(m.ctx, m.env, m.header)
-		return
+	default:
+		m.tx = s.server.Gate.Begin(m.ctx, m.env, m.header, m.trusted)
 	}
-	m.tx = s.server.Gate.Begin(m.ctx, m.env, m.header, m.trusted)
 }
 
 // untouched lets a message pass as it is, but for token fields, which can be

@@ -43,6 +43,10 @@ func (g *fakeGate) BeginReleased(_ context.Context, env mail.Envelope, h mail.He
 	return g.begin(&fakeTx{gate: g, env: env, header: h, trusted: true, released: true})
 }
 
+func (g *fakeGate) BeginOwn(_ context.Context, env mail.Envelope, h mail.Header) Transaction {
+	return g.begin(&fakeTx{gate: g, env: env, header: h, trusted: true, released: true, own: true})
+}
+
 func (g *fakeGate) begin(tx *fakeTx) Transaction {
 	if !g.forget {
 		g.mu.Lock()
@@ -70,6 +74,7 @@ type fakeTx struct {
 	env               mail.Envelope
 	header            mail.Header
 	trusted, released bool
+	own               bool // by BeginOwn
 	body              []byte
 	sum               [32]byte
 	canceled          bool

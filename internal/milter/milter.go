@@ -25,6 +25,7 @@ import (
 type Gate interface {
 	Begin(ctx context.Context, env mail.Envelope, header mail.Header, trusted bool) Transaction
 	BeginReleased(ctx context.Context, env mail.Envelope, header mail.Header) Transaction
+	BeginOwn(ctx context.Context, env mail.Envelope, header mail.Header) Transaction // what mailgate wrote
 }
 
 // Transaction is one message in the gate; see gate.Transaction.
@@ -84,6 +85,11 @@ func (current Current) Begin(ctx context.Context, env mail.Envelope, header mail
 // BeginReleased implements Gate.
 func (current Current) BeginReleased(ctx context.Context, env mail.Envelope, header mail.Header) Transaction {
 	return current().BeginReleased(ctx, env, header)
+}
+
+// BeginOwn implements Gate.
+func (current Current) BeginOwn(ctx context.Context, env mail.Envelope, header mail.Header) Transaction {
+	return current().BeginOwn(ctx, env, header)
 }
 
 // In returns a function that reports whether an address is in one of the networks.

@@ -487,7 +487,7 @@ func TestNotice(t *testing.T) {
 	r.tokens.notice = true
 	a := r.session(t, stranger).send(withToken(hello("hold@example.net"), "sesame")).want(t, mta.ActionAccept)
 	wantEdits(t, a, append([]string{`change 1 X-Mailgate-Release=""`}, signed...)...)
-	if tx := r.gate.last(t); !tx.released || r.spool.count() != 0 {
+	if tx := r.gate.last(t); !tx.released || !tx.own || r.spool.count() != 0 {
 		t.Errorf("released %v, %d in custody", tx.released, r.spool.count())
 	}
 	r.log.has(t, "verdict=notice")

@@ -137,6 +137,18 @@ func (r *Keyring) For(from mail.Domain) []Key {
 	return nearest(r.wild, from)
 }
 
+// ForHost returns the keys for what a host writes itself: those for its name, or else
+// for the nearest parent domain, with which it is aligned (relaxed, RFC 9989). It is
+// not for what others write in the host's name.
+func (r *Keyring) ForHost(host mail.Domain) []Key {
+	for d := host; d != ""; d = d.Parent() {
+		if keys := r.For(d); len(keys) > 0 {
+			return keys
+		}
+	}
+	return nil
+}
+
 func nearest(index map[mail.Domain][]Key, from mail.Domain) []Key {
 	if len(index) == 0 {
 		return nil

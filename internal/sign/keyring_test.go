@@ -13,6 +13,32 @@ func keysAt(selector string) []Key {
 	return []Key{{Selector: selector, Signer: testKeys()[1].Signer}}
 }
 
+// What the host itself writes is signed by the nearest domain above it.
+func TestKeyringForHost(t *testing.T) {
+	ring, err := NewKeyring([]DomainKeys{
+		{Pattern: "example.com", Keys: keysAt("apex")},
+		{Pattern: "*.example.net", Keys: keysAt("wild")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[mail.Domain]string{
+		"example.com": "apex", "mx1.example.com": "apex", "a.mx1.example.com": "apex",
+		"mx1.example.net": "wild", "example.net": "", "mx1.example.org": "", "badexample.com": "", "com": "", "": "",
+	} {
+		got := ""
+		for _, k := range ring.ForHost(host) {
+			got += k.Selector
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+	if len(ring.For("mx1.example.com")) != 0 {
+		t.Error("others may write as the host")
+	}
+}
+
 func TestKeyringFor(t *testing.T) {
 	ring, err := NewKeyring([]DomainKeys{
 		{Pattern: "Example.com", Keys: keysAt("apex")},
