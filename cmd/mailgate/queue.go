@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/mail"
+	"mailgate/internal/quarantine"
 	"mailgate/internal/relay"
 	"mailgate/internal/web"
 )
@@ -30,6 +33,13 @@ destination, list the messages queued for it, newest first.`,
 		Example: "  mailgate queue list\n  mailgate queue list gmail.com",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var destination mail.Domain
+			if len(args) > 0 {
+				var err error
+				if destination, err = mail.ParseDomain(args[0]); err != nil {
+					return usageError(err)
+				}
+			}
 			c, err := a.connect()
 			if err != nil {
 				return err
@@ -38,10 +48,10 @@ destination, list the messages queued for it, newest first.`,
 			if limit > 0 {
 				query.Set("limit", strconv.Itoa(limit))
 			}
-			if len(args) == 0 {
+			if destination == "" {
 				return a.queueDestinations(cmd, c, query)
 			}
-			query.Set("destination", args[0])
+			query.Set("destination", string(destination))
 			return a.queueMessages(cmd, c, query)
 		},
 	}
@@ -49,11 +59,11 @@ destination, list the messages queued for it, newest first.`,
 	return cmd
 }
 
-func (a *app) queueDestinations(cmd *cobra.Command, c *client, query url.Values) error {
+func (a *app) queueDestinations(cmd *cobra.Command, c *client, limit int) error {
 	var page struct {
 		Destinations []web.QueueDestination `json:"destinations"`
 	}
-	if err := c.get(cmd.Context(), "/v1/queue/destinations", query, &page); err != nil {
+	if err := c.get(cmd.Context(), "/v1/queue/destinations", url.Values{"limit": {strconv.Itoa(limit)}}, &page); err != nil {
 		return err
 	}
 	if a.json() {
@@ -68,17 +78,15 @@ func (a *app) queueDestinations(cmd *cobra.Command, c *client, query url.Values)
 	g.add("DESTINATION", "QUEUED", "OLDEST", "NEXT TRY", "TLS", "LAST ANSWER")
 	for _, d := range page.Destinations {
 		g.add(plain(d.Domain, 0), strconv.Itoa(d.Queued), age(time.Since(d.Oldest)), nextTry(d.Next, d.Leased > 0),
-			tlsWord(d.TLS, d.Tried), plain(lastAnswer(d.Host, d.Answer), 0))
+			tlsWord(d.TLS, !d.Tried.IsZero()), plain(lastAnswer(d.Host, d.Answer), 0))
 	}
 	g.write(out, screenWidth(out))
 	return nil
 }
 
-func (a *app) queueMessages(cmd *cobra.Command, c *client, query url.Values) error {
-	var page struct {
-		Messages []web.QueueMessage `json:"messages"`
-	}
-	if err := c.get(cmd.Context(), "/v1/queue/messages", query, &page); err != nil {
+func (a *app) queueMessages(cmd *cobra.Command, c *client, destination string, limit int) error {
+	page, err := c.queued(cmd.Context(), destination, limit)
+	if err != nil {
 		return err
 	}
 	if a.json() {
@@ -89,26 +97,60 @@ func (a *app) queueMessages(cmd *cobra.Command, c *client, query url.Values) err
 		fmt.Fprintln(out, "nothing is queued there")
 		return nil
 	}
-	g := grid{cut: []int{2, 3, 6}}
-	g.add("ID", "AGE", "FROM", "TO", "NEXT TRY", "TRIES", "LAST ANSWER")
+	g := grid{cut: []int{2, 3, 7}}
+	g.add("ID", "AGE", "FROM", "TO", "NEXT TRY", "TRIES", "TLS", "LAST ANSWER")
 	for _, m := range page.Messages {
 		for _, r := range m.Recipients {
-			if r.State != "queued" || !strings.HasSuffix(strings.ToLower(r.Address), "@"+strings.ToLower(query.Get("destination"))) {
+			if r.State != "queued" || !strings.HasSuffix(r.Address, "@"+destination) {
 				continue
 			}
 			g.add(m.ID, age(time.Since(m.Received)), plain(m.From, 0), plain(r.Address, 0), nextTry(r.Next, false),
-				strconv.Itoa(r.Tries), plain(lastAnswer(r.Host, r.Answer), 0))
+				strconv.Itoa(r.Tries), tlsWord(r.TLS, r.Tries > 0), plain(lastAnswer(r.Host, r.Answer), 0))
 		}
 	}
 	g.write(out, screenWidth(out))
 	return nil
 }
 
+// queuedPage is the answer about what is queued for a destination.
+type queuedPage struct {
+	Messages []web.QueueMessage `json:"messages"`
+}
+
+// queued fetches the messages queued for a destination, the newest first: at most
+// limit, or (0) all.
+func (c *client) queued(ctx context.Context, destination string, limit int) (queuedPage, error) {
+	all := queuedPage{[]web.QueueMessage{}}
+	query := url.Values{"destination": {destination}}
+	for {
+		n := quarantine.MaxPage
+		if limit > 0 {
+			n = min(n, limit-len(all.Messages))
+		}
+		query.Set("limit", strconv.Itoa(n))
+		var page queuedPage
+		if err := c.get(ctx, "/v1/queue/messages", query, &page); err != nil {
+			return all, err
+		}
+		all.Messages = append(all.Messages, page.Messages...)
+		if len(page.Messages) < n || len(all.Messages) == limit {
+			return all, nil
+		}
+		query.Set("after", page.Messages[n-1].ID)
+	}
+}
+
 func (a *app) queueShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show what became of a message at the relay, recipient by recipient",
-		Args:  usageArgs(cobra.ExactArgs(1)),
+		Long: `Show what became of a message at the relay, recipient by recipient: how often and
+when it was tried, when it is tried next, with which TLS, and what was answered. Why
+a message is held: mailgate quarantine show.
+
+Exit code: 0 shown, 1 no such message.`,
+		Example: "  mailgate queue show q7f3a\n  mailgate queue show q7f3a --format json",
+		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect()
 			if err != nil {
@@ -147,7 +189,9 @@ func (a *app) queueRetryCommand() *cobra.Command {
 		Use:   "retry ID|DESTINATION…",
 		Short: "Try messages or destinations now",
 		Long: `Try messages, or all that is queued for destinations, now rather than when their
-time has come. What names a domain has a dot; ids have none.`,
+time has come. What names a domain has a dot; ids have none.
+
+Exit code: 0 something is tried, 1 nothing of that is queued, or no such message.`,
 		Example: "  mailgate queue retry q7f3a\n  mailgate queue retry gmail.com",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -168,7 +212,12 @@ func (a *app) queueFlushCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "flush",
 		Short: "Try everything now",
-		Args:  usageArgs(cobra.NoArgs),
+		Long: `Try all that is queued now, rather than when its time has come: after the network was
+down, or once DNS or a firewall is mended.
+
+Exit code: 0, also where nothing is queued.`,
+		Example: "  mailgate queue flush",
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.queueRetry(cmd, []web.QueueRetry{{All: true}})
 		},
@@ -191,9 +240,13 @@ func (a *app) queueRetry(cmd *cobra.Command, requests []web.QueueRetry) error {
 	if a.json() {
 		return printJSON(cmd, sum)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s tried now\n", count(sum.Recipients, "recipient is", "recipients are"))
-	if sum.Recipients == 0 {
+	switch all := requests[0].All; {
+	case sum.Recipients == 0 && all:
+		fmt.Fprintln(cmd.OutOrStdout(), "nothing is queued")
+	case sum.Recipients == 0:
 		return coded(exitFail, errors.New("nothing of that is queued"))
+	default:
+		fmt.Fprintf(cmd.OutOrStdout(), "%s tried now\n", count(sum.Recipients, "recipient is", "recipients are"))
 	}
 	return nil
 }
@@ -222,7 +275,7 @@ was started, and the latest answers that were otherwise than predicted.`,
 				thousands(p.Agreed), thousands(p.Missed), count(int(p.FalseAlarms), "false alarm", "false alarms"))
 			for _, d := range p.Latest {
 				fmt.Fprintf(out, "%s  %s  %s -> %s  expected %s  %s\n", d.At.UTC().Format("2006-01-02 15:04:05"), d.ID,
-					d.From, plain(d.Recipient.String(), 0), d.Expected, plain(lastAnswer(d.Host, d.Reply), 0))
+					plain(d.From.String(), 0), plain(d.Recipient.String(), 0), d.Expected, plain(lastAnswer(d.Host, d.Reply), 0))
 			}
 			return nil
 		},
@@ -241,9 +294,9 @@ func nextTry(next time.Time, now bool) string {
 	return "in " + age(wait)
 }
 
-func tlsWord(tls string, tried time.Time) string {
+func tlsWord(tls string, tried bool) string {
 	switch {
-	case tried.IsZero():
+	case !tried:
 		return "-"
 	case tls == "":
 		return "none"

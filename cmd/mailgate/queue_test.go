@@ -80,3 +80,36 @@ func TestQueueCommands(t *testing.T) {
 		t.Errorf("predictions: %q, %v", text, err)
 	}
 }
+
+// A list for a destination has what is queued for that domain, however it is written,
+// and nothing else: neither that of a longer one, nor its share of the limit.
+func TestQueueListOfADestination(t *testing.T) {
+	s := startRelaySite(t, "[[route]]\ndestination = \"*\"\nvia = \"127.0.0.1:1\"\n")
+	s.publish()
+	queued := map[string]string{}
+	for _, to := range []string{"bob@far.test", "bob@xn--bcher-kva.test", "bob@far.testing"} {
+		s.mustSend(to, to)
+		queued[to] = s.message(to).ID
+	}
+	for _, c := range []struct{ typed, want string }{
+		{"far.test", "bob@far.test"},
+		{"FAR.Test.", "bob@far.test"},
+		{"bücher.test", "bob@xn--bcher-kva.test"},
+		{"xn--bcher-kva.test", "bob@xn--bcher-kva.test"},
+		{"far.testing", "bob@far.testing"},
+	} {
+		text, err := s.run("queue", "list", c.typed, "--limit", "1")
+		if err != nil || strings.Count(text, "\n") != 2 || !strings.Contains(text, queued[c.want]) {
+			t.Errorf("%s: %v\n%s", c.typed, err, text)
+		}
+	}
+	for _, typed := range []string{"ar.test", "test", "far.tes"} {
+		if text, err := s.run("queue", "list", typed); err != nil || text != "nothing is queued there\n" {
+			t.Errorf("%s: %q, %v", typed, text, err)
+		}
+	}
+	var none struct{ Messages []web.QueueMessage }
+	if err := s.get(t.Context(), "/v1/queue/messages", map[string][]string{"destination": {"far.tes"}}, &none); err != nil || len(none.Messages) != 0 {
+		t.Errorf("%+v, %v", none, err)
+	}
+}

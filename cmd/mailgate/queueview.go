@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/quarantine"
@@ -16,6 +18,9 @@ import (
 type queueView struct{ g *gateway }
 
 func (v queueView) Destinations(ctx context.Context, limit int) ([]web.QueueDestination, error) {
+	if limit == 0 {
+		limit = math.MaxInt32
+	}
 	list, err := v.g.store.Destinations(ctx, limit)
 	if err != nil {
 		return nil, fmt.Errorf("sum up the queue: %w", err)
@@ -30,25 +35,39 @@ func (v queueView) Destinations(ctx context.Context, limit int) ([]web.QueueDest
 	return view, nil
 }
 
-func (v queueView) Messages(ctx context.Context, destination string, limit int) ([]web.QueueMessage, error) {
+func (v queueView) Messages(ctx context.Context, destination, after string, limit int) ([]web.QueueMessage, error) {
 	filter := spool.Filter{States: []spool.State{spool.Queued}, Limit: limit}
+	fits := func(spool.Recipient) bool { return true }
 	if destination != "" {
 		d, err := domainQuery(destination)
 		if err != nil {
 			return nil, err
 		}
-		filter.Recipient = "@" + string(d)
-	}
-	list, err := v.g.store.List(ctx, filter)
-	if err != nil {
-		return nil, fmt.Errorf("list the queue: %w", err)
+		// The filter's part of an address is that of longer domains, too.
+		filter.Recipient, filter.Limit = "@"+string(d), max(limit, queuePage)
+		fits = func(r spool.Recipient) bool { return r.Address.Domain == d }
 	}
 	view := []web.QueueMessage{}
-	for _, m := range list {
-		view = append(view, viewQueued(m))
+	for {
+		list, err := v.g.store.List(ctx, filter)
+		if err != nil {
+			return nil, fmt.Errorf("list the queue: %w", err)
+		}
+		for _, m := range list {
+			if len(view) < limit && slices.ContainsFunc(m.In(spool.Queued), fits) {
+				view = append(view, viewQueued(m))
+			}
+		}
+		if len(view) >= limit || len(list) < filter.Limit {
+			return view, nil
+		}
+		filter.After = list[len(list)-1].ID
 	}
-	return view, nil
 }
+
+// queuePage is how many messages are read at once, of those that may be for a
+// destination.
+const queuePage = 200
 
 func (v queueView) Message(ctx context.Context, id string) (web.QueueMessage, error) {
 	m, err := v.g.store.Get(ctx, id)
