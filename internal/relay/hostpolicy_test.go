@@ -76,6 +76,30 @@ func TestLess(t *testing.T) {
 	}
 }
 
+// A server that refuses STARTTLS once, for whatever reason, isn't one whose handshakes
+// need less.
+func TestRefusedSTARTTLSTeachesNothing(t *testing.T) {
+	now := time.Now()
+	cert, _ := certificate(t, "mx.dest.example", now.Add(-time.Hour), now.Add(time.Hour))
+	w := newWorld(t)
+	n := 0
+	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{cert: cert})
+	b.answers(func(line string) string {
+		if line == "STARTTLS" {
+			if n++; n == 1 {
+				return "454 4.7.0 TLS not available due to temporary reason"
+			}
+		}
+		return ""
+	})
+	m := w.queue(nil, "bob@dest.example")
+	w.pass()
+	w.want(m, spool.Delivered, "250")
+	if len(w.learned) != 0 || b.connections != 2 {
+		t.Errorf("learned %+v; %d connections", w.learned, b.connections)
+	}
+}
+
 // What is known already isn't tried twice.
 func TestLessIsNotRepeated(t *testing.T) {
 	o := opening{policy: tlspolicy.Policy{Level: tlspolicy.May, MaxVersion: tlspolicy.TLS12, Curves: tlspolicy.Classic}}

@@ -51,9 +51,11 @@ func (e *Engine) demanded(ctx context.Context, to tlspolicy.Destination) (tlspol
 }
 
 // openLess opens a session at level may after TLS failed with everything: once with
-// what old software can take, and if that works it is remembered; or else without.
+// what old software can take, and if that works it is remembered; or else without. A
+// server that refuses STARTTLS says nothing about handshakes.
 func (e *Engine) openLess(ctx context.Context, o opening, failed error) (*session, error) {
-	if less, ok := o.less(); ok {
+	answer, _ := errors.AsType[smtpclient.Error](failed)
+	if less, ok := o.less(); ok && answer.Code == 0 {
 		s, err := e.attempt(ctx, less, smtpclient.TLSOpportunistic)
 		if !errors.Is(err, smtpclient.ErrTLS) {
 			if err == nil && s.tls != "" {
