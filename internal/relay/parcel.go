@@ -108,14 +108,19 @@ func (s *session) unfit(p *parcel) *trouble {
 	switch {
 	case p.shape.isBare():
 		return forGood("5.6.11", "the message has a CR or LF that is not part of a CRLF: it can't be sent as it is")
-	case p.needsUTF8 && !s.utf8:
+	case p.needsUTF8 && !s.offers("SMTPUTF8"):
 		return forGood("5.6.7", "%s doesn't take addresses or headers in UTF-8 (SMTPUTF8)", s.host)
-	case p.shape.eight && !s.eightBit:
+	case p.shape.eight && !s.offers("8BITMIME"):
 		return forGood("5.6.3", "%s takes no 8-bit messages (8BITMIME), and to convert it would break its signature", s.host)
 	case limited && limit > 0 && p.size() > int64(limit):
 		return forGood("5.3.4", "the message has %d bytes, %s takes at most %d", p.size(), s.host, limit)
 	}
 	return nil
+}
+
+func (s *session) offers(keyword string) bool {
+	offered, _ := s.client.Extension(keyword)
+	return offered
 }
 
 // shape is what matters of a message's bytes. It is an io.Writer for them.

@@ -24,15 +24,13 @@ import (
 
 // session is an SMTP session with a server, ready for a transaction.
 type session struct {
-	opening  opening
-	conn     net.Conn
-	client   *smtp.Client
-	host     string
-	tls      string // what it is secured with; empty: nothing
-	state    *tls.ConnectionState
-	sent     int  // transactions begun
-	eightBit bool // 8BITMIME
-	utf8     bool // SMTPUTF8
+	opening opening
+	conn    net.Conn
+	client  *smtp.Client
+	host    string
+	tls     string // what it is secured with; empty: nothing
+	state   *tls.ConnectionState
+	sent    int // transactions begun
 }
 
 // opening is what a session is made from.
@@ -128,13 +126,12 @@ func (o opening) session(greeted *smtpclient.Client) (*session, error) {
 		return nil, err
 	}
 	s.conn = timedConn{conn, defaultWriteTimeout}
-	c := &greetedConn{Conn: s.conn, greeting: []byte("220 ready\r\n"), listens: true}
+	c := &greetedConn{Conn: s.conn, greeting: []byte("220 ready\r\n"), hello: true}
 	s.client = smtp.NewClient(c)
 	s.client.CommandTimeout = openTimeout
 	s.client.SubmissionTimeout = answerTimeout
 	err = s.client.Hello(string(o.settings.Hostname))
-	s.eightBit, s.utf8 = offers(c.heard, "8BITMIME"), offers(c.heard, "SMTPUTF8")
-	c.listens, c.heard = false, nil
+	c.hello = false
 	return s, err
 }
 
@@ -244,25 +241,3 @@ const (
 type patient struct{ net.Conn }
 
 func (patient) SetReadDeadline(time.Time) error { return nil }
-
-// greetedConn shows a client that wants a greeting one, as the server's was read
-// already, and hears the answer to EHLO.
-type greetedConn struct {
-	net.Conn
-	greeting []byte
-	listens  bool
-	heard    []byte
-}
-
-func (c *greetedConn) Read(p []byte) (int, error) {
-	if len(c.greeting) > 0 {
-		n := copy(p, c.greeting)
-		c.greeting = c.greeting[n:]
-		return n, nil
-	}
-	n, err := c.Conn.Read(p)
-	if c.listens {
-		c.heard = append(c.heard, p[:n]...)
-	}
-	return n, err
-}
