@@ -33,6 +33,9 @@ destination, list the messages queued for it, newest first.`,
 		Example: "  mailgate queue list\n  mailgate queue list gmail.com",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 0 {
+				return usageError(fmt.Errorf("--limit %d: it is a number of lines, or 0 for all", limit))
+			}
 			var destination mail.Domain
 			if len(args) > 0 {
 				var err error
@@ -44,18 +47,13 @@ destination, list the messages queued for it, newest first.`,
 			if err != nil {
 				return err
 			}
-			query := url.Values{}
-			if limit > 0 {
-				query.Set("limit", strconv.Itoa(limit))
-			}
 			if destination == "" {
-				return a.queueDestinations(cmd, c, query)
+				return a.queueDestinations(cmd, c, limit)
 			}
-			query.Set("destination", string(destination))
-			return a.queueMessages(cmd, c, query)
+			return a.queueMessages(cmd, c, string(destination), limit)
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 0, "at most so many lines (default 100)")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many destinations or messages; 0: all")
 	return cmd
 }
 

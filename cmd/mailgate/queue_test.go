@@ -30,6 +30,12 @@ func TestQueueCommands(t *testing.T) {
 	if text, err := s.run("queue", "list"); err != nil || text != "nothing is queued\n" {
 		t.Errorf("empty: %q, %v", text, err)
 	}
+	if text, err := s.run("queue", "flush"); err != nil || text != "nothing is queued\n" {
+		t.Errorf("flush: %q, %v", text, err)
+	}
+	if text, err := s.run("queue", "list", "--limit", "-1"); err == nil || exitCode(err) != exitUsage {
+		t.Errorf("less than nothing: %q, %v", text, err)
+	}
 	s.mustSend("far", "bob@far.test")
 	id := s.message("far").ID
 	tries := func() int {
@@ -48,6 +54,9 @@ func TestQueueCommands(t *testing.T) {
 		{[]string{"queue", "list"}, "far.test"},
 		{[]string{"queue", "list"}, "refused"},
 		{[]string{"queue", "list", "far.test"}, id},
+		{[]string{"queue", "list", "far.test"}, "  1      none  "},
+		{[]string{"queue", "list", "far.test", "--limit", "0"}, id},
+		{[]string{"queue", "list", "--limit", "0"}, "far.test"},
 		{[]string{"queue", "list", "far.test", "--format", "json"}, `"tries": 1`},
 		{[]string{"queue", "show", id}, "<bob@far.test>  queued after 1 try, next in "},
 		{[]string{"queue", "retry", "far.test"}, "1 recipient is tried now"},
@@ -107,6 +116,10 @@ func TestQueueListOfADestination(t *testing.T) {
 		if text, err := s.run("queue", "list", typed); err != nil || text != "nothing is queued there\n" {
 			t.Errorf("%s: %q, %v", typed, text, err)
 		}
+	}
+	var older struct{ Messages []web.QueueMessage }
+	if err := s.get(t.Context(), "/v1/queue/messages", map[string][]string{"after": {queued["bob@far.testing"]}}, &older); err != nil || len(older.Messages) != 2 {
+		t.Errorf("after: %+v, %v", older, err)
 	}
 	var none struct{ Messages []web.QueueMessage }
 	if err := s.get(t.Context(), "/v1/queue/messages", map[string][]string{"destination": {"far.tes"}}, &none); err != nil || len(none.Messages) != 0 {

@@ -36,7 +36,7 @@ func (v queueView) Destinations(ctx context.Context, limit int) ([]web.QueueDest
 }
 
 func (v queueView) Messages(ctx context.Context, destination, after string, limit int) ([]web.QueueMessage, error) {
-	filter := spool.Filter{States: []spool.State{spool.Queued}, Limit: limit}
+	filter := spool.Filter{States: []spool.State{spool.Queued}, Limit: limit, After: after}
 	fits := func(spool.Recipient) bool { return true }
 	if destination != "" {
 		d, err := domainQuery(destination)

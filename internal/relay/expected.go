@@ -23,7 +23,7 @@ type Predictions struct {
 type Disagreement struct {
 	At        time.Time    `json:"at"`
 	ID        string       `json:"id"`
-	From      mail.Domain  `json:"from"`
+	From      mail.Address `json:"from"` // author
 	Recipient mail.Address `json:"recipient"`
 	Provider  string       `json:"provider"`
 	Expected  string       `json:"expected"` // accept or refuse
@@ -76,7 +76,7 @@ func (e *Engine) compare(m *spool.Message, f *fate) {
 	}
 	e.o.Metrics.Prediction(result)
 	e.expected.count(result, &Disagreement{
-		At: e.o.Now(), ID: m.ID, From: m.From.Domain, Recipient: f.to.Address, Provider: f.to.Provider,
+		At: e.o.Now(), ID: m.ID, From: m.From, Recipient: f.to.Address, Provider: f.to.Provider,
 		Expected: was, Predicted: f.to.Reply, Reply: f.words, Rule: f.rule, Host: f.host,
 	})
 }

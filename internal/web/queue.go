@@ -11,10 +11,11 @@ import (
 
 // Queue is what the relay has to deliver.
 type Queue interface {
-	// Destinations sums it up, the fullest first.
+	// Destinations sums it up, the fullest first: at most limit of them, or (0) all.
 	Destinations(ctx context.Context, limit int) ([]QueueDestination, error)
-	// Messages lists what is queued, newest first, for one recipient domain or (empty) all.
-	Messages(ctx context.Context, destination string, limit int) ([]QueueMessage, error)
+	// Messages lists what is queued, newest first, for one recipient domain or (empty)
+	// all; from that after the message of that id, unless it is empty.
+	Messages(ctx context.Context, destination, after string, limit int) ([]QueueMessage, error)
 	Message(ctx context.Context, id string) (QueueMessage, error)
 	// Retry has recipients tried now, and says how many.
 	Retry(ctx context.Context, r QueueRetry) (int, error)
@@ -100,7 +101,7 @@ func (a *API) queueRoutes(mux *http.ServeMux) {
 		return
 	}
 	mux.HandleFunc("GET /v1/queue/destinations", knows(a.queueDestinations, "limit"))
-	mux.HandleFunc("GET /v1/queue/messages", knows(a.queueMessages, "destination", "limit"))
+	mux.HandleFunc("GET /v1/queue/messages", knows(a.queueMessages, "destination", "limit", "after"))
 	mux.HandleFunc("GET /v1/queue/messages/{id}", knows(a.queueMessage))
 	mux.HandleFunc("GET /v1/queue/predictions", knows(a.queuePredictions))
 	mux.HandleFunc("POST /v1/queue/messages/{id}/hold", knows(a.queueHold))
@@ -112,12 +113,14 @@ func (a *API) queueRoutes(mux *http.ServeMux) {
 const defaultQueuePage = 100
 
 func (a *API) queueDestinations(w http.ResponseWriter, r *http.Request) {
-	limit, err := limitOf(r.URL.Query())
-	if err != nil {
+	query := r.URL.Query()
+	limit, err := limitOf(query)
+	switch all := query.Get("limit") == "0"; {
+	case all: // there are fewer than messages, and they have no pages
+	case err != nil:
 		badRequest(w, err)
 		return
-	}
-	if limit == 0 {
+	case limit == 0:
 		limit = defaultQueuePage
 	}
 	list, err := a.o.Queue.Destinations(r.Context(), limit)
@@ -135,7 +138,7 @@ func (a *API) queueMessages(w http.ResponseWriter, r *http.Request) {
 	if limit == 0 {
 		limit = defaultQueuePage
 	}
-	list, err := a.o.Queue.Messages(r.Context(), r.URL.Query().Get("destination"), limit)
+	list, err := a.o.Queue.Messages(r.Context(), r.URL.Query().Get("destination"), r.URL.Query().Get("after"), limit)
 	a.answer(w, struct {
 		Messages []QueueMessage `json:"messages"`
 	}{list}, err)
