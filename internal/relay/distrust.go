@@ -39,12 +39,15 @@ func (r Refusal) outdated(now map[string]string) bool {
 
 // IdentityOf is what the mail to a recipient is refused or taken by.
 func IdentityOf(m *spool.Message, r *spool.Recipient) Identity {
-	id := Identity{From: m.From.Domain, MailFrom: m.Envelope.From.Domain, Provider: r.Provider}
-	switch r.Provider {
+	return identityAt(m, r, r.Provider)
+}
+
+func identityAt(m *spool.Message, r *spool.Recipient, provider string) Identity {
+	switch provider {
 	case "", "other", "unknown":
-		id.Provider = string(r.Address.Domain)
+		provider = string(r.Address.Domain)
 	}
-	return id
+	return Identity{From: m.From.Domain, MailFrom: m.Envelope.From.Domain, Provider: provider}
 }
 
 // Distrusted returns the refusal for which mail of an identity is held, without
@@ -93,15 +96,17 @@ func (e *Engine) holdDistrusted(ctx context.Context, m *spool.Message, fates []*
 	}
 }
 
-// learn remembers refusals, and forgets them where mail was taken.
+// learn remembers refusals, and forgets them where mail was taken. Who said it is told by
+// the server's name, as nothing may have been known of it when the message was taken.
 func (e *Engine) learn(ctx context.Context, m *spool.Message, fates []*fate) {
 	for _, f := range fates {
-		id := IdentityOf(m, &f.to)
+		id := identityAt(m, &f.to, providerOf(f.host, f.to.Provider))
 		switch {
 		case f.outcome == held && f.why == "":
 			e.note(ctx, id, Refusal{Rule: f.rule, Reply: f.words, Host: f.host, At: e.o.Now(), Findings: e.findings(ctx, id)})
 		case f.outcome == delivered:
 			e.forget(ctx, id)
+			e.forget(ctx, IdentityOf(m, &f.to)) // which may be another
 		}
 	}
 }

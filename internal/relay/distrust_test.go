@@ -204,3 +204,29 @@ func TestDistrustWithoutStore(t *testing.T) {
 		}
 	}
 }
+
+// A refusal is the provider's, also where it wasn't known whose the domain is when the
+// message was taken: the re-check, which knows, asks for it under that name.
+func TestRefusedByWhoWasUnknown(t *testing.T) {
+	w := newWorld(t)
+	b := w.google()
+	b.answers(starting(map[string]string{".": noAuth}))
+	m := w.queue(func(m *spool.Message) { m.Recipients[0].Provider = "unknown" }, "bob@gmail.test")
+	w.pass()
+	w.want(m, spool.Held, "550 5.7.26")
+	if got := w.recipients(m)[0].Provider; got != "google" {
+		t.Errorf("held at %q, want google", got)
+	}
+	google := Identity{"example.com", "example.com", "google"}
+	if _, distrusted := w.e.Distrusted(t.Context(), google); !distrusted {
+		t.Error("it isn't Google that refused it")
+	}
+	w.e.Trust(t.Context(), google)
+	b.answers(nil)
+	err := w.store.Move(t.Context(), spool.Move{ID: m.ID, From: spool.Held, Into: spool.Queued, Actor: "ann", Next: w.clock(), At: w.clock()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass()
+	w.want(m, spool.Delivered, "250")
+}

@@ -97,7 +97,7 @@ func (e *Engine) result(s Settings, m *spool.Message, f *fate) spool.Result {
 		r.Into = spool.Bounced
 	case held:
 		r.Into, r.Verdict, r.Codes = spool.Held, "refuse", []string{codeRefused}
-		r.Now = &spool.Hold{Reason: spool.Refused, Codes: r.Codes, Rule: f.rule, Reply: f.words}
+		r.Now = &spool.Hold{Reason: spool.Refused, Provider: providerOf(f.host, ""), Codes: r.Codes, Rule: f.rule, Reply: f.words}
 		if r.Reason == "" {
 			r.Reason = "the receiver refused it as not authenticated"
 		}
