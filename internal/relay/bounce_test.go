@@ -163,10 +163,14 @@ func TestHeldForLong(t *testing.T) {
 func TestSchedule(t *testing.T) {
 	s := Settings{}.complete()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	m := &spool.Message{Received: now}
 	for tries, want := range []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 80 * time.Minute, 160 * time.Minute, 4 * time.Hour, 4 * time.Hour} {
 		r := &spool.Recipient{Delivery: spool.Delivery{Tries: tries}}
 		different := map[time.Time]bool{}
+		age := 5 * time.Minute * (1<<tries - 1) // of the tries before
+		if tries == 7 {
+			age = 9*time.Hour + 15*time.Minute
+		}
+		m := &spool.Message{Received: now.Add(-age)}
 		for range 50 {
 			at := s.next(m, r, now, time.Time{})
 			if wait := at.Sub(now); wait < want*9/10 || wait > want*11/10 {
@@ -178,6 +182,7 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("after %d tries: %d different times", tries, len(different))
 		}
 	}
+	m := &spool.Message{Received: now}
 	far := &spool.Recipient{Delivery: spool.Delivery{Tries: 1 << 30}}
 	if wait := s.next(m, far, now, time.Time{}).Sub(now); wait > 5*time.Hour {
 		t.Errorf("%v", wait)

@@ -14,6 +14,7 @@ type lane struct {
 	workers int
 	fails   int       // connections failed in a row
 	until   time.Time // no connection is made before
+	lifted  time.Time // what until was when somebody had it tried at once
 	last    *trouble  // the last failure
 }
 

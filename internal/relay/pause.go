@@ -13,10 +13,15 @@ const (
 )
 
 // failed notes that connecting failed, and says until when it is put off: a minute,
-// and twice as long after each further failure.
+// and twice as long after each further failure. One by hand puts off nothing: the
+// pause it ended goes on.
 func (l *lanes) failed(in *lane, why *trouble, now time.Time) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if left := in.lifted.Sub(now); left > 0 && left <= 2*lastPause {
+		in.last, in.until, in.lifted = why, in.lifted, time.Time{}
+		return in.until
+	}
 	wait := firstPause << min(in.fails, 10)
 	in.fails++
 	in.last = why
@@ -28,7 +33,7 @@ func (l *lanes) failed(in *lane, why *trouble, now time.Time) time.Time {
 func (l *lanes) works(in *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in.fails, in.last, in.until = 0, nil, time.Time{}
+	in.fails, in.last, in.until, in.lifted = 0, nil, time.Time{}, time.Time{}
 }
 
 // paused returns what the last failure was, and until when no connection is made;
@@ -69,8 +74,8 @@ func (e *Engine) resume(d mail.Domain) {
 	e.lanes.mu.Lock()
 	defer e.lanes.mu.Unlock()
 	for _, in := range e.lanes.lanes {
-		if key == "" || in.key == key {
-			in.until = time.Time{}
+		if (key == "" || in.key == key) && !in.until.IsZero() {
+			in.lifted, in.until = in.until, time.Time{}
 		}
 	}
 }

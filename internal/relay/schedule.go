@@ -9,8 +9,9 @@ import (
 
 // next is when a recipient is tried again after a try at now: 5 minutes later, and
 // twice as long after each further try, up to 4 hours, give or take a tenth, but not
-// before a pause is over. A try falls on the moment the sender is to be told of the
-// delay, and one on the end.
+// before a pause is over. A try by hand doesn't count: the next is when it would have
+// been. A try falls on the moment the sender is to be told of the delay, and one on
+// the end.
 func (s Settings) next(m *spool.Message, r *spool.Recipient, now, pause time.Time) time.Time {
 	wait := s.FirstRetry
 	for range r.Delivery.Tries {
@@ -18,7 +19,8 @@ func (s Settings) next(m *spool.Message, r *spool.Recipient, now, pause time.Tim
 			break
 		}
 	}
-	at := now.Add(spread(min(wait, s.LastRetry)))
+	wait = min(wait, s.LastRetry, s.toNextStep(now.Sub(since(m, r))))
+	at := now.Add(spread(wait))
 	if at.Before(pause) {
 		at = pause.Add(rand.N(time.Minute))
 	}
@@ -28,6 +30,21 @@ func (s Settings) next(m *spool.Message, r *spool.Recipient, now, pause time.Tim
 		}
 	}
 	return at
+}
+
+// toNextStep is how long it takes from an age on to the next of the moments that tries
+// fall on when none is made by hand: 5 minutes, 15, 35 and so on. One that is near, by a
+// quarter of the time before it, is the one that was just made.
+func (s Settings) toNextStep(age time.Duration) time.Duration {
+	at, step := s.FirstRetry, s.FirstRetry
+	for at-age < step/4 && step < s.LastRetry {
+		step = min(2*step, s.LastRetry)
+		at += step
+	}
+	if past := age + step/4 - at; past > 0 && step > 0 {
+		at += (past/step + 1) * step
+	}
+	return at - age
 }
 
 // spread is d, give or take a tenth, so that what failed together doesn't come
