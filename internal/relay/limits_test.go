@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -227,6 +228,32 @@ func TestRetry(t *testing.T) {
 	}
 	w.pass()
 	w.want(m, spool.Delivered, "250")
+}
+
+// To try one message ends the pauses of its destinations, and of no other.
+func TestRetryMessage(t *testing.T) {
+	w := newWorld(t)
+	w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, nil)
+	w.server("down.example", "mx.down.example", "203.0.113.6", 10, nil)
+	m := w.queue(nil, "bob@dest.example")
+	w.queue(nil, "bob@down.example")
+	w.pass()
+	w.boxes[addr("203.0.113.5")] = startBox(t, &box{})
+	before := len(w.dialed)
+	w.queue(nil, "bob@down.example")
+	if n, err := w.e.RetryMessage(t.Context(), m.ID); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	w.pass()
+	w.want(m, spool.Delivered, "250")
+	for _, a := range w.dialed[before:] {
+		if a.Addr() == addr("203.0.113.6") {
+			t.Error("another destination's pause is over, too")
+		}
+	}
+	if _, err := w.e.RetryMessage(t.Context(), "zzzzz"); !errors.Is(err, spool.ErrNotFound) {
+		t.Errorf("no such message: %v", err)
+	}
 }
 
 // Who may come in: so many in all, so many in a lane, one in a lane in trouble, and

@@ -56,21 +56,30 @@ func (e *Engine) Retry(ctx context.Context, d mail.Domain) (int, error) {
 	return n, err
 }
 
-// RetryMessage has one message tried at once, and says for how many recipients.
+// RetryMessage ends the pauses of the destinations one message is queued for, has it
+// tried at once, and says for how many recipients.
 func (e *Engine) RetryMessage(ctx context.Context, id string) (int, error) {
 	n, err := e.o.Queue.Retry(ctx, id, e.o.Now())
-	e.resume("")
+	if err != nil {
+		return n, err
+	}
+	m, err := e.o.Messages.Get(ctx, id)
+	if err != nil {
+		return n, err
+	}
+	for _, r := range m.Recipients {
+		if isInQueue(r) {
+			e.resume(r.Address.Domain)
+		}
+	}
 	e.Kick()
-	return n, err
+	return n, nil
 }
 
-// resume lets connections be made again; whether a lane still fails is found out by
+// resume lets connections be made to a destination again (empty: to all); whether a lane still fails is found out by
 // one worker.
 func (e *Engine) resume(d mail.Domain) {
-	key := ""
-	if d != "" {
-		key = e.settings().routeFor(d).key(d)
-	}
+	key := e.settings().routeFor(d).key(d)
 	e.lanes.mu.Lock()
 	defer e.lanes.mu.Unlock()
 	for _, in := range e.lanes.lanes {
