@@ -23,16 +23,21 @@ type filters struct {
 
 func (f *filters) register(cmd *cobra.Command) {
 	f.cmd = cmd
-	f.names = []string{"domain", "sender", "recipient", "finding", "held-for", "provider", "since", "text"}
+	f.names = []string{"domain", "sender", "recipient", "finding", "provider", "since", "text"}
 	flags := cmd.Flags()
 	flags.StringVar(&f.domain, "domain", "", "From `DOMAIN`")
 	flags.StringVar(&f.sender, "sender", "", "part of the sender's or author's address")
 	flags.StringVar(&f.recipient, "recipient", "", "part of a recipient's address")
 	flags.StringVar(&f.finding, "finding", "", "finding `CODE` such as dkim-missing, or a kind of them such as dkim")
-	flags.StringVar(&f.heldFor, "held-for", "", "refused, waiting (for DNS), foreign (no key here), by-hand, or a finding")
 	flags.StringVar(&f.provider, "provider", "", "the recipient's: google, microsoft, yahoo, apple, qq, other, or unknown (DNS gave no answer)")
 	flags.StringVar(&f.since, "since", "", "received in the last `24h`, 7d …, or since a date such as 2026-11-20")
 	flags.StringVar(&f.textFilter, "text", "", "part of subject, author or recipient")
+}
+
+// registerHeld adds what only held mail can be asked for.
+func (f *filters) registerHeld() {
+	f.cmd.Flags().StringVar(&f.heldFor, "held-for", "", "refused, waiting (for DNS), foreign (no key here), by-hand, or a finding")
+	f.names = append(f.names, "held-for")
 }
 
 // registerReason adds --held-for's other name, for commands that ask for no reason

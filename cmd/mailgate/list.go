@@ -38,6 +38,7 @@ pass leaves by itself, unless auto_release is off.`,
 		Args: usageArgs(cobra.NoArgs),
 	}
 	f.register(cmd)
+	f.registerHeld()
 	f.registerReason()
 	flags := cmd.Flags()
 	flags.StringSliceVar(&states, "state", nil, "held, queued, delivered, bounced, discarded or all (default held)")

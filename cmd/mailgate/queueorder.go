@@ -6,9 +6,9 @@ const queueBulkHelp = `
 Name messages by their ids, or write ALL, with or without filters, to mean everything
 the filters select of what is queued when the command begins; --dry-run says what
 would happen to each and changes nothing.
-Of a message to several recipients --recipient, --provider, --finding, --held-for and
---to take those they fit, and the others stay queued; --domain, --sender, --since and
---text take the message with all its queued recipients.
+Of a message to several recipients --recipient, --provider, --finding and --to take
+those they fit, and the others stay queued; --domain, --sender, --since and --text
+take the message with all its queued recipients.
 What is being delivered at that moment stays queued, and you are told: try again in a
 minute. Ctrl-C finishes the messages in hand, then stops and says how far it got (exit
 code 130); what was done stays done, and the same command goes on with the rest.

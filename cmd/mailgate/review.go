@@ -62,6 +62,9 @@ can't be undone; the review log keeps who did it, and why.
 func (a *app) reviewCommand(cmd *cobra.Command, b *bulk) *cobra.Command {
 	var f filters
 	f.register(cmd)
+	if b.verb.in == spool.Held {
+		f.registerHeld()
+	}
 	flags := cmd.Flags()
 	flags.StringVar(&b.order.Reason, "reason", "", "why, for the review log (required)")
 	flags.StringSliceVar(&b.order.Recipients, "to", nil, "only these recipients, by their whole `ADDRESS` (default: all that it can be about)")
