@@ -63,6 +63,7 @@ func (e *Engine) Distrusted(ctx context.Context, id Identity) (Refusal, bool) {
 		e.forget(ctx, id)
 		return Refusal{}, false
 	}
+	e.keepLate(ctx, id)
 	return r, true
 }
 

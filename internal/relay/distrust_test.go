@@ -144,7 +144,8 @@ type memory struct {
 	notes   []spool.Note
 	asked   int
 	kept    int
-	dropped string
+	drops   int
+	dropped string // the last
 }
 
 func (m *memory) Notes(context.Context, string) ([]spool.Note, error) {
@@ -158,6 +159,7 @@ func (m *memory) KeepNote(context.Context, spool.Note, *spool.LogEntry) error {
 }
 
 func (m *memory) DropNote(_ context.Context, _, name string, _ *spool.LogEntry) error {
+	m.drops++
 	m.dropped = name
 	return m.err
 }
