@@ -123,6 +123,9 @@ func reports(t testing.TB) map[string]*Report {
 	if err := whole.Return(strings.NewReader(header + "\r\nThe figures:\r\n--mailgate\r\n.\r\n")); err != nil {
 		t.Fatal(err)
 	}
+	for _, r := range []*Report{real, unreached, relayed, givenUp, whole} {
+		r.Relay = true
+	}
 	return map[string]*Report{"givenup": givenUp, "byhand": byHand, "whole": whole, "returned": sound(t), "delayed": delayed, "utf8": utf8, "raw": raw, "orphan": orphan, "delivery": real,
 		"unreached": unreached, "silent": silent, "relayed": relayed}
 }

@@ -35,6 +35,7 @@ type Report struct {
 	Records    []Record            // what would mend it
 	At         time.Time           // now
 	Until      time.Time           // with Delayed: when it will be given up; zero: never
+	Relay      bool                // the relay reports: the queue's view of the message tells more, not the quarantine's
 }
 
 // Recipient is what became of one recipient.

@@ -86,7 +86,11 @@ func (r *Report) text() string {
 		l.records(r.Records)
 	}
 	if r.Message.ID != "" {
-		l.command("More is told on "+string(r.Hostname)+" by:", "mailgate quarantine show "+oneLine(r.Message.ID, maxText))
+		show := "mailgate quarantine show "
+		if r.Relay {
+			show = "mailgate queue show "
+		}
+		l.command("More is told on "+string(r.Hostname)+" by:", show+oneLine(r.Message.ID, maxText))
 	}
 	return l.String()
 }

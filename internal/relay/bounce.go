@@ -112,7 +112,7 @@ func (e *Engine) giveBack(ctx context.Context, r *notice.Report) error {
 
 func (e *Engine) reportOf(s Settings, m *spool.Message, kind notice.Kind, fates []*fate, to mail.Address) *notice.Report {
 	now := e.o.Now()
-	r := &notice.Report{Kind: kind, Hostname: s.Hostname, To: to, Message: m, At: now}
+	r := &notice.Report{Kind: kind, Hostname: s.Hostname, To: to, Message: m, At: now, Relay: true}
 	for _, f := range fates {
 		told := notice.Recipient{Address: f.to.Address, Original: f.to.Delivery.Original, Status: f.status, LastAttempt: now, Why: f.why}
 		switch {

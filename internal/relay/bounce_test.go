@@ -47,7 +47,7 @@ func TestSixDaysDown(t *testing.T) {
 	if len(mails) != 8 {
 		t.Fatalf("%d reports for 4 messages", len(mails))
 	}
-	if got := mails[7].content; !strings.Contains(got, "Action: failed") || !strings.Contains(got, "It was tried for 5 days in vain") ||
+	if got := mails[7].content; !strings.Contains(got, "Action: failed") || !strings.Contains(got, "It was tried for 5 days in vain") || !strings.Contains(got, "mailgate queue show ") ||
 		!strings.Contains(got, "connection refused") || !strings.Contains(got, "Subject: hello") || mails[7].from[:12] != "MAIL FROM:<>" {
 		t.Errorf("%s", got)
 	}
