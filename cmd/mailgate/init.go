@@ -16,6 +16,7 @@ import (
 const (
 	initSelector = "mail"
 	initMilter   = "inet:127.0.0.1:8891"
+	initRelay    = "127.0.0.1:2525"
 	initDomain   = mail.Domain("example.com")
 )
 
@@ -53,13 +54,18 @@ Tell Postfix, in main.cf:
   smtpd_milters = %[6]s
   milter_default_action = tempfail
 and for mail from this machine itself: non_smtpd_milters = $smtpd_milters
+Or make %[8]s the smart host of Exim or Exchange: docs/exim.md, docs/exchange.md.
+On other machines they need an address of this one in [relay], and to be in trusted.
 
 Try next:
   %[7]s check %[1]s --config %[3]s
-  %[7]s quarantine list --config %[3]s
+  %[7]s status --config %[3]s
+  %[7]s sendmail --config %[3]s -f you@%[1]s you@elsewhere.example < message
+  %[7]s quarantine list --config %[3]s     held mail, and why
+  %[7]s queue list --config %[3]s          what the relay has to deliver
   %[7]s demo
 
-`, domain, filepath.Join(dir, file), path, key.Name(), key.Record(), initMilter, os.Args[0])
+`, domain, filepath.Join(dir, file), path, key.Name(), key.Record(), initMilter, os.Args[0], initRelay)
 	return path, nil
 }
 
@@ -103,6 +109,10 @@ egress = []                 # every public address that mail leaves from
 listen  = %q
 trusted = ["127.0.0.0/8", "::1/128"]
 
+[relay]                     # takes mail by SMTP, from Exim, Exchange and scripts, and delivers it
+listen  = %q
+trusted = ["127.0.0.0/8", "::1/128"]
+
 [control]
 socket = "control.sock"
 
@@ -110,10 +120,10 @@ socket = "control.sock"
 url = "sqlite:mailgate.db"
 
 [release]
-via = "127.0.0.1:25"        # Postfix, where released mail goes back in
+via = "127.0.0.1:25"        # Postfix, where mail that the milter held goes back in; without Postfix: "relay"
 
 [[domain]]
 name = %q
 keys = [{ selector = %q, file = %q }]
-`, initMilter, string(domain), initSelector, keyFile)
+`, initMilter, initRelay, string(domain), initSelector, keyFile)
 }

@@ -83,11 +83,15 @@ func newRoot(a *app) *cobra.Command {
 mail with DKIM and holds what receivers would refuse with what the sender's
 domain publishes in DNS now; held mail leaves by itself once DNS is right.
 
+It is a milter for Postfix, and an SMTP relay: the smart host of Exim and Exchange,
+and sendmail for scripts, which delivers what it takes.
+
 Try first:   mailgate demo
 Check a domain: mailgate check example.com --ip 203.0.113.9
 Run it:      mailgate serve --config ` + defaultConfig,
 		Example: `  mailgate check example.com --selector mail --ip 203.0.113.9
   mailgate quarantine list
+  mailgate queue list
   mailgate quarantine release q7f3a --reason "record published"`,
 		Version:           version,
 		SilenceUsage:      true,
