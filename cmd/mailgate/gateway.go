@@ -280,7 +280,11 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 	case g.reloaded <- struct{}{}:
 	default:
 	}
-	g.log.Info("reloaded", "notes", notes)
+	if len(notes) > 0 {
+		g.log.Info("reloaded", "notes", notes)
+	} else {
+		g.log.Info("reloaded")
+	}
 	return notes, nil
 }
 

@@ -302,9 +302,13 @@ func tlsWord(tls string, tried bool) string {
 	return plain(tls, 0)
 }
 
+// lastAnswer is a server's answer, or what went wrong with it, with its name once.
 func lastAnswer(host, answer string) string {
-	if host == "" || strings.HasPrefix(answer, host) {
-		return answer
+	bare := strings.ReplaceAll(answer, "[", "") // of addresses with a port
+	for _, before := range []string{"", "connect to ", "TLS with "} {
+		if host == "" || strings.HasPrefix(bare, before+host) {
+			return answer
+		}
 	}
 	return strings.TrimSpace(host + " " + answer)
 }

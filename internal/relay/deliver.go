@@ -195,8 +195,8 @@ func (w *worker) barred() *trouble {
 // fail notes a failure that is the destination's as a whole.
 func (w *worker) fail(ctx context.Context, why *trouble) {
 	w.blocked, w.until = why, w.e.lanes.failed(w.lane, why, w.e.o.Now())
-	w.e.o.Metrics.Pause(w.lane.key)
-	w.e.log.InfoContext(ctx, "connections are put off", "domain", w.domain, "next", w.lane.key, "until", w.until.UTC().Format(time.RFC3339), "reply", why.words)
+	w.e.o.Metrics.Pause(w.lane.place())
+	w.e.log.InfoContext(ctx, "connections are put off", "domain", w.domain, "next", w.lane.place(), "until", w.until.UTC().Format(time.RFC3339), "reply", why.words)
 }
 
 // connect makes sure that there is a session. A trouble that isn't permanent pauses

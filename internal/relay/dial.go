@@ -2,8 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 )
@@ -23,6 +25,17 @@ func dialTCP(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.
 		return nil, err
 	}
 	return newTerse(conn), nil
+}
+
+// dialing is why connecting failed, without the address, which whoever tells it knows.
+func dialing(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok && call.Syscall == "connect" {
+		err = call.Err
+	}
+	return err
 }
 
 // source is the address to reach a server from: the first egress address of its

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,12 @@ type lane struct {
 	until   time.Time // no connection is made before
 	lifted  time.Time // what until was when somebody had it tried at once
 	last    *trouble  // the last failure
+}
+
+// place names where a lane leads to: a domain, or the host and port of a next hop.
+func (l *lane) place() string {
+	place, _, _ := strings.Cut(l.key, " ")
+	return place
 }
 
 // lanes are those in use or in trouble. The zero value is ready for use.

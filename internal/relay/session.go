@@ -75,7 +75,7 @@ func (e *Engine) secure(ctx context.Context, o opening) (*session, error) {
 func (e *Engine) attempt(ctx context.Context, o opening, mode smtpclient.TLSMode) (*session, error) {
 	conn, err := e.o.Dial(ctx, e.source(o.settings, o.route, o.address.Addr()), o.address)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s at %s: %w", o.host.name, o.address, err)
+		return nil, fmt.Errorf("connect to %s: %w", o.server(o.address.String()), dialing(err))
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -176,7 +176,7 @@ func describeTLS(state *tls.ConnectionState, level tlspolicy.Level) string {
 // what is wrong with the server's certificate. It is never permanent: it says nothing
 // about a message.
 func openingError(o opening, err, unverified error, heard []tlsrpt.FailureDetails) error {
-	t := later("4.4.2", "%s at %s: %v", o.host.name, o.address.Addr(), err)
+	t := later("4.4.2", "%s: %v", o.server(o.address.Addr().String()), err)
 	t.host = o.host.name
 	if answer, ok := errors.AsType[smtpclient.Error](err); ok && answer.Code != 0 {
 		t.words = oneLine(answer.Line, answer.MoreLines)
@@ -199,7 +199,15 @@ func openingError(o opening, err, unverified error, heard []tlsrpt.FailureDetail
 }
 
 func (o opening) failedTLS(why error) string {
-	return fmt.Sprintf("TLS with %s at %s (policy %s): %v", o.host.name, o.address.Addr(), o.policy.Level, why)
+	return fmt.Sprintf("TLS with %s (policy %s): %v", o.server(o.address.Addr().String()), o.policy.Level, why)
+}
+
+// server names the server with its address, once where that is its name.
+func (o opening) server(address string) string {
+	if a, err := netip.ParseAddr(o.host.name); err == nil && a == o.address.Addr() {
+		return address
+	}
+	return o.host.name + " at " + address
 }
 
 // withCause is a trouble that can be asked for what is behind it.

@@ -109,15 +109,22 @@ func (e *Engine) result(s Settings, m *spool.Message, f *fate) spool.Result {
 
 // tell writes the one line there is for each recipient.
 func (e *Engine) tell(ctx context.Context, m *spool.Message, f *fate, r spool.Result) {
-	args := []any{"id", m.ID, "from", m.Envelope.From, "to", f.to.Address, "verdict", f.outcome, "host", f.host, "tls", f.tls, "reply", f.words}
-	if f.rule != "" {
-		args = append(args, "rule", f.rule)
+	args := []any{"id", m.ID, "from", m.Envelope.From, "to", f.to.Address, "verdict", f.outcome}
+	add := func(key, value string) {
+		if value != "" {
+			args = append(args, key, value)
+		}
 	}
+	add("host", f.host)
+	add("tls", f.tls)
+	add("reply", f.words)
+	add("rule", f.rule)
 	if !r.Next.IsZero() {
-		args = append(args, "next", r.Next.UTC().Format("2006-01-02T15:04:05Z"))
+		add("next", r.Next.UTC().Format("2006-01-02T15:04:05Z"))
 	}
 	if f.outcome == held || f.outcome == bounced {
-		e.log.WarnContext(ctx, "delivery: "+string(f.outcome), append(args, "reason", strings.TrimSpace(f.why))...)
+		add("reason", strings.TrimSpace(f.why))
+		e.log.WarnContext(ctx, "delivery: "+string(f.outcome), args...)
 		return
 	}
 	e.log.InfoContext(ctx, "delivery: "+string(f.outcome), args...)
