@@ -29,7 +29,9 @@ type Delivery struct {
 // or by the end of the process. Until then a Move of them is refused with
 // ErrDelivering, so that none is held or returned and delivered as well.
 type Claim struct {
-	Message     *Message // with Prefix, without Evidence; Recipients and Envelope.To: those claimed
+	// Message is with Prefix, without Evidence. Recipients and Envelope.To are those
+	// claimed, with Delivery.Next as the try was due, whatever pause there was.
+	Message     *Message
 	Destination mail.Domain
 	Until       time.Time
 	Fence       int64 // greater than that of every claim of the same recipients before
@@ -48,6 +50,12 @@ type Result struct {
 	Now       *Hold // with Into Held
 	Reason    string
 }
+
+// Deadlines are moments of a recipient's time with the relay, which began when the message
+// was received, or when it was released if it was held: Delay after that its sender is
+// told of the delay (0: never), by the first try that was due then or before; End after
+// it is given up.
+type Deadlines struct{ Delay, End time.Duration }
 
 // ErrDelivering is the ErrConflict of a Move of recipients that a lease covers.
 var ErrDelivering error = delivering{}
@@ -72,6 +80,13 @@ type Queue interface {
 	// destination, the longest due first, until the given time. Recipients of a
 	// message that became due together are in one Claim, however many they are.
 	Claim(ctx context.Context, destination mail.Domain, now, until time.Time, limit int) ([]*Claim, error)
+	// ClaimLate is Claim for recipients that are due or would be but for a pause of the
+	// destination, and of which the sender is to be told by now: see Deadlines. It reads
+	// what is due there.
+	ClaimLate(ctx context.Context, destination mail.Domain, now, until time.Time, limit int, deadlines Deadlines) ([]*Claim, error)
+	// Unclaim ends leases without a try: recipients are due as they were before. What
+	// was settled, claimed again or moved is left alone.
+	Unclaim(ctx context.Context, claims ...*Claim) error
 	// Settle records what came of a claim, each recipient once, in one transaction
 	// with the review log. Recipients without a result stay under the lease, for
 	// another Settle. ErrConflict, and nothing changed, if one of the recipients was

@@ -23,9 +23,22 @@ type leased struct {
 // Claim implements spool.Queue. The writer only takes the leases down; the messages
 // are read when that is durable, since nothing changes what is leased.
 func (s *Store) Claim(ctx context.Context, destination mail.Domain, now, until time.Time, limit int) ([]*spool.Claim, error) {
+	return s.claim(ctx, destination, until, func(b *batch) ([]leased, error) {
+		paused, err := b.paused(destination, now)
+		if paused || err != nil {
+			return nil, err
+		}
+		return b.due(destination, now, limit)
+	})
+}
+
+// claim leases what is chosen.
+func (s *Store) claim(ctx context.Context, destination mail.Domain, until time.Time, choose func(*batch) ([]leased, error)) ([]*spool.Claim, error) {
 	var some []leased
 	err := s.update(ctx, "claim", 0, func(b *batch) (err error) {
-		some, err = b.claim(destination, now, until, limit)
+		if some, err = choose(b); err == nil {
+			err = b.lease(some, until)
+		}
 		return err
 	})
 	if err == nil && len(some) == 0 {
@@ -51,30 +64,26 @@ func (s *Store) Claim(ctx context.Context, destination mail.Domain, now, until t
 	return claims, nil
 }
 
-// claim leases what is due at a destination, the longest due first.
-func (b *batch) claim(destination mail.Domain, now, until time.Time, most int) ([]leased, error) {
+func (b *batch) paused(destination mail.Domain, now time.Time) (bool, error) {
 	var pause int64
 	err := b.row("SELECT pause FROM destinations WHERE domain = ?", []any{string(destination)}, &pause)
-	if errors.Is(err, sql.ErrNoRows) || pause > nanos(now) {
-		return nil, nil
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil // there is nothing
 	}
-	if err != nil {
-		return nil, err
-	}
-	some, err := b.due(destination, now, most)
-	if err != nil {
-		return nil, err
-	}
+	return pause > nanos(now), err
+}
+
+func (b *batch) lease(some []leased, until time.Time) error {
 	for _, l := range some {
 		for _, n := range l.places {
 			err := b.exec("UPDATE deliveries SET due = ?1, leased = ?1, fence = ?2 WHERE message = ?3 AND n = ?4",
 				nanos(until), l.fence, l.seq, n)
 			if err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return some, nil
+	return nil
 }
 
 // due returns the recipients that are due, of so many messages. It reads on as long
@@ -82,6 +91,11 @@ func (b *batch) claim(destination mail.Domain, now, until time.Time, most int) (
 func (b *batch) due(destination mail.Domain, now time.Time, most int) ([]leased, error) {
 	rows, err := b.query(`SELECT message, n, fence FROM deliveries INDEXED BY deliveries_due
 		WHERE destination = ? AND due <= ? ORDER BY due, message, n`, string(destination), nanos(now))
+	return firstOf(rows, err, most)
+}
+
+// firstOf reads message, place and fence, of so many messages.
+func firstOf(rows *sql.Rows, err error, most int) ([]leased, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +122,8 @@ func (b *batch) due(destination mail.Domain, now time.Time, most int) ([]leased,
 	return some, rows.Err()
 }
 
-// selectLeased selects the recipients under a lease.
-const selectLeased = "SELECT " + recipientColumns + `, r.n
+// selectLeased selects the recipients under a lease, with the time their try was due.
+const selectLeased = "SELECT " + causeColumns + "d.next," + deliveryColumns + `, r.n
 	FROM deliveries d INDEXED BY deliveries_leased CROSS JOIN recipients r ON r.message = d.message AND r.n = d.n
 	CROSS JOIN causes c ON c.id = r.cause CROSS JOIN replies p ON p.id = r.reply
 	WHERE d.destination = ? AND d.leased IS NOT NULL AND d.message = ? AND d.fence = ? ORDER BY r.n`

@@ -55,10 +55,16 @@ func scanEnvelope(row *sql.Row, more ...any) (m *spool.Message, seq int64, err e
 
 // recipientColumns are those of a recipient r, held for cause c with reply p, and of
 // its delivery d.
-const recipientColumns = `r.local, r.domain, r.state, c.reason, c.provider, c.codes, c.rule, p.text, r.changed,
-	CASE WHEN d.due IS NULL THEN 0 ELSE max(d.next, coalesce((SELECT pause FROM destinations WHERE domain = d.destination), 0)) END,
+const recipientColumns = causeColumns + `
+	CASE WHEN d.due IS NULL THEN 0 ELSE max(d.next, coalesce((SELECT pause FROM destinations WHERE domain = d.destination), 0)) END,` + deliveryColumns
+
+// Parts of recipientColumns: before and after the time of the next try.
+const (
+	causeColumns    = "r.local, r.domain, r.state, c.reason, c.provider, c.codes, c.rule, p.text, r.changed,"
+	deliveryColumns = `
 	coalesce(d.tries, 0), coalesce(d.answer, ''), coalesce(d.host, ''), coalesce(d.tls, ''),
 	coalesce(d.expected, ''), coalesce(d.notify, ''), coalesce(d.original, '')`
+)
 
 const selectRecipients = "SELECT " + recipientColumns + `
 	FROM recipients r CROSS JOIN causes c ON c.id = r.cause CROSS JOIN replies p ON p.id = r.reply
