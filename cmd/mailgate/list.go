@@ -26,10 +26,12 @@ func (a *app) listCommand() *cobra.Command {
 		Long: `List held messages: how long they are held, why, and what would become of them
 now. Filters narrow it down; a message is listed when all of them fit.
 
-NOW says "would pass", "would be refused" (a prediction), "waiting for DNS" (nothing
-is known, so nothing is decided), "no key here" (held by the policy for foreign
-mail), or "held by hand" (mailgate queue hold: a reviewer lets it go). What would
-pass leaves by itself, unless auto_release is off.`,
+NOW says "would pass", "would be refused" (a prediction), "was refused" (the
+receiver's own answer), "waiting for DNS" (nothing is known, so nothing is decided),
+"no key here" (held by the policy for foreign mail), or "held by hand" (mailgate
+queue hold: a reviewer lets it go). Of several recipients it is the gravest, and the
+first in TO is the one it is about. What would pass leaves by itself, unless
+auto_release is off.`,
 		Example: `  mailgate quarantine list --domain example.com
   mailgate quarantine list --reason dkim --since 24h
   mailgate quarantine list --held-for waiting --sort oldest
@@ -137,7 +139,7 @@ func pageGrid(page quarantine.Page, sizes bool, at time.Time,
 	g := &grid{cut: []int{from, to, finding}}
 	g.add(row(sizes, "ID", "HELD", "FROM", "TO", "FINDING", "NOW", "SIZE")...)
 	for _, m := range page.Messages {
-		shown := listedFor(m.Recipients)
+		shown := gravestFirst(listedFor(m.Recipients))
 		g.add(row(sizes, m.ID, age(heldUntil(shown, at).Sub(m.Received)), plain(authorWord(m), 60), plain(summary(shown), 60),
 			summaryFinding(shown), now(shown), bytesWord(m.Size))...)
 	}

@@ -78,35 +78,75 @@ func summaryFinding(recipients []quarantine.Recipient) string {
 // became of them.
 func nowWord(recipients []quarantine.Recipient) string {
 	return nowWordOf(recipients, statesLine(recipients), map[string]string{
-		"pass": "would pass ✓", "refuse": "would be refused ✗", "unknown": "waiting for DNS …", "foreign": "no key here", "by-hand": "held by hand",
+		"pass": "would pass ✓", "refuse": "would be refused ✗", "unknown": "waiting for DNS …", "foreign": "no key here", byHand: "held by hand", refused: "was refused ✗",
 	})
 }
 
 // shortNowWord is nowWord in one word or two.
 func shortNowWord(recipients []quarantine.Recipient) string {
 	return nowWordOf(recipients, "mixed", map[string]string{
-		"pass": "pass ✓", "refuse": "refused ✗", "unknown": "no DNS …", "foreign": "no key", "by-hand": "by hand",
+		"pass": "pass ✓", "refuse": "refused ✗", "unknown": "no DNS …", "foreign": "no key", byHand: "by hand", refused: "refused ✗",
 	})
 }
 
+const (
+	byHand  = string(spool.ByHand)
+	refused = "refused" // by the receiver itself: no prediction
+)
+
+// nowWordOf tells the gravest verdict. What is held by hand is told beside it: a
+// verdict says nothing about that.
 func nowWordOf(recipients []quarantine.Recipient, mixed string, words map[string]string) string {
-	state, worst := spool.State(""), ""
+	state, worst, hands := spool.State(""), "", 0
 	for _, r := range recipients {
 		if state != "" && r.State != state {
 			return mixed
 		}
 		state = r.State
-		if gravity(r.Now) > gravity(worst) {
-			worst = r.Now
+		if now := verdictWord(r); now == byHand {
+			hands++
+		} else if gravity(now) > gravity(worst) {
+			worst = now
 		}
 	}
-	if word := words[worst]; state == spool.Held && word != "" {
-		return word
+	word := words[worst]
+	switch {
+	case state != spool.Held || word == "" && hands == 0:
+		return string(state)
+	case word == "":
+		return words[byHand]
+	case hands > 0:
+		return word + ", " + thousands(hands) + " by hand"
 	}
-	return string(state)
+	return word
+}
+
+// verdictWord is what would become of a held recipient.
+func verdictWord(r quarantine.Recipient) string {
+	if r.Now == "refuse" && isRefusal(r.Codes) {
+		return refused
+	}
+	return r.Now
+}
+
+// gravestFirst puts the recipient that NOW is about where TO and FINDING are read off.
+func gravestFirst(recipients []quarantine.Recipient) []quarantine.Recipient {
+	return slices.SortedStableFunc(slices.Values(recipients), func(a, b quarantine.Recipient) int {
+		return weight(b) - weight(a)
+	})
+}
+
+func weight(r quarantine.Recipient) int {
+	if r.Now == byHand {
+		return 1 // of what is held, the last
+	}
+	if g := gravity(verdictWord(r)); g >= 0 {
+		return 2 + g
+	}
+	return 0
 }
 
 // gravity orders verdicts as the gateway does: the gravest of several is shown.
 func gravity(now string) int {
-	return slices.Index([]string{"pass", "by-hand", "unknown", "foreign", "refuse"}, now)
+	return slices.Index([]string{"pass", byHand, "unknown", "foreign", refused, "refuse"}, now)
 }

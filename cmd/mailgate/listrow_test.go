@@ -22,6 +22,9 @@ func TestRowShowsWhatItIsListedFor(t *testing.T) {
 		return r
 	}
 	bob, carol, dora := to("bob@gmail.com", spool.Held, "refuse"), to("Carol@yahoo.com", spool.Discarded, ""), to("dora@other.example", spool.Held, "pass")
+	hand, said := to("hand@down.example", spool.Held, "by-hand"), to("said@gmail.com", spool.Held, "refuse")
+	missing := bob
+	hand.Reason, said.Codes, missing.Codes = spool.ByHand, []string{"receiver-refused"}, []string{"dkim-missing"}
 	other := bob
 	other.Selected = false
 	for _, tt := range []struct {
@@ -32,7 +35,12 @@ func TestRowShowsWhatItIsListedFor(t *testing.T) {
 	}{
 		{"one of two", "", []quarantine.Recipient{other, carol}, "2h00m Carol@yahoo.com discarded"},
 		{"held, and its own verdict", "", []quarantine.Recipient{other, dora}, "10h00m dora@other.example would pass ✓"},
-		{"the gravest of two", "", []quarantine.Recipient{dora, bob}, "10h00m dora@other.example +1 would be refused ✗"},
+		{"the gravest of two", "", []quarantine.Recipient{dora, bob}, "10h00m bob@gmail.com +1 would be refused ✗"},
+		{"one by hand", "", []quarantine.Recipient{hand, missing}, "10h00m bob@gmail.com +1 dkim-missing would be refused ✗, 1 by hand"},
+		{"one by hand, narrow", "88", []quarantine.Recipient{hand, missing}, "10h00m bob@gmail.com +1 dkim-missing refused ✗, 1 by hand"},
+		{"one by hand, the other passes", "", []quarantine.Recipient{hand, dora}, "10h00m dora@other.example +1 by-hand would pass ✓, 1 by hand"},
+		{"all by hand", "", []quarantine.Recipient{hand, hand}, "10h00m hand@down.example +1 by-hand held by hand"},
+		{"refused by the receiver", "", []quarantine.Recipient{said}, "10h00m said@gmail.com receiver-refused was refused ✗"},
 		{"mixed", "", []quarantine.Recipient{bob, dora, carol}, "10h00m bob@gmail.com +2 2 held, 1 discarded"},
 		{"mixed, narrow", "64", []quarantine.Recipient{bob, dora, carol}, "10h00m bob@gmail.com +2 mixed"},
 		{"narrower", "60", []quarantine.Recipient{bob, dora, carol}, "10h00m gmail.com +2 mixed"},
