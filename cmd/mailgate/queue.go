@@ -166,6 +166,9 @@ Exit code: 0 shown, 1 no such message.`,
 				m.ID, plain(m.Sender, 0), age(time.Since(m.Received)), bytesWord(m.Size), plain(m.Subject, 0))
 			for _, r := range m.Recipients {
 				fmt.Fprintf(out, "<%s>  %s after %s", plain(r.Address, 0), r.State, count(r.Tries, "try", "tries"))
+				if !r.Tried.IsZero() {
+					fmt.Fprintf(out, ", the last %s ago", age(time.Since(r.Tried)))
+				}
 				if !r.Next.IsZero() {
 					fmt.Fprintf(out, ", next %s", nextTry(r.Next, false))
 				}

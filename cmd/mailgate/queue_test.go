@@ -58,7 +58,9 @@ func TestQueueCommands(t *testing.T) {
 		{[]string{"queue", "list", "far.test", "--limit", "0"}, id},
 		{[]string{"queue", "list", "--limit", "0"}, "far.test"},
 		{[]string{"queue", "list", "far.test", "--format", "json"}, `"tries": 1`},
-		{[]string{"queue", "show", id}, "<bob@far.test>  queued after 1 try, next in "},
+		{[]string{"queue", "list", "far.test", "--format", "json"}, `"tried": "2`},
+		{[]string{"queue", "show", id}, "<bob@far.test>  queued after 1 try, the last "},
+		{[]string{"queue", "show", id}, "s ago, next in "},
 		{[]string{"queue", "retry", "far.test"}, "1 recipient is tried now"},
 	} {
 		if text, err := s.run(c.args...); err != nil || !strings.Contains(text, c.want) {

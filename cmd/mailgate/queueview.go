@@ -84,7 +84,7 @@ func viewQueued(m *spool.Message) web.QueueMessage {
 	for _, r := range m.Recipients {
 		d := r.Delivery
 		view.Recipients = append(view.Recipients, web.QueueRecipient{
-			Address: r.Address.String(), State: string(r.State), Next: d.Next, Tries: d.Tries,
+			Address: r.Address.String(), State: string(r.State), Next: d.Next, Tries: d.Tries, Tried: d.Tried,
 			Answer: d.Answer, Host: d.Host, TLS: d.TLS, Expected: d.Expected,
 		})
 	}

@@ -16,12 +16,13 @@ const MaxPrefix = 64 << 10
 type Delivery struct {
 	Next     time.Time // of the next try; zero: not in the relay's queue. Take ignores it unless State is Queued
 	Tries    int
-	Answer   string // of the last try: the receiver's words, or what went wrong
-	Host     string // that gave it
-	TLS      string // used at the last try, "TLSv1.3 dane …"; empty: none
-	Expected string // verdict of pre-flight when it was queued, or Move.Verdict when it was released: accept, refuse, unknown; empty: not asked
-	Notify   string // NOTIFY of RFC 3461: "", "NEVER" or some of SUCCESS,FAILURE,DELAY
-	Original string // ORCPT of RFC 3461, "rfc822;ann@example.com"; empty: none
+	Tried    time.Time // when the last of them was; zero: none was, or it isn't known. Take ignores it
+	Answer   string    // of the last try: the receiver's words, or what went wrong
+	Host     string    // that gave it
+	TLS      string    // used at the last try, "TLSv1.3 dane …"; empty: none
+	Expected string    // verdict of pre-flight when it was queued, or Move.Verdict when it was released: accept, refuse, unknown; empty: not asked
+	Notify   string    // NOTIFY of RFC 3461: "", "NEVER" or some of SUCCESS,FAILURE,DELAY
+	Original string    // ORCPT of RFC 3461, "rfc822;ann@example.com"; empty: none
 }
 
 // Claim is a lease on the recipients of one message at one destination. Whoever

@@ -62,7 +62,7 @@ const recipientColumns = causeColumns + `
 const (
 	causeColumns    = "r.local, r.domain, r.state, c.reason, c.provider, c.codes, c.rule, p.text, r.changed,"
 	deliveryColumns = `
-	coalesce(d.tries, 0), coalesce(d.answer, ''), coalesce(d.host, ''), coalesce(d.tls, ''),
+	coalesce(d.tries, 0), coalesce(d.tried, 0), coalesce(d.answer, ''), coalesce(d.host, ''), coalesce(d.tls, ''),
 	coalesce(d.expected, ''), coalesce(d.notify, ''), coalesce(d.original, '')`
 )
 
@@ -86,12 +86,12 @@ func recipients(rows *sql.Rows, err error) ([]spool.Recipient, error) {
 func scanRecipient(rows *sql.Rows, more ...any) (spool.Recipient, error) {
 	var r spool.Recipient
 	var codes string
-	var changed, next int64
+	var changed, next, tried int64
 	d := &r.Delivery
 	err := rows.Scan(append([]any{&r.Address.Local, &r.Address.Domain, &r.State, &r.Reason, &r.Provider, &codes, &r.Rule, &r.Reply, &changed,
-		&next, &d.Tries, &d.Answer, &d.Host, &d.TLS, &d.Expected, &d.Notify, &d.Original}, more...)...)
+		&next, &d.Tries, &tried, &d.Answer, &d.Host, &d.TLS, &d.Expected, &d.Notify, &d.Original}, more...)...)
 	r.Codes = strings.Fields(codes)
-	r.Changed, d.Next = moment(changed), moment(next)
+	r.Changed, d.Next, d.Tried = moment(changed), moment(next), moment(tried)
 	return r, err
 }
 

@@ -262,10 +262,10 @@ func TestSettle(t *testing.T) {
 		state spool.State
 		spool.Delivery
 	}{
-		{spool.Delivered, spool.Delivery{Tries: 1, Answer: "250 ok", Host: "mx", TLS: "TLSv1.3"}},
-		{spool.Bounced, spool.Delivery{Tries: 1, Answer: "550 no such user", Host: "mx"}},
-		{spool.Held, spool.Delivery{Tries: 1, Answer: "550 5.7.26 unauthenticated", Host: "mx2"}},
-		{spool.Queued, spool.Delivery{Tries: 1, Answer: "451 later", Host: "mx", TLS: "TLSv1.3", Next: at.Add(time.Hour)}},
+		{spool.Delivered, spool.Delivery{Tries: 1, Tried: at, Answer: "250 ok", Host: "mx", TLS: "TLSv1.3"}},
+		{spool.Bounced, spool.Delivery{Tries: 1, Tried: at, Answer: "550 no such user", Host: "mx"}},
+		{spool.Held, spool.Delivery{Tries: 1, Tried: at, Answer: "550 5.7.26 unauthenticated", Host: "mx2"}},
+		{spool.Queued, spool.Delivery{Tries: 1, Tried: at, Answer: "451 later", Host: "mx", TLS: "TLSv1.3", Next: at.Add(time.Hour)}},
 	}
 	m := get(t, s, id)
 	for i, r := range m.Recipients {

@@ -109,8 +109,8 @@ func (b *batch) claimed(c *spool.Claim, seq int64) (map[mail.Address][]claimed, 
 
 // settleOne takes down a try, and puts off the next or moves the recipient.
 func (b *batch) settleOne(c *spool.Claim, actor string, seq int64, k *claimed, r *spool.Result, now time.Time) error {
-	err := b.exec("UPDATE deliveries SET tries = tries + 1, answer = ?, host = ?, tls = ? WHERE message = ? AND n = ?",
-		r.Answer, r.Host, r.TLS, seq, k.n)
+	err := b.exec("UPDATE deliveries SET tries = tries + 1, tried = ?, answer = ?, host = ?, tls = ? WHERE message = ? AND n = ?",
+		nanos(now), r.Answer, r.Host, r.TLS, seq, k.n)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,7 @@ type QueueRecipient struct {
 	State    string    `json:"state"`
 	Next     time.Time `json:"next,omitzero"` // of the next try
 	Tries    int       `json:"tries"`
+	Tried    time.Time `json:"tried,omitzero"`   // the last time
 	Answer   string    `json:"answer,omitempty"` // of the last try
 	Host     string    `json:"host,omitempty"`
 	TLS      string    `json:"tls,omitempty"`
