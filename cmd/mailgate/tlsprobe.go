@@ -80,7 +80,7 @@ func probeCode(p probed) error {
 		return nil
 	}
 	for _, h := range p.Hosts {
-		if h.Error == "" {
+		if h.Known() {
 			return coded(exitFail, nil)
 		}
 	}
@@ -199,20 +199,30 @@ func handshakeWords(h *tlsprobe.Handshake) string {
 }
 
 func versionWords(versions []tlsprobe.Handshake) string {
-	var yes, no []string
+	var yes, no, unknown []string
 	for v, h := range versions {
-		if h.Error == "" {
-			yes = append(yes, h.Version.String())
-		} else {
-			no = append(no, (tlspolicy.TLS10 + tlspolicy.Version(v)).String())
+		version := (tlspolicy.TLS10 + tlspolicy.Version(v)).String()
+		switch {
+		case h.Error == "":
+			yes = append(yes, version)
+		case h.Unreached:
+			unknown = append(unknown, version)
+		default:
+			no = append(no, version)
 		}
 	}
 	words := "none"
-	if len(yes) > 0 {
+	switch {
+	case len(yes) > 0:
 		words = strings.Join(yes, ", ")
+	case len(unknown) > 0:
+		words = "none found"
 	}
 	if len(no) > 0 {
 		words += " (not " + strings.Join(no, ", ") + ")"
+	}
+	if len(unknown) > 0 { // the server took no more connections
+		words += "; not known: " + strings.Join(unknown, ", ")
 	}
 	return words
 }

@@ -121,6 +121,7 @@ func TestTLSHostsBounded(t *testing.T) {
 // Where no server could be talked to, nothing is known: 2, not 1.
 func TestProbeCode(t *testing.T) {
 	silent, talks := &tlsprobe.Host{Error: "connect: refused"}, &tlsprobe.Host{}
+	limited := &tlsprobe.Host{StartTLS: true, ByPolicy: &tlsprobe.Handshake{Unreached: true, Error: "greeting: 421 too many"}}
 	for name, c := range map[string]struct {
 		probed probed
 		want   int
@@ -128,6 +129,7 @@ func TestProbeCode(t *testing.T) {
 		"works":     {probed{Works: true, Hosts: []*tlsprobe.Host{silent, talks}}, exitPass},
 		"fails":     {probed{Hosts: []*tlsprobe.Host{silent, talks}}, exitFail},
 		"not known": {probed{Hosts: []*tlsprobe.Host{silent}}, exitUnknown},
+		"limited":   {probed{Hosts: []*tlsprobe.Host{silent, limited}}, exitUnknown},
 		"no host":   {probed{}, exitUnknown},
 	} {
 		code := exitPass
@@ -136,6 +138,22 @@ func TestProbeCode(t *testing.T) {
 		}
 		if code != c.want {
 			t.Errorf("%s: exit %d, want %d", name, code, c.want)
+		}
+	}
+}
+
+// A connection that the server didn't take tells nothing of a version.
+func TestVersionWords(t *testing.T) {
+	yes := tlsprobe.Handshake{Version: tlspolicy.TLS12}
+	no, unknown := tlsprobe.Handshake{Error: "alert"}, tlsprobe.Handshake{Error: "greeting: 421 too many", Unreached: true}
+	for want, versions := range map[string][]tlsprobe.Handshake{
+		"1.2 (not 1.0, 1.1, 1.3)":                   {no, no, yes, no},
+		"1.2 (not 1.0, 1.1); not known: 1.3":        {no, no, yes, unknown},
+		"none (not 1.0, 1.1, 1.2, 1.3)":             {no, no, no, no},
+		"none found; not known: 1.0, 1.1, 1.2, 1.3": {unknown, unknown, unknown, unknown},
+	} {
+		if got := versionWords(versions); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

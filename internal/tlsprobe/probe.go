@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"net/smtp"
 	"slices"
 	"strings"
 	"time"
@@ -59,28 +57,33 @@ func (l limits) String() string {
 // Host finds out what a server can do. What goes wrong is part of the result.
 func (p Prober) Host(ctx context.Context, t Target) *Host {
 	h := &Host{Name: t.Name, Address: t.Address.String(), Policy: t.Policy}
-	plain, state := p.handshake(ctx, t, h, p.config(t, limits{}), limits{})
-	if h.Error != "" || !h.StartTLS {
+	first := p.attempt(ctx, t, p.config(t, limits{}), limits{})
+	h.Greeting, h.StartTLS = first.greeting, first.startTLS
+	switch {
+	case errors.Is(first.err, errNoSTARTTLS):
+		return h
+	case first.err != nil:
+		h.Error = first.err.Error()
 		return h
 	}
-	h.Plain = plain
+	h.Plain = &first.made
+	// The second, as a server that limits connections may take no more of them.
+	if c := t.Policy.TLSConfig(t.Name); c != nil {
+		c.RootCAs = p.Roots
+		h.ByPolicy = &p.attempt(ctx, t, c, limits{}).made
+		h.ByPolicy.Offered = "as the policy says"
+	}
+	state := first.state
 	for v := tlspolicy.TLS10; v <= tlspolicy.TLS13; v++ {
 		only := limits{lowest: v, highest: v, old: v < tlspolicy.TLS13}
-		made, s := p.handshake(ctx, t, h, p.config(t, only), only)
-		h.Versions = append(h.Versions, *made)
-		if state == nil {
-			state = s
-		}
+		a := p.attempt(ctx, t, p.config(t, only), only)
+		h.Versions = append(h.Versions, a.made)
+		state = cmp.Or(state, a.state)
 	}
-	if !plain.OK() {
+	if !h.Plain.OK() {
 		state = cmp.Or(p.lesser(ctx, t, h), state)
 	}
 	p.look(h, t, state)
-	if c := t.Policy.TLSConfig(t.Name); c != nil {
-		c.RootCAs = p.Roots
-		h.ByPolicy, _ = p.handshake(ctx, t, h, c, limits{})
-		h.ByPolicy.Offered = "as the policy says"
-	}
 	return h
 }
 
@@ -92,10 +95,10 @@ func (p Prober) lesser(ctx context.Context, t Target, h *Host) *tls.ConnectionSt
 		{highest: tlspolicy.TLS12, classic: true},
 		{highest: tlspolicy.TLS12, classic: true, old: true},
 	} {
-		made, state := p.handshake(ctx, t, h, p.config(t, less), less)
-		h.Lesser = append(h.Lesser, *made)
-		if state != nil {
-			return state
+		a := p.attempt(ctx, t, p.config(t, less), less)
+		h.Lesser = append(h.Lesser, a.made)
+		if a.state != nil {
+			return a.state
 		}
 	}
 	return nil
@@ -137,116 +140,4 @@ func (p Prober) look(h *Host, t Target, state *tls.ConnectionState) {
 		names := chain[0].DNSNames
 		h.Named = "it is for " + cmp.Or(strings.Join(names[:min(len(names), maxNames)], ", "), "no name")
 	}
-}
-
-const (
-	defaultTimeout  = 15 * time.Second
-	submissionsPort = 465 // implicit TLS (RFC 8314)
-)
-
-// handshake makes a connection and TLS over it. state is nil where that failed.
-func (p Prober) handshake(ctx context.Context, t Target, h *Host, config *tls.Config, l limits) (made *Handshake, state *tls.ConnectionState) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.Timeout, defaultTimeout))
-	defer cancel()
-	made = &Handshake{Offered: l.String(), limits: l}
-	conn, err := p.dial(ctx, t.Address)
-	if err != nil {
-		h.Error = fmt.Sprintf("connect: %v", err)
-		return made, nil
-	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
-	tap := &wire{}
-	secure := func(plain net.Conn) (*tls.Conn, error) {
-		tap.Conn = plain
-		c := tls.Client(tap, config)
-		return c, c.HandshakeContext(ctx)
-	}
-	secured, err := p.converse(t, h, conn, secure)
-	switch {
-	case secured == nil:
-		made.Error = h.Error
-		return made, nil
-	case err != nil:
-		made.Error, made.Transcript = err.Error(), tap.transcript()
-		return made, nil
-	}
-	s := secured.ConnectionState()
-	made.Version, made.Cipher, made.Group = tlspolicy.Version(s.Version), tls.CipherSuiteName(s.CipherSuite), s.CurveID.String()
-	if s.CurveID == 0 {
-		made.Group = ""
-	}
-	return made, &s
-}
-
-// converse comes as far as the handshake: at once, or after STARTTLS. It returns
-// nil where it didn't come to one, and why in h.
-func (p Prober) converse(t Target, h *Host, conn net.Conn, secure func(net.Conn) (*tls.Conn, error)) (*tls.Conn, error) {
-	if t.Address.Port() == submissionsPort {
-		h.StartTLS = true
-		return secure(conn)
-	}
-	heard := &overheard{Conn: conn}
-	client, err := smtp.NewClient(heard, t.Name)
-	if err != nil {
-		h.Error = fmt.Sprintf("greeting: %v", err)
-		return nil, err
-	}
-	h.Greeting = heard.line()
-	if err := client.Hello(cmp.Or(p.Hostname, "localhost")); err != nil {
-		h.Error = fmt.Sprintf("EHLO: %v", err)
-		return nil, err
-	}
-	if h.StartTLS, _ = client.Extension("STARTTLS"); !h.StartTLS {
-		_ = client.Quit()
-		return nil, errors.New("STARTTLS isn't offered")
-	}
-	id, err := client.Text.Cmd("STARTTLS")
-	if err == nil {
-		client.Text.StartResponse(id)
-		_, _, err = client.Text.ReadResponse(220)
-		client.Text.EndResponse(id)
-	}
-	if err != nil {
-		h.Error = fmt.Sprintf("STARTTLS: %v", err)
-		return nil, err
-	}
-	if client.Text.R.Buffered() > 0 {
-		h.Error = "the server goes on in the clear after STARTTLS: somebody may be injecting answers"
-		return nil, errors.New(h.Error)
-	}
-	return secure(conn)
-}
-
-func (p Prober) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
-	if p.Dial != nil {
-		return p.Dial(ctx, to)
-	}
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", to.String())
-}
-
-// overheard keeps the first line that a server says.
-type overheard struct {
-	net.Conn
-	first []byte
-	done  bool
-}
-
-const maxGreeting = 512
-
-func (o *overheard) Read(p []byte) (int, error) {
-	n, err := o.Conn.Read(p)
-	if !o.done {
-		o.first = append(o.first, p[:n]...)
-		o.done = slices.Contains(o.first, '\n') || len(o.first) > maxGreeting
-	}
-	return n, err
-}
-
-func (o *overheard) line() string {
-	line, _, _ := strings.Cut(string(o.first[:min(len(o.first), maxGreeting)]), "\n")
-	return strings.TrimSpace(line)
 }

@@ -199,6 +199,46 @@ func TestNoConversation(t *testing.T) {
 	}
 }
 
+// A server that limits connections ends some before TLS: what the others found holds.
+func TestRateLimited(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.sign(t, "mx.example.net", time.Now().Add(time.Hour))
+	at := server{tls: &tls.Config{Certificates: []tls.Certificate{cert}}}.start(t)
+	full := server{full: true}.start(t)
+	for _, c := range []struct {
+		taken    int // connections
+		known    bool
+		works    bool
+		versions string
+		words    string
+	}{
+		{taken: 0, words: "nothing is known"},
+		{taken: 1, words: "isn't known whether it works as the policy verify demands"},
+		{taken: 2, known: true, works: true, words: "Nothing needs to be done"},
+		{taken: 5, known: true, works: true, versions: "1.2", words: "Nothing needs to be done"},
+		{taken: 6, known: true, works: true, versions: "1.2 1.3", words: "Nothing needs to be done"},
+	} {
+		made := 0
+		p := Prober{Roots: ca.roots(), Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+			to := at
+			if made++; made > c.taken {
+				to = full
+			}
+			return (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
+		}}
+		h := p.Host(t.Context(), Target{Name: "mx.example.net", Address: at, Policy: tlspolicy.Policy{Level: tlspolicy.Verify}})
+		if (h.Error != "") != (c.taken == 0) || h.Plain.OK() != (c.taken > 0) || h.Known() != c.known || h.Works() != c.works || spoken(h) != c.versions {
+			t.Errorf("%d taken: error %q, plain %+v, known %v, works %v, versions %q", c.taken, h.Error, h.Plain, h.Known(), h.Works(), spoken(h))
+		}
+		if c.taken > 0 && (!h.StartTLS || h.Named != "yes" || !strings.HasPrefix(h.Greeting, "220 ")) {
+			t.Errorf("%d taken: %+v", c.taken, h)
+		}
+		if s := Suggest("example.net", []*Host{h}); s.Override != nil || !strings.Contains(s.Words, c.words) {
+			t.Errorf("%d taken: suggestion %+v", c.taken, s)
+		}
+	}
+}
+
 // Records are told apart however they are cut.
 func TestRecordsCut(t *testing.T) {
 	stream := []byte("\x16\x03\x01\x00\x04\x01\x00\x00\x00" + "\x14\x03\x03\x00\x01\x01" + "\x16\x03\x03\x00\x02ab" + "\x15\x03\x03\x00\x02\x02\x28" + "\x16\x03\x01\x00\x00")

@@ -41,6 +41,7 @@ type Handshake struct {
 	Group      string            `json:"group,omitempty"`      // of the key exchange
 	Error      string            `json:"error,omitempty"`      // empty: it came about
 	Transcript []string          `json:"transcript,omitempty"` // of one that failed
+	Unreached  bool              `json:"unreached,omitempty"`  // the connection ended before TLS began, which tells nothing of it
 
 	limits limits
 }

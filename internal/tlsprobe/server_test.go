@@ -27,6 +27,7 @@ type server struct {
 	injects  bool        // says more after its answer to STARTTLS
 	implicit bool        // TLS from the first byte on
 	silent   bool        // accepts, and says nothing
+	full     bool        // takes no more connections
 }
 
 // start returns where it listens.
@@ -58,6 +59,10 @@ func (s server) talk(conn *net.TCPConn) {
 	}
 	if s.silent {
 		io.Copy(io.Discard, conn)
+		return
+	}
+	if s.full {
+		fmt.Fprint(conn, "421 too many connections\r\n")
 		return
 	}
 	fmt.Fprint(conn, "220 mx.example.net ESMTP old and proven\r\n")

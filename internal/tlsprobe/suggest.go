@@ -27,6 +27,12 @@ func (h *Host) Works() bool {
 	return true
 }
 
+// Known reports whether the probe found out if mail can be sent by the host's policy:
+// not where the server, or a limit on connections, ended it before TLS began.
+func (h *Host) Known() bool {
+	return h.Error == "" && (h.ByPolicy == nil || !h.ByPolicy.Unreached)
+}
+
 // Suggest says what to do about a destination with these hosts, best first. reason
 // and end of the override are the administrator's to add.
 func Suggest(destination string, hosts []*Host) Suggestion {
@@ -60,6 +66,8 @@ func (h *Host) suggest(destination string) *Suggestion {
 		return nil
 	case !h.Plain.OK():
 		return h.suggestLess(destination, level)
+	case !h.Known():
+		return &Suggestion{Words: fmt.Sprintf("TLS itself works with %s, but a second connection to it failed (%s), so it isn't known whether it works as the policy %s demands. Probe it again later.", h.Name, h.ByPolicy.Error, level)}
 	}
 	return &Suggestion{Words: fmt.Sprintf("TLS itself works with %s, but not as the policy %s demands: %s. Its administrator has to mend the certificate or the records.", h.Name, level, h.ByPolicy.Error)}
 }
@@ -85,6 +93,9 @@ func (h *Host) suggestLess(destination string, level tlspolicy.Level) *Suggestio
 		return &Suggestion{Words: fmt.Sprintf("%s fails with everything offered, and works with less: %s.", h.Name, less.Offered), Override: &o}
 	}
 	for _, v := range h.Versions {
+		if v.Unreached { // what it speaks isn't known, then
+			break
+		}
 		if v.Error == "" {
 			return &Suggestion{
 				Words: fmt.Sprintf("%s speaks nothing newer than TLS %s, which is out of date (RFC 8996): its administrator should mend that.", h.Name, v.Version),
