@@ -3,5 +3,5 @@
 // whether a connection by the policy for it would come about. It sends no mail.
 //
 // Each question takes a connection of its own, one after the other: a server gets
-// at most eight of them.
+// at most ten of them.
 package tlsprobe
