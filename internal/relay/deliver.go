@@ -23,15 +23,14 @@ type worker struct {
 	settling sync.WaitGroup
 }
 
-// serve delivers what is due at a destination. An error says that nothing can be
-// claimed there.
+// serve delivers what is due at a destination, until nothing is or it must be left in
+// peace. An error says that the queue can't be written.
 func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) error {
 	w := &worker{e: e, domain: d, lane: in}
 	defer w.leave()
 	for ctx.Err() == nil {
 		now := e.o.Now()
-		until := now.Add(lease)
-		claims, err := e.o.Queue.Claim(ctx, d, now, until, claimSize)
+		claims, err := e.o.Queue.Claim(ctx, d, now, now.Add(lease), claimSize)
 		e.lanes.claimed(d)
 		if ctx.Err() != nil {
 			break
@@ -42,18 +41,40 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) error {
 		if len(claims) == claimSize {
 			e.Kick() // there may be work for another
 		}
-		for _, c := range claims {
-			if ctx.Err() != nil || c.Until.Sub(e.o.Now()) < lease/2 {
-				return nil // the lease ends by itself
-			}
-			w.deliver(ctx, c)
-		}
+		rest := w.work(ctx, claims)
 		w.settling.Wait()
+		if ctx.Err() == nil && w.paused() {
+			return w.pause(ctx, rest)
+		}
+		if len(rest) > 0 {
+			return w.giveBack(ctx, rest)
+		}
 		if len(claims) < claimSize {
 			break
 		}
 	}
 	return nil
+}
+
+// work brings claims to their end, and returns those that it doesn't begin: the
+// destination is paused, or too little is left of the lease.
+func (w *worker) work(ctx context.Context, claims []*spool.Claim) []*spool.Claim {
+	for i, c := range claims {
+		if ctx.Err() != nil || c.Until.Sub(w.e.o.Now()) < lease/2 || i > 0 && w.paused() {
+			return claims[i:]
+		}
+		w.deliver(ctx, c)
+	}
+	return nil
+}
+
+// giveBack has others claim what this worker won't deliver. At a stop it is the next
+// start that does.
+func (w *worker) giveBack(ctx context.Context, claims []*spool.Claim) error {
+	if len(claims) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	return w.e.o.Queue.Unclaim(ctx, claims...)
 }
 
 // leave parks the connection for whoever comes next.
@@ -154,7 +175,7 @@ func (w *worker) transaction(ctx context.Context, m *spool.Message, p *parcel, f
 		}
 		err := s.transact(ctx, m, p, fates, w.e.o.CrashPoint)
 		if err == nil {
-			w.e.lanes.works(w.lane)
+			w.e.lanes.works(w.lane, w.e.o.Now())
 			return nil
 		}
 		w.drop()
@@ -179,24 +200,6 @@ func (w *worker) verdict(ctx context.Context, m *spool.Message, s *session, err 
 	}
 	why.host, why.tls = s.host, s.tls
 	return why
-}
-
-// barred says why no connection is made now; nil when one may be.
-func (w *worker) barred() *trouble {
-	if w.blocked != nil {
-		return w.blocked
-	}
-	if why, until := w.e.lanes.paused(w.lane, w.e.o.Now()); why != nil {
-		w.blocked, w.until = why, until
-	}
-	return w.blocked
-}
-
-// fail notes a failure that is the destination's as a whole.
-func (w *worker) fail(ctx context.Context, why *trouble) {
-	w.blocked, w.until = why, w.e.lanes.failed(w.lane, why, w.e.o.Now())
-	w.e.o.Metrics.Pause(w.lane.place())
-	w.e.log.InfoContext(ctx, "connections are put off", "domain", w.domain, "next", w.lane.place(), "until", w.until.UTC().Format(time.RFC3339), "reply", why.words)
 }
 
 // connect makes sure that there is a session. A trouble that isn't permanent pauses

@@ -114,6 +114,13 @@ func (l *lanes) running() int {
 	return l.total
 }
 
+// alone reports whether a lane has one worker.
+func (l *lanes) alone(in *lane) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return in.workers == 1
+}
+
 // peak is how many workers there were at most at once.
 func (l *lanes) peak() int {
 	l.mu.Lock()

@@ -282,7 +282,7 @@ func TestEnter(t *testing.T) {
 	if enter("d.example", "d.example") != nil {
 		t.Error("a second connection to a server in trouble")
 	}
-	l.works(troubled)
+	l.works(troubled, time.Now().Add(time.Hour))
 	if enter("d.example", "d.example") == nil || enter("e.example", "e.example") == nil || enter("f.example", "f.example") != nil {
 		t.Error("the limit in all")
 	}
@@ -312,7 +312,10 @@ func TestPauseGrows(t *testing.T) {
 	if got, _ := l.paused(in, now.Add(-48*time.Hour)); got != nil {
 		t.Error("a clock put back makes the pause longer")
 	}
-	l.works(in)
+	if l.works(in, now); in.fails == 0 {
+		t.Error("the pause of one worker ended by another's connection")
+	}
+	l.works(in, now.Add(2*time.Hour))
 	if got, _ := l.paused(in, now); got != nil {
 		t.Error("paused although it works")
 	}

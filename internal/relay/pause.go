@@ -29,10 +29,14 @@ func (l *lanes) failed(in *lane, why *trouble, now time.Time) time.Time {
 	return in.until
 }
 
-// works notes that a server of the lane answers.
-func (l *lanes) works(in *lane) {
+// works notes that a server of the lane answers. A pause that another worker has begun
+// goes on: over one more connection it doesn't.
+func (l *lanes) works(in *lane, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if in.pausedAt(now) {
+		return
+	}
 	in.fails, in.last, in.until, in.lifted = 0, nil, time.Time{}, time.Time{}
 }
 
@@ -41,10 +45,15 @@ func (l *lanes) works(in *lane) {
 func (l *lanes) paused(in *lane, now time.Time) (*trouble, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if wait := in.until.Sub(now); wait <= 0 || wait > 2*lastPause {
+	if !in.pausedAt(now) {
 		return nil, time.Time{}
 	}
 	return in.last, in.until
+}
+
+func (l *lane) pausedAt(now time.Time) bool {
+	left := l.until.Sub(now)
+	return left > 0 && left <= 2*lastPause
 }
 
 // Retry ends the pause of a destination (empty: of all), has what is queued for it

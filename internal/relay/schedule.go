@@ -82,3 +82,12 @@ func (s Settings) tellDelay(m *spool.Message, r *spool.Recipient, now time.Time)
 	at := s.delayAt(m, r)
 	return !at.IsZero() && !now.Before(at) && !r.Delivery.Next.After(at)
 }
+
+// deadlines are when senders are told.
+func (s Settings) deadlines() spool.Deadlines {
+	d := spool.Deadlines{End: s.MaxAge}
+	if s.DelayAfter > 0 && s.DelayAfter < s.MaxAge {
+		d.Delay = s.DelayAfter
+	}
+	return d
+}
