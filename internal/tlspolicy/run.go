@@ -94,6 +94,7 @@ func (c *stsCache) stale(now time.Time) (domains []mail.Domain) {
 		switch {
 		case e.policy == nil:
 		case e.policy.ended(now):
+			c.tellEnded(domain, e)
 			delete(c.known, domain)
 		case e.policy.due(now) && !now.Before(e.retryAt), now.Sub(e.checked) >= checkEvery:
 			domains = append(domains, domain)

@@ -1,6 +1,7 @@
 package tlspolicy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mjl-/mox/mtasts"
 	"golang.org/x/sync/singleflight"
 
 	"mailgate/internal/mail"
@@ -121,7 +123,9 @@ func (c *stsCache) begin(domain mail.Domain, dns DNS) <-chan singleflight.Result
 }
 
 // check asks for the id, and fetches the policy where that is new or the one known
-// ends soon. Whatever fails, a policy that is known holds until its end.
+// ends soon, be there a record or not: whoever keeps the record from us must not end
+// the policy (RFC 8461, section 3.3). Whatever fails, a policy that is known holds
+// until its end.
 func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 	answer := dns.Recursive(ctx, "_mta-sts."+string(domain), "TXT")
 	now := c.now()
@@ -129,10 +133,12 @@ func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 	if soonest := now.Add(minCheck); next.checkAt.Before(soonest) {
 		next.checkAt = soonest
 	}
-	if old := c.entry(domain); old != nil {
-		next.policy, next.demand = old.policy, old.demand
-		next.retryAt, next.failures, next.fault, next.failed = old.retryAt, old.failures, old.fault, old.failed
+	old := c.entry(domain)
+	if old == nil {
+		old = &stsEntry{}
 	}
+	next.policy, next.demand = old.policy, old.demand
+	next.retryAt, next.failures, next.fault, next.failed = old.retryAt, old.failures, old.fault, old.failed
 	if next.policy.ended(now) {
 		next.policy, next.demand = nil, Policy{}
 	}
@@ -143,6 +149,14 @@ func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 		if !errors.Is(err, errNoSTS) || next.policy != nil {
 			next.fault = err.Error()
 		}
+		if next.policy != nil && old.fault == "" {
+			c.log.WarnContext(ctx, "MTA-STS record can't be had, the policy known holds", "domain", domain, "mode", string(next.policy.mode),
+				"error", err, "until", next.policy.expires)
+		}
+		if next.policy.due(now) && !now.Before(next.retryAt) {
+			c.renew(ctx, domain, dns, next.policy.id, next)
+			next.fault = cmp.Or(next.fault, err.Error())
+		}
 	case next.policy != nil && next.policy.id == id && !next.policy.due(now):
 		next.fault, next.failed, next.failures, next.retryAt = "", nil, 0, time.Time{}
 	case !now.Before(next.retryAt):
@@ -151,7 +165,17 @@ func (c *stsCache) check(ctx context.Context, domain mail.Domain, dns DNS) {
 	if now.Before(next.retryAt) && next.retryAt.Before(next.checkAt) {
 		next.checkAt = next.retryAt
 	}
+	if next.policy == nil {
+		c.tellEnded(domain, old)
+	}
 	c.set(domain, next)
+}
+
+// tellEnded says that less is demanded from now on, where that is so.
+func (c *stsCache) tellEnded(domain mail.Domain, e *stsEntry) {
+	if e.policy != nil && e.policy.mode == mtasts.ModeEnforce {
+		c.log.Warn("MTA-STS enforce policy ended and could not be refreshed", "domain", domain, "ended", e.policy.expires, "error", e.fault)
+	}
 }
 
 // broke puts the next check off after one that failed by our own fault.

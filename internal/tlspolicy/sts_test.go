@@ -200,6 +200,42 @@ func TestSTSRefresh(t *testing.T) {
 	}
 }
 
+// TestSTSWithoutRecord: who keeps the record from us doesn't end a policy whose server
+// answers. Where that fails, too, it isn't silent.
+func TestSTSWithoutRecord(t *testing.T) {
+	for _, fault := range []dnstest.Fault{dnstest.ServFail, dnstest.NXDomain} {
+		w := newWorld(t)
+		w.stsZone("1")
+		w.sts.serve("mta-sts.example.net", text(stsText("enforce", 10*day, "mx1.example.net")))
+		turns := func(days int, want Level) {
+			t.Helper()
+			for range days * 12 {
+				w.clock.add(2 * time.Hour)
+				w.policies.turn(t.Context())
+				w.domain("example.net")
+				w.settle("example.net")
+			}
+			if p := w.domain("example.net"); p.Level != want {
+				t.Fatalf("%v after %d days, want %s", p, days, want)
+			}
+		}
+		w.domain("example.net")
+		w.dns.Fault("_mta-sts.example.net", fault)
+		turns(11, Secure)
+		if n := w.sts.count(); n != 2 || w.log.count("record can't be had") != 1 {
+			t.Errorf("fetched %d times, warned %d times", n, w.log.count("record can't be had"))
+		}
+		if state, _ := w.policies.STS("example.net"); state.Error == "" || state.ID != "1" {
+			t.Errorf("state %+v", state)
+		}
+		w.sts.serve("mta-sts.example.net", nil)
+		turns(11, May)
+		if n := w.log.count("ended and could not be refreshed"); n != 1 || w.log.count("can't be fetched") == 0 {
+			t.Errorf("its end was told %d times", n)
+		}
+	}
+}
+
 // TestSTSSingleFlight: of many who ask for a domain nothing is known of, one
 // fetches; and nobody waits for a slow server for longer than a look-up may take.
 func TestSTSSingleFlight(t *testing.T) {
