@@ -16,7 +16,12 @@ import (
 )
 
 func (a *app) relayCommand() *cobra.Command {
-	return group("relay", "Look after the SMTP relay", a.passwdCommand())
+	cmd := group("relay", "Look after the SMTP relay", a.passwdCommand())
+	cmd.Long = `Look after the SMTP relay, [relay] in the configuration: what Exim and Exchange have
+as their smart host. What it has to deliver: mailgate queue list. To send through it:
+mailgate sendmail. Its configuration: mailgate config check.`
+	cmd.Example = "  mailgate relay passwd\n  mailgate queue list\n  mailgate sendmail -t < message"
+	return cmd
 }
 
 func (a *app) passwdCommand() *cobra.Command {
@@ -24,7 +29,9 @@ func (a *app) passwdCommand() *cobra.Command {
 		Use:   "passwd",
 		Short: "Print the hash of a password, for [[relay.user]]",
 		Long: `Read a password, twice from the terminal or one line from standard input, and print
-its argon2id hash as the line to put under [[relay.user]]. Nothing is stored.`,
+its argon2id hash as the line to put under [[relay.user]]. Nothing is stored.
+
+Exit code: 0 printed, 64 no password, or one that can't be used.`,
 		Example: "  mailgate relay passwd\n  mailgate relay passwd < /root/exchange.password",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
