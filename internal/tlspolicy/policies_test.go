@@ -193,6 +193,37 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// TestRunBesideSlowChecks: announcements don't wait for checks of MTA-STS policies.
+func TestRunBesideSlowChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newTable(t, time.Now(), Override{Destination: "a.example", Level: Encrypt, Expires: time.Now().Add(week + time.Hour)})
+		log := &logged{}
+		p, err := New(t.Context(), Options{View: func() View { return View{DNS: silentDNS{}, STS: true} }, Table: func() *Table { return table },
+			Log: slog.New(slog.NewTextHandler(log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy, err := parseSTS(stsText("enforce", 10*day, "mx1.example.net"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		policy.expires = time.Now().Add(time.Hour + 10*time.Minute)
+		p.sts.set("example.net", &stsEntry{policy: policy, demand: policy.policy()})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.Run(ctx) }()
+		time.Sleep(61 * time.Minute)
+		if log.count("ends soon") != 1 {
+			t.Error("not announced")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		p.Close()
+	})
+}
+
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	w := demanding(t)

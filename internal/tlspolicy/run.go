@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,27 +21,38 @@ const (
 // Run refreshes MTA-STS policies before they end, announces overrides a week before
 // theirs, and forgets what has ended. It returns nil when ctx ends.
 func (p *Policies) Run(ctx context.Context) error {
+	var refreshing sync.WaitGroup
+	refreshing.Go(func() { everyTurn(ctx, p.refresh) }) // slow servers must not keep the rest from its turn
+	everyTurn(ctx, p.turn)
+	refreshing.Wait()
+	return nil
+}
+
+func everyTurn(ctx context.Context, do func(context.Context)) {
 	tick := time.NewTicker(turnTime)
 	defer tick.Stop()
 	for {
-		p.turn(ctx)
+		do(ctx)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}
 }
 
 func (p *Policies) turn(ctx context.Context) {
-	now, view := p.now(), p.view()
+	now := p.now()
 	p.announce(ctx)
 	p.forgetEnded(ctx, now)
 	p.setLearned(func(all map[mail.Domain]Learned) {
 		maps.DeleteFunc(all, func(_ mail.Domain, l Learned) bool { return !now.Before(l.Until) })
 	})
-	if view.STS {
-		p.sts.refresh(ctx, view.DNS, now)
+}
+
+func (p *Policies) refresh(ctx context.Context) {
+	if view := p.view(); view.STS {
+		p.sts.refresh(ctx, view.DNS, p.now())
 	}
 }
 

@@ -168,7 +168,7 @@ func TestSTSRefresh(t *testing.T) {
 	turns := func(d time.Duration) {
 		for range int(d / time.Hour) {
 			w.clock.add(time.Hour)
-			w.policies.turn(t.Context())
+			w.policies.refresh(t.Context())
 		}
 	}
 	turns(6 * day)
@@ -211,7 +211,7 @@ func TestSTSWithoutRecord(t *testing.T) {
 			t.Helper()
 			for range days * 12 {
 				w.clock.add(2 * time.Hour)
-				w.policies.turn(t.Context())
+				w.policies.refresh(t.Context())
 				w.domain("example.net")
 				w.settle("example.net")
 			}
