@@ -129,6 +129,29 @@ func TestSuggestionWorks(t *testing.T) {
 	}
 }
 
+// Where an override asks for more than the server can do, its administrator isn't the
+// one to blame.
+func TestSuggestionOfAnOverride(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		policy    tlspolicy.Policy
+		want, not string
+	}{
+		{"a version", tlspolicy.Policy{Level: tlspolicy.Encrypt, MinVersion: tlspolicy.TLS13, Source: tlspolicy.FromOverride, Destination: "example.net",
+			Origins: tlspolicy.Origins{Versions: tlspolicy.FromOverride}}, "with the override for example.net: change it, remove it", "has to mend"},
+		{"a version over MTA-STS", tlspolicy.Policy{Level: tlspolicy.Secure, MinVersion: tlspolicy.TLS13, Source: tlspolicy.FromMTASTS, Destination: ".net",
+			Origins: tlspolicy.Origins{Versions: tlspolicy.FromOverride}}, "with the override for .net", "has to mend"},
+		{"MTA-STS, raised over the override", tlspolicy.Policy{Level: tlspolicy.Secure, Source: tlspolicy.FromMTASTS, Destination: "example.net"},
+			"has to mend the certificate", "the override"},
+		{"DANE", tlspolicy.Policy{Level: tlspolicy.DANEOnly, Source: tlspolicy.FromDANE}, "has to mend the certificate", "the override"},
+	} {
+		h := &Host{Name: "mx.example.net", Policy: c.policy, StartTLS: true, Plain: &Handshake{}, ByPolicy: &Handshake{Error: "protocol version not supported"}}
+		if s := Suggest("example.net", []*Host{h}); !strings.Contains(s.Words, c.want) || strings.Contains(s.Words, c.not) || s.Override != nil {
+			t.Errorf("%s: %q", c.name, s.Words)
+		}
+	}
+}
+
 // At port 465 TLS comes first.
 func TestImplicit(t *testing.T) {
 	ca := newAuthority(t)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"fmt"
+	"slices"
 
 	"mailgate/internal/tlspolicy"
 )
@@ -69,7 +70,20 @@ func (h *Host) suggest(destination string) *Suggestion {
 	case !h.Known():
 		return &Suggestion{Words: fmt.Sprintf("TLS itself works with %s, but a second connection to it failed (%s), so it isn't known whether it works as the policy %s demands. Probe it again later.", h.Name, h.ByPolicy.Error, level)}
 	}
-	return &Suggestion{Words: fmt.Sprintf("TLS itself works with %s, but not as the policy %s demands: %s. Its administrator has to mend the certificate or the records.", h.Name, level, h.ByPolicy.Error)}
+	words := fmt.Sprintf("TLS itself works with %s, but not as the policy %s demands: %s. ", h.Name, level, h.ByPolicy.Error)
+	if h.overridden() {
+		words += fmt.Sprintf("That is with the override for %s: change it, remove it, or have the server's administrator do what it asks for.", h.Policy.Destination)
+	} else {
+		words += "Its administrator has to mend the certificate or the records."
+	}
+	return &Suggestion{Words: words}
+}
+
+// overridden reports whether an override has a part in what is asked of the server.
+func (h *Host) overridden() bool {
+	o := h.Policy.Origins
+	return h.Policy.Destination != "" && (h.Policy.Source == tlspolicy.FromOverride ||
+		slices.Contains([]tlspolicy.Source{o.Versions, o.Ciphers, o.Curves, o.ServerName, o.MatchNames}, tlspolicy.FromOverride))
 }
 
 func (h *Host) suggestNone() *Suggestion {
