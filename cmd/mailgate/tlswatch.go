@@ -64,12 +64,27 @@ func (v tlsAPI) worksWithout(ctx context.Context, d tlspolicy.Destination) (work
 	if err != nil {
 		return false, err.Error()
 	}
+	return workWithout(hosts, suggestion)
+}
+
+// workWithout judges hosts probed without the override: each that could be talked to
+// has to work, as mail may go to any.
+func workWithout(hosts []*tlsprobe.Host, suggestion tlsprobe.Suggestion) (works bool, words string) {
 	for _, h := range hosts {
-		if h.Works() && h.ByPolicy.OK() {
-			return true, "TLS " + h.ByPolicy.Version.String() + " works without the override"
+		switch {
+		case h.Error != "":
+			continue
+		case !h.Works() || !h.ByPolicy.OK():
+			return false, suggestion.Words // of the first that doesn't
+		}
+		if !works {
+			works, words = true, "TLS "+h.ByPolicy.Version.String()+" works without the override"
 		}
 	}
-	return false, suggestion.Words
+	if !works {
+		return false, suggestion.Words
+	}
+	return true, words
 }
 
 // Run probes until ctx ends.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mailgate/internal/tlspolicy"
+	"mailgate/internal/tlsprobe"
 	"mailgate/internal/web"
 )
 
@@ -176,5 +177,38 @@ func TestWatchStops(t *testing.T) {
 	r.turn(ctx)
 	if len(r.probed) != 1 || r.last(r.probed[0]) != nil {
 		t.Errorf("probed %v, and noted %+v", r.probed, r.last(r.probed[0]))
+	}
+}
+
+// An override isn't called unneeded while a server that answers needs it.
+func TestWorkWithout(t *testing.T) {
+	host := func(name string, by tlsprobe.Handshake) *tlsprobe.Host {
+		plain := by
+		return &tlsprobe.Host{Name: name, StartTLS: true, Policy: tlspolicy.Policy{Level: tlspolicy.May}, Plain: &plain, ByPolicy: &by}
+	}
+	good := host("mx1.example.net", tlsprobe.Handshake{Version: tlspolicy.TLS13})
+	old := host("mx2.example.net", tlsprobe.Handshake{Error: "connection reset"})
+	limited := host("mx2.example.net", tlsprobe.Handshake{Error: "421", Unreached: true})
+	limited.Plain.Error = ""
+	clear := &tlsprobe.Host{Name: "mx2.example.net", Policy: tlspolicy.Policy{Level: tlspolicy.May}}
+	silent := &tlsprobe.Host{Name: "mx2.example.net", Error: "connect: refused"}
+	for _, c := range []struct {
+		name  string
+		hosts []*tlsprobe.Host
+		works bool
+		words string // part
+	}{
+		{"all", []*tlsprobe.Host{good, good}, true, "TLS 1.3 works without the override"},
+		{"one not", []*tlsprobe.Host{good, old}, false, "mx2.example.net offers STARTTLS, and no handshake"},
+		{"the first not", []*tlsprobe.Host{old, good}, false, "mx2.example.net offers STARTTLS, and no handshake"},
+		{"one in the clear", []*tlsprobe.Host{good, clear}, false, "mx2.example.net offers no STARTTLS"},
+		{"one limits", []*tlsprobe.Host{good, limited}, false, "mx2.example.net, but a second connection to it failed"},
+		{"one is silent", []*tlsprobe.Host{silent, good}, true, "TLS 1.3 works without the override"},
+		{"all are silent", []*tlsprobe.Host{silent}, false, "No server could be probed"},
+	} {
+		works, words := workWithout(c.hosts, tlsprobe.Suggest("example.net", c.hosts))
+		if works != c.works || !strings.Contains(words, c.words) {
+			t.Errorf("%s: %v, %q", c.name, works, words)
+		}
 	}
 }
