@@ -20,18 +20,19 @@ func TestWarnsOfLoops(t *testing.T) {
 	warnings := func() int { return strings.Count(s.log.String(), "reports to this domain can't be delivered") }
 	s.startGateway()
 	s.reconfigure(`egress = ["127.0.0.1"]`, `egress = ["127.0.0.1", "203.0.113.9"]`)
-	s.await("a warning after a reload", func() bool { return warnings() == 1 })
+	s.await("a warning after a reload", func() bool { return warnings() > 0 })
 	s.stopGateway()
+	before := warnings() // the start's own look may have come after the reload
 	s.startGateway()
-	s.await("a warning at the start", func() bool { return warnings() == 2 })
+	s.await("a warning at the start", func() bool { return warnings() == before+1 })
 	if want := `domain=one.example host=mx.one.example lines="[[route]]   destination = 'one.example'   via = 'SERVER:25'"`; !strings.Contains(s.log.String(), want) {
 		t.Errorf("the log lacks %s:\n%s", want, s.log.String())
 	}
 	s.reconfigure("[queue]", "[[route]]\ndestination = 'one.example'\nvia = '127.0.0.1:1'\n[queue]")
 	s.stopGateway()
 	s.startGateway()
-	if n := warnings(); n != 2 {
-		t.Errorf("%d warnings with a route, want none more", n-2)
+	if n := warnings() - before - 1; n != 0 {
+		t.Errorf("%d more warnings with a route", n)
 	}
 }
 
