@@ -25,6 +25,8 @@ const (
 	// busySleep is the time between two looks at a queue that has more due than the
 	// limits let through. Workers that end look at it anyway.
 	busySleep = time.Second
+	// reinEvery is the time between two looks for tries that are too far away.
+	reinEvery = time.Hour
 	// maxLooks bounds how often a round asks for more destinations when those it is
 	// given all go to next hops that are busy. Once in busySleep a round may ask until
 	// it has seen all.
@@ -45,6 +47,8 @@ type Engine struct {
 	lanes  lanes
 	parked parked
 	fault  fault
+	// reined is when the queue was last looked through for tries too far away.
+	reined time.Time
 	// thorough is when a round last looked at all destinations. Only dispatch has it.
 	thorough time.Time
 	looped   loopWarned
@@ -119,6 +123,7 @@ func (e *Engine) round(ctx, work context.Context) time.Duration {
 	if wait := e.fault.left(); wait > 0 {
 		return wait
 	}
+	e.rein(ctx)
 	if err := e.dispatch(ctx, work); err != nil {
 		if ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "the relay can't look at its queue", "error", err)
@@ -133,6 +138,23 @@ func (e *Engine) round(ctx, work context.Context) time.Duration {
 		return maxSleep
 	default:
 		return max(wait, busySleep)
+	}
+}
+
+// rein has nothing wait for a time that was set while the clock was ahead, beyond what
+// the settings make of any try. It looks at the start and once an hour.
+func (e *Engine) rein(ctx context.Context) {
+	if !e.reined.IsZero() && time.Since(e.reined) < reinEvery {
+		return
+	}
+	e.reined = time.Now()
+	now := e.o.Now()
+	n, err := e.o.Queue.Rein(ctx, now, now.Add(max(e.settings().LastRetry*11/10, 2*lastPause)))
+	switch {
+	case err != nil && ctx.Err() == nil:
+		e.log.ErrorContext(ctx, "the relay can't look for tries that are too far away", "error", err)
+	case n > 0:
+		e.log.WarnContext(ctx, "tries were further away than any should be, as after a clock that was ahead: they are brought forward", "recipients", n)
 	}
 }
 

@@ -210,9 +210,31 @@ func TestLeaseRunsOut(t *testing.T) {
 	}
 	w.want(second, spool.Queued, "")
 	b.answers(nil)
-	w.advance(lease)
-	w.pass()
+	w.pass() // it was given back, so that nobody waits for the lease to end
 	w.want(second, spool.Delivered, "250")
+}
+
+// A clock that was days ahead and is set right doesn't make mail wait for days: neither
+// what was tried then nor what waits for a pause.
+func TestClockWasAhead(t *testing.T) {
+	w := newWorld(t)
+	w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{answer: starting(map[string]string{"MAIL": "451 4.3.0 not now"})})
+	w.server("down.example", "mx.down.example", "203.0.113.6", 10, nil)
+	w.advance(10 * 24 * time.Hour)
+	all := []*spool.Message{w.queue(nil, "bob@dest.example"), w.queue(nil, "bob@down.example"), w.queue(nil, "carol@down.example")}
+	w.pass()
+	w.advance(-10 * 24 * time.Hour)
+	w.engine(nil)
+	w.e.round(t.Context(), t.Context())
+	w.e.work.Wait()
+	for _, m := range all {
+		if r := w.recipients(m)[0]; r.Delivery.Next.After(w.clock().Add(5 * time.Hour)) {
+			t.Errorf("%s: next try %v from now", r.Address, r.Delivery.Next.Sub(w.clock()))
+		}
+	}
+	if !strings.Contains(w.log.String(), "brought forward") {
+		t.Errorf("log: %s", w.log)
+	}
 }
 
 // Retry ends a pause.

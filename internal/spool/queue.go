@@ -107,6 +107,10 @@ type Queue interface {
 	// Retry is Defer with sooner for the recipients of one message; the pauses of their
 	// destinations end too. It says how many of them are queued and not leased.
 	Retry(ctx context.Context, id string, next time.Time) (int, error)
+	// Rein mends what a clock that was ahead has left: recipients whose next try is after
+	// latest are tried between now and then, spread, and pauses until after it are over.
+	// What is leased is left alone. It says how many recipients that were.
+	Rein(ctx context.Context, now, latest time.Time) (int, error)
 	// Destinations sums up the queue by destination, the fullest first. It reads what
 	// is queued there.
 	Destinations(ctx context.Context, limit int) ([]Destination, error)
