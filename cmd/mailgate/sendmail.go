@@ -63,7 +63,7 @@ Of sendmail's other options -o, -B, -N, -R, -V and -bm are taken and mean nothin
 	flags := cmd.Flags()
 	flags.BoolVarP(&l.fromHeader, "read-recipients", "t", false, "take recipients from To, Cc and Bcc, too")
 	flags.BoolVarP(&l.dots, "ignore-dots", "i", false, "a line with a single dot doesn't end the message")
-	flags.StringVarP(&l.sender, "from", "f", "", "envelope `SENDER`; <> for none (default: the user at hostname)")
+	flags.StringVarP(&l.sender, "from", "f", "", "envelope `SENDER`; <> for none (default: the user, at the domain below)")
 	flags.StringVarP(&l.name, "name", "F", "", "full `NAME`, where a From field is added")
 	flags.StringVar(&server, "server", "", "`HOST:PORT` of the relay (default: the configuration's)")
 	flags.Var(&l.domain, "domain", "`DOMAIN` of addresses without one (default: the configuration's)")
