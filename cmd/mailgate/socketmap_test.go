@@ -96,7 +96,7 @@ func TestSocketmapOverrides(t *testing.T) {
 	if err := s.post(t.Context(), "/v1/tls/override", order, &web.TLSChange{}); err != nil {
 		t.Fatal(err)
 	}
-	s.wantPolicy("gmail.test", "OK verify match=mx.gmail.test")
+	s.wantPolicy("gmail.test", "OK verify protocols=>=TLSv1.2 match=mx.gmail.test")
 	order = web.TLSOrder{Override: tlspolicy.Override{Destination: "gmail.test"}}
 	if err := s.post(t.Context(), "/v1/tls/override/remove", order, &struct{}{}); err != nil {
 		t.Fatal(err)

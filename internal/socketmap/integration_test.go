@@ -92,11 +92,11 @@ func TestPostmap(t *testing.T) {
 	etc := etcPostfix(t)
 	for _, o := range []opened{openDoor(t, "tcp", "127.0.0.1:0"), openDoor(t, "unix", filepath.Join(t.TempDir(), "socketmap.sock"))} {
 		for _, c := range []struct{ name, key, value, complaint string }{
-			{"mailgate", "example.net", "encrypt", ""},
-			{"mailgate", "EXAMPLE.net", "encrypt", ""},
-			{"mailgate", "[mx.example.net]:587", "verify", ""},
+			{"mailgate", "example.net", "encrypt protocols=>=TLSv1.2", ""},
+			{"mailgate", "EXAMPLE.net", "encrypt protocols=>=TLSv1.2", ""},
+			{"mailgate", "[mx.example.net]:587", "verify protocols=>=TLSv1.2", ""},
 			{"mailgate", "[192.0.2.1]", "none", ""},
-			{"mailgate", "sts.example", "secure servername=hostname match=mx.sts.example:.mail.sts.example", ""},
+			{"mailgate", "sts.example", "secure protocols=>=TLSv1.2 servername=hostname match=mx.sts.example:.mail.sts.example", ""},
 			{"mailgate", "other.example", "", ""},
 			{"mailgate", "fault.example", "", ""},
 			{"mailgate", "unsettled.example", "", "socketmap server temporary error: TLSA of mx.unsettled.example"},
@@ -120,7 +120,7 @@ func TestPostmapMany(t *testing.T) {
 	var keys bytes.Buffer
 	for i := range 1000 {
 		fmt.Fprintf(&keys, "domain%d.example\nexample.net\n", i)
-		want.WriteString("example.net\tencrypt\n")
+		want.WriteString("example.net\tencrypt protocols=>=TLSv1.2\n")
 	}
 	cmd.Stdin = &keys
 	out, err := cmd.Output()

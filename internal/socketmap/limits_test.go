@@ -27,7 +27,7 @@ func TestLongest(t *testing.T) {
 		client := r.come()
 		for range 3 {
 			client.ask(ns("mailgate "+strings.Repeat("x", 16<<10-9)), ns("NOTFOUND "))
-			client.ask(ns("mailgate example.net"), ns("OK encrypt"))
+			client.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 		}
 	})
 }
@@ -57,7 +57,7 @@ func TestTimes(t *testing.T) {
 
 		for range 3 {
 			time.Sleep(9 * time.Minute)
-			patient.ask(ns("mailgate example.net"), ns("OK encrypt"))
+			patient.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 		}
 		idle.wantClosed()
 		time.Sleep(11 * time.Minute)
@@ -74,7 +74,7 @@ func TestTimeOfEachRequest(t *testing.T) {
 		for range 3 {
 			client.send("20:mailgate ")
 			time.Sleep(6 * time.Second)
-			client.ask("example.net,", ns("OK encrypt"))
+			client.ask("example.net,", ns("OK encrypt protocols=>=TLSv1.2"))
 		}
 	})
 }
@@ -83,7 +83,7 @@ func TestTimeOfEachRequest(t *testing.T) {
 func TestDrain(t *testing.T) {
 	run(t, func(c *Config) { c.Limits.Advice = 5 * time.Second }, func(r *rig) {
 		fresh, idle, half, busy := r.come(), r.come(), r.come(), r.come()
-		idle.ask(ns("mailgate example.net"), ns("OK encrypt"))
+		idle.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 		half.send("20:mail")
 		busy.send(rcpt("recipient=wait@gmail.com") + rcpt("recipient=refuse@gmail.com"))
 		r.wantMetric(4, "sessions")
@@ -158,9 +158,9 @@ func TestLimit(t *testing.T) {
 			t.Error("a third connection is read from")
 		}
 		for _, client := range []*client{a, b} {
-			client.ask(ns("mailgate example.net"), ns("OK encrypt"))
+			client.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 		}
 		a.Close()
-		c.ask(ns("mailgate example.net"), ns("OK encrypt"))
+		c.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 	})
 }

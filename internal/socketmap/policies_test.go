@@ -79,7 +79,7 @@ func TestLeaveToPostfix(t *testing.T) {
 		{tlspolicy.Policy{Level: tlspolicy.May, Source: tlspolicy.FromDefault, MaxVersion: tlspolicy.TLS12, Origins: tlspolicy.Origins{Versions: tlspolicy.FromOverride}}, "OK may protocols=>=TLSv1.2:<=TLSv1.2"},
 		{tlspolicy.Policy{Level: tlspolicy.May, Source: tlspolicy.FromDefault, ServerName: "a.example", Origins: tlspolicy.Origins{ServerName: tlspolicy.FromOverride}}, "OK may servername=a.example"},
 		{tlspolicy.Policy{Level: tlspolicy.None, Source: tlspolicy.FromOverride}, "OK none"},
-		{tlspolicy.Policy{Level: tlspolicy.DANE, Source: tlspolicy.FromDANE}, "OK dane"},
+		{tlspolicy.Policy{Level: tlspolicy.DANE, Source: tlspolicy.FromDANE}, "OK dane protocols=>=TLSv1.2"},
 	} {
 		wantAnswer(t, Version{3, 7}, "mailgate", c.p, c.want)
 	}
@@ -118,6 +118,9 @@ func TestSTSAttributes(t *testing.T) {
 	} {
 		p := sts(nil)
 		want := "OK " + p.Postfix()
+		if c.v == (Version{}) {
+			want = "OK " + p.PostfixLegacy()
+		}
 		if c.attributes {
 			want += stsAttributes
 		}

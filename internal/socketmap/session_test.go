@@ -21,11 +21,11 @@ func rcpt(lines ...string) string {
 
 func TestSocketmap(t *testing.T) {
 	for _, c := range []struct{ request, answer string }{
-		{"mailgate example.net", "OK encrypt"},
-		{"mailgate EXAMPLE.NET", "OK encrypt"},
-		{"mailgate [mx.example.net]:587", "OK verify"},
+		{"mailgate example.net", "OK encrypt protocols=>=TLSv1.2"},
+		{"mailgate EXAMPLE.NET", "OK encrypt protocols=>=TLSv1.2"},
+		{"mailgate [mx.example.net]:587", "OK verify protocols=>=TLSv1.2"},
 		{"mailgate [192.0.2.1]", "OK none"},
-		{"mailgate bücher.example", "OK dane-only"},
+		{"mailgate bücher.example", "OK dane-only protocols=>=TLSv1.2"},
 		{"mailgate other.example", "NOTFOUND "},
 		{"mailgate .example.net", "NOTFOUND "},
 		{"mailgate .net", "NOTFOUND "},
@@ -36,7 +36,7 @@ func TestSocketmap(t *testing.T) {
 		{"mailgate two words", "NOTFOUND "},
 		{"mailgate \x00\xff", "NOTFOUND "},
 		{"mailgate " + strings.Repeat("x", 10_000), "NOTFOUND "},
-		{"QUERYwithTLSRPT example.net", "OK encrypt"},
+		{"QUERYwithTLSRPT example.net", "OK encrypt protocols=>=TLSv1.2"},
 		{"mailgate fault.example", "NOTFOUND "},
 		{"mailgate panic.example", "NOTFOUND "},
 		{"mailgate unsettled.example", "TEMP TLSA of mx.unsettled.example:?no answer: " + tlspolicy.ErrUnsettled.Error()},
@@ -89,7 +89,7 @@ func TestPieces(t *testing.T) {
 	for name, c := range map[string]struct{ requests, answers []string }{
 		"socketmap": {
 			[]string{ns("mailgate example.net"), ns(""), ns("mailgate other.example")},
-			[]string{ns("OK encrypt"), ns("PERM unknown map : want mailgate or preflight"), ns("NOTFOUND ")},
+			[]string{ns("OK encrypt protocols=>=TLSv1.2"), ns("PERM unknown map : want mailgate or preflight"), ns("NOTFOUND ")},
 		},
 		"delegation": {
 			[]string{rcpt("recipient=refuse@gmail.com"), rcpt("recipient=bob@gmail.com")},
@@ -150,7 +150,7 @@ func TestManyAtOnce(t *testing.T) {
 		const n = 5000
 		client := r.come()
 		go client.send(strings.Repeat(ns("mailgate example.net"), n))
-		client.want(strings.Repeat(ns("OK encrypt"), n))
+		client.want(strings.Repeat(ns("OK encrypt protocols=>=TLSv1.2"), n))
 		r.wantMetric(n, "answers_total", "mailgate", "ok")
 	})
 }
@@ -182,7 +182,7 @@ func TestMalformed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, limit, func(r *rig) {
 				client, other := r.come(), r.come()
-				other.ask(ns("mailgate example.net"), ns("OK encrypt"))
+				other.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 				client.send(c.request)
 				if strings.HasPrefix(name, "second") {
 					client.wantAnything()
@@ -191,7 +191,7 @@ func TestMalformed(t *testing.T) {
 				r.wantLog(1, "level=")
 				r.wantLog(1, c.why)
 				r.wantMetric(1, "errors_total", "request")
-				other.ask(ns("mailgate example.net"), ns("OK encrypt"))
+				other.ask(ns("mailgate example.net"), ns("OK encrypt protocols=>=TLSv1.2"))
 			})
 		})
 	}
@@ -202,10 +202,10 @@ func TestMalformed(t *testing.T) {
 func TestHangUp(t *testing.T) {
 	for _, c := range []struct{ request, answer, line string }{
 		{"", "", ""},
-		{ns("mailgate example.net"), ns("OK encrypt"), ""},
+		{ns("mailgate example.net"), ns("OK encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1"), ""},
 		{rcpt("recipient=bob@gmail.com"), "action=DUNNO\n\n", ""},
 		{"20:mailgate", "", "level=INFO"},
-		{ns("mailgate example.net") + "20:", ns("OK encrypt"), "in the middle of a request"},
+		{ns("mailgate example.net") + "20:", ns("OK encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1"), "in the middle of a request"},
 		{"request=smtpd_access_policy\n", "", "in the middle of a request"},
 	} {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -15,7 +15,7 @@ func TestPostfix(t *testing.T) {
 	}{
 		{Policy{Level: None, MaxVersion: TLS12}, "none", "none"},
 		{Policy{Level: May}, "may", "may"},
-		{Policy{Level: Encrypt, Curves: Classic}, "encrypt", "encrypt"},
+		{Policy{Level: Encrypt, Curves: Classic}, "encrypt protocols=>=TLSv1.2", "encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1"},
 		{Policy{Level: Encrypt, MinVersion: TLS12, MaxVersion: TLS12},
 			"encrypt protocols=>=TLSv1.2:<=TLSv1.2", "encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.3"},
 		{Policy{Level: May, MaxVersion: TLS12},
@@ -24,16 +24,19 @@ func TestPostfix(t *testing.T) {
 			"encrypt protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.2"},
 		{Policy{Level: Encrypt, MaxVersion: TLS10}, "encrypt protocols=>=TLSv1:<=TLSv1",
 			"encrypt protocols=!SSLv2:!SSLv3:!TLSv1.1:!TLSv1.2:!TLSv1.3"},
-		{Policy{Level: DANEOnly, ServerName: "a.example"}, "dane-only", "dane-only"},
-		{Policy{Level: Verify, ServerName: "a.example"}, "verify servername=a.example", "verify servername=a.example"},
+		{Policy{Level: DANEOnly, ServerName: "a.example"}, "dane-only protocols=>=TLSv1.2", "dane-only protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1"},
+		{Policy{Level: Verify, ServerName: "a.example"}, "verify protocols=>=TLSv1.2 servername=a.example",
+			"verify protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 servername=a.example"},
 		{Policy{Level: Secure, MatchNames: []string{"example.net", ".example.net"}},
-			"secure match=example.net:.example.net", "secure match=example.net:.example.net"},
-		{Policy{Level: Secure, MatchNames: []string{"2001:db8::9"}}, "secure", "secure"},
+			"secure protocols=>=TLSv1.2 match=example.net:.example.net",
+			"secure protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 match=example.net:.example.net"},
+		{Policy{Level: Secure, MatchNames: []string{"2001:db8::9"}}, "secure protocols=>=TLSv1.2", "secure protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1"},
 		{Policy{Level: Secure, Source: FromMTASTS, MatchNames: []string{"mx.example.net", ".example.org"}, Hosts: []string{"mx.example.net", "*.example.org"}},
-			"secure servername=hostname match=mx.example.net:.example.org", "secure servername=hostname match=mx.example.net:.example.org"},
+			"secure protocols=>=TLSv1.2 servername=hostname match=mx.example.net:.example.org",
+			"secure protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1 servername=hostname match=mx.example.net:.example.org"},
 		{Policy{Level: DANEOnly, Source: FromDANE, ServerName: "a.example", MatchNames: []string{"a.example"}, MaxVersion: TLS12},
 			"dane-only protocols=>=TLSv1.2:<=TLSv1.2", "dane-only protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1:!TLSv1.3"},
-		{Policy{Level: DANE, Source: FromDANE, MatchNames: []string{"a.example"}}, "dane", "dane"},
+		{Policy{Level: DANE, Source: FromDANE, MatchNames: []string{"a.example"}}, "dane protocols=>=TLSv1.2", "dane protocols=!SSLv2:!SSLv3:!TLSv1:!TLSv1.1"},
 		{Policy{Level: None, Ciphers: []string{"TLS_RSA_WITH_AES_128_CBC_SHA"}}, "none", "none"},
 	} {
 		if got := c.policy.Postfix(); got != c.want {
@@ -86,7 +89,7 @@ func TestPostfixCiphers(t *testing.T) {
 	suites := []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA"}
 	got := Policy{Level: Encrypt, Ciphers: suites}.Postfix()
 	attributes, excluded, _ := strings.Cut(got, " exclude=")
-	if attributes != "encrypt ciphers=medium" {
+	if attributes != "encrypt protocols=>=TLSv1.2 ciphers=medium" {
 		t.Errorf("%q", got)
 	}
 	words := strings.Split(excluded, ":")
@@ -112,12 +115,14 @@ func TestDescribe(t *testing.T) {
 		"dane-only (DANE: usable TLSA records: 2)":           {Level: DANEOnly, Source: FromDANE, TLSA: make([]TLSA, 2)},
 		"dane (DANE: TLSA records for some of the MX hosts)": {Level: DANE, Source: FromDANE},
 		"encrypt (DANE: TLSA records exist, none is usable)": {Level: Encrypt, Source: FromDANE},
-		"none (by override; override for old.example)":       {Level: None, Source: FromOverride, Destination: "old.example"},
-		"encrypt (route)": {Level: Encrypt, Source: FromRoute},
-		"may, at most TLS 1.2 (default; learned: reset)": {Level: May, Source: FromDefault, MaxVersion: TLS12, Origins: Origins{Versions: FromLearned}, Reason: "reset"},
-		"encrypt, TLS 1.2 only, only 2 ciphers (by override; override for gmail.com: gateway 3.9 clashes with TLS 1.3; until 2027-03-31)": {Level: Encrypt,
+		"none (override for old.example)":                    {Level: None, Source: FromOverride, Destination: "old.example"},
+		"encrypt (route)":                                    {Level: Encrypt, Source: FromRoute},
+		"may, at most TLS 1.2 (default; learned: reset)":     {Level: May, Source: FromDefault, MaxVersion: TLS12, Origins: Origins{Versions: FromLearned}, Reason: "reset"},
+		"encrypt, TLS 1.2 only, only 2 ciphers (override for gmail.com: gateway 3.9 clashes with TLS 1.3; until 2027-03-31)": {Level: Encrypt,
 			MinVersion: TLS12, MaxVersion: TLS12, Ciphers: []string{"a", "b"}, Source: FromOverride, Destination: "gmail.com",
-			Reason: "gateway 3.9 clashes with TLS 1.3", Expires: time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)},
+			Reason: "gateway 3.9 clashes with TLS 1.3", Expires: time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC)}, // as `expires = 2027-03-31` is kept
+		"encrypt (override for b.example; until 2027-03-31)": {Level: Encrypt, Source: FromOverride, Destination: "b.example",
+			Expires: time.Date(2027, 3, 31, 9, 0, 0, 0, time.UTC)},
 		"secure, TLS 1.1 to 1.2, no post-quantum key share, server name a.example (MTA-STS enforce; override for b.example; because)": {Level: Secure,
 			MinVersion: TLS11, MaxVersion: TLS12, Curves: Classic, ServerName: "a.example", Source: FromMTASTS, Destination: "b.example", Raised: "because"},
 	} {

@@ -22,7 +22,7 @@ func (p Policy) postfix(protocols func(lowest, highest Version) string) string {
 		return level
 	}
 	b := append(make([]byte, 0, 256), level...)
-	if p.MinVersion != 0 || p.MaxVersion != 0 {
+	if p.MinVersion != 0 || p.MaxVersion != 0 || p.Level.Mandatory() { // Postfix 3.7 takes TLS 1.0 by itself
 		b = append(append(b, " protocols="...), protocols(p.Versions())...)
 	}
 	if exclude := postfixExclude(p.Ciphers); exclude != "" {
