@@ -22,7 +22,8 @@ func (p Policy) String() string { return p.Describe(time.Time{}) }
 
 // Describe explains the policy in words, as it is at a time: "secure (MTA-STS
 // enforce, fresh for 23 h)", "encrypt, at most TLS 1.2 (override for gmail.com:
-// gateway 3.9 clashes with TLS 1.3; until 2027-03-31)".
+// gateway 3.9 clashes with TLS 1.3; until 2027-03-31)". The end of an override is
+// the last day it holds, in UTC.
 func (p Policy) Describe(now time.Time) string {
 	text := strings.Join(append([]string{p.Level.String()}, p.settings()...), ", ")
 	text += " (" + strings.Join(p.reasons(now), "; ") + ")"
@@ -57,9 +58,12 @@ func (p Policy) settings() (parts []string) {
 	return parts
 }
 
-// reasons say where the policy comes from, that of the level first.
-func (p Policy) reasons(now time.Time) []string {
-	all := []string{p.levelReason(now)}
+// reasons say where the policy comes from, that of the level first, but for an
+// override's: that has its own.
+func (p Policy) reasons(now time.Time) (all []string) {
+	if p.Source != FromOverride || p.Destination == "" {
+		all = append(all, p.levelReason(now))
+	}
 	if p.Testing {
 		all = append(all, "MTA-STS testing"+fresh(p.Until, now))
 	}
@@ -82,8 +86,6 @@ func (p Policy) levelReason(now time.Time) string {
 		return "MTA-STS enforce" + fresh(p.Until, now)
 	case FromDANE:
 		return p.daneReason()
-	case FromOverride:
-		return "by override"
 	}
 	return p.Source.words()
 }
@@ -107,7 +109,7 @@ func (p Policy) overrideReason() []string {
 	}
 	all := []string{text}
 	if !p.Expires.IsZero() {
-		all = append(all, "until "+p.Expires.UTC().Format(time.DateOnly))
+		all = append(all, "until "+p.Expires.Add(-1).UTC().Format(time.DateOnly))
 	}
 	return all
 }
