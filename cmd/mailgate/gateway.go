@@ -102,8 +102,8 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Relay:    relayRelease{g},
 		Policy:   func() quarantine.Policy { return holdPolicy(g.live.Load().cfg) },
 		Publish:  g.publish,
-		Ending: func(since, until time.Time) []notice.Ending {
-			return endingOverrides(g.policies.Overrides(), since, until)
+		Ending: func() []notice.Ending {
+			return announcements(g.policies.Expiring(tlspolicy.EndsSoon))
 		},
 		Count:   countReleases(g.registry),
 		Noticed: countNotices(g.registry),

@@ -2,35 +2,21 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"mailgate/internal/notice"
 	"mailgate/internal/tlspolicy"
 )
 
-// announcedBefore is how long before its end an override is announced.
-const announcedBefore = 7 * 24 * time.Hour
-
-// endingOverrides are those to be announced in a stretch of time: a week before they
-// end, or when they were made, if that was later.
-func endingOverrides(all []tlspolicy.Override, since, until time.Time) []notice.Ending {
+// announcements are overrides that end soon, for the digest.
+func announcements(soon []tlspolicy.Override) []notice.Ending {
 	var list []notice.Ending
-	for _, o := range all {
-		if o.Expires.IsZero() {
-			continue
-		}
-		at := o.Expires.Add(-announcedBefore)
-		if o.Since.After(at) {
-			at = o.Since
-		}
-		if at.Before(since) || !at.Before(until) {
-			continue
-		}
+	for _, o := range soon {
 		what := o.String()
 		if o.Reason != "" {
 			what += ": " + o.Reason
 		}
 		list = append(list, notice.Ending{
+			Name: "TLS override " + o.Destination,
 			What: fmt.Sprintf("The TLS override for %s (%s)", o.Destination, what), End: o.Expires, Look: lookAtOverride(o.Destination),
 		})
 	}

@@ -1,33 +1,26 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"mailgate/internal/notice"
 	"mailgate/internal/tlspolicy"
 )
 
-func TestEndingOverrides(t *testing.T) {
-	const day = 24 * time.Hour
-	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	for name, c := range map[string]struct {
-		made, end time.Duration // from now
-		told      bool
-	}{
-		"ends in a week":                {-30 * day, 7*day - time.Hour, true},
-		"ends in eight days":            {-30 * day, 8 * day, false},
-		"was told yesterday":            {-30 * day, 5 * day, false},
-		"made for three days, just now": {-time.Hour, 3 * day, true},
-		"made for three days, before":   {-2 * day, day, false},
-	} {
-		o := tlspolicy.Override{Destination: "gmail.com", Level: tlspolicy.Encrypt, Reason: "old gateway", Since: now.Add(c.made), Expires: now.Add(c.end)}
-		list := endingOverrides([]tlspolicy.Override{o, {Destination: "never.example", Level: tlspolicy.Encrypt}}, now.Add(-day), now)
-		if (len(list) == 1) != c.told {
-			t.Errorf("%s: %+v", name, list)
-		}
-		if c.told && (list[0].What != "The TLS override for gmail.com (encrypt: old gateway)" || list[0].Look != "mailgate tls policy gmail.com") {
-			t.Errorf("%s: %+v", name, list[0])
-		}
+func TestAnnouncements(t *testing.T) {
+	end := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	list := announcements([]tlspolicy.Override{
+		{Destination: "gmail.com", Level: tlspolicy.Encrypt, Reason: "old gateway", Expires: end},
+		{Destination: "mx:*.google.com", Level: tlspolicy.Encrypt, Expires: end},
+	})
+	want := []notice.Ending{
+		{Name: "TLS override gmail.com", What: "The TLS override for gmail.com (encrypt: old gateway)", End: end, Look: "mailgate tls policy gmail.com"},
+		{Name: "TLS override mx:*.google.com", What: "The TLS override for mx:*.google.com (encrypt)", End: end, Look: "mailgate tls override list"},
+	}
+	if !slices.Equal(list, want) {
+		t.Errorf("got  %+v\nwant %+v", list, want)
 	}
 }
 

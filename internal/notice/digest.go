@@ -12,6 +12,7 @@ import (
 
 // Ending is something that an administrator set for a time, and that ends soon.
 type Ending struct {
+	Name string // of what ends: with End, it is told of once
 	What string // "The TLS override for gmail.com (encrypt, at most TLS 1.2: old gateway)"
 	End  time.Time
 	Look string // command that shows more

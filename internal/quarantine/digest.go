@@ -54,9 +54,15 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 	holds = slices.DeleteFunc(holds, func(h spool.HoldCount) bool { // let go by those who held it
 		return h.Reason == spool.ByHand && h.Still == 0
 	})
-	ending := q.o.Ending(since, until)
+	ending, err := q.endingUntold(ctx)
+	if err != nil {
+		return err
+	}
 	if len(holds) > 0 || len(ending) > 0 {
 		if err := q.sendDigest(ctx, p, since, now, holds, ending); err != nil {
+			return err
+		}
+		if err := q.noteTold(ctx, ending); err != nil {
 			return err
 		}
 	}

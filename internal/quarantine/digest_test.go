@@ -2,6 +2,7 @@ package quarantine
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -56,22 +57,48 @@ func TestDigest(t *testing.T) {
 	p.wantMail(t, "postmaster@example.com")
 }
 
-// What ends soon is told once, with what is held or by itself.
+// What ends soon is told once, however late it became known; with another end it is
+// told again.
 func TestDigestOfWhatEnds(t *testing.T) {
 	w, p := newDigest(t)
-	announced := w.o.Now().Add(10 * time.Hour)
-	w.o.Ending = func(since, until time.Time) []notice.Ending {
-		if announced.Before(since) || !announced.Before(until) {
-			return nil
-		}
-		return []notice.Ending{{What: "The TLS override for gmail.com (encrypt: old gateway)", End: announced.AddDate(0, 0, 7), Look: "mailgate tls policy gmail.com"}}
+	gmail := notice.Ending{Name: "TLS override gmail.com", What: "The TLS override for gmail.com (encrypt: old gateway)", End: w.o.Now().AddDate(0, 0, 7), Look: "mailgate tls policy gmail.com"}
+	late := notice.Ending{Name: "TLS override late.example", What: "The TLS override for late.example (may)", End: w.o.Now().AddDate(0, 0, 6), Look: "mailgate tls policy late.example"}
+	longer := gmail
+	longer.End = gmail.End.AddDate(0, 0, 2)
+	const postmaster = "postmaster@example.com"
+	for day, c := range []struct {
+		ending []notice.Ending
+		to     string
+		words  []string
+	}{
+		{[]notice.Ending{gmail}, postmaster, []string{"something ends soon", "The TLS override for gmail.com (encrypt: old gateway) ends on", "mailgate tls policy gmail.com"}},
+		{[]notice.Ending{gmail}, "", nil},
+		{[]notice.Ending{late, gmail}, postmaster, []string{"something ends soon", "The TLS override for late.example (may) ends on"}},
+		{[]notice.Ending{late, gmail}, "", nil},
+		{[]notice.Ending{late, longer}, postmaster, []string{"something ends soon", "The TLS override for gmail.com (encrypt: old gateway) ends on"}},
+		{[]notice.Ending{late, longer}, "", nil},
+	} {
+		w.later = time.Duration(day+1) * 25 * time.Hour
+		w.o.Ending = func() []notice.Ending { return slices.Clone(c.ending) }
+		p.got = nil
+		w.digest(t.Context())
+		p.wantMail(t, c.to, c.words...)
+	}
+}
+
+// What a digest that couldn't be sent would have told is in the next.
+func TestDigestOfWhatEndsIsTriedAgain(t *testing.T) {
+	w, p := newDigest(t)
+	w.o.Ending = func() []notice.Ending {
+		return []notice.Ending{{Name: "TLS override gmail.com", What: "The TLS override for gmail.com", End: time.Now().AddDate(0, 0, 7), Look: "mailgate tls policy gmail.com"}}
 	}
 	w.later = 25 * time.Hour
+	p.notNow["postmaster@example.com"] = true
 	w.digest(t.Context())
-	p.wantMail(t, "postmaster@example.com", "something ends soon", "The TLS override for gmail.com (encrypt: old gateway) ends on", "mailgate tls policy gmail.com")
-	w.later = 50 * time.Hour
+	p.notNow = nil
+	w.later += 2 * time.Minute
 	w.digest(t.Context())
-	p.wantMail(t, "postmaster@example.com")
+	p.wantMail(t, "postmaster@example.com", "something ends soon")
 }
 
 func TestDigestIsTriedAgain(t *testing.T) {

@@ -37,7 +37,7 @@ type Options struct {
 	Relay    Relay                                                    // nil: all that is released is handed over
 	Policy   func() Policy                                            // the one in force; a reload changes it
 	Publish  func(context.Context, *preflight.Report) []notice.Record // what would mend the findings; nil: nothing is known
-	Ending   func(since, until time.Time) []notice.Ending             // what was to be announced then because it ends soon; nil: nothing
+	Ending   func() []notice.Ending                                   // what ends soon, of each of which one digest tells; nil: nothing
 	Count    func(result string, recipients int)                      // counts recipients: "delivered", "queued", "failed"; nil: not counted
 	Noticed  func(kind, result string)                                // counts notices: delayed, returned, digest; sent, refused, failed; nil: not counted
 	Full     func() bool                                              // whether the store takes nothing more for want of room; nil: never
@@ -71,7 +71,7 @@ func New(store spool.Store, o Options) *Quarantine {
 		o.Now = time.Now
 	}
 	if o.Ending == nil {
-		o.Ending = func(time.Time, time.Time) []notice.Ending { return nil }
+		o.Ending = func() []notice.Ending { return nil }
 	}
 	if o.Publish == nil {
 		o.Publish = func(context.Context, *preflight.Report) []notice.Record { return nil }
