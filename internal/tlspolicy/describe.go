@@ -61,7 +61,10 @@ func (p Policy) settings() (parts []string) {
 // reasons say where the policy comes from, that of the level first, but for an
 // override's: that has its own.
 func (p Policy) reasons(now time.Time) (all []string) {
-	if p.Source != FromOverride || p.Destination == "" {
+	switch {
+	case p.LevelOf != "":
+		all = append(all, "level of the override for "+p.LevelOf)
+	case p.Source != FromOverride || p.Destination == "":
 		all = append(all, p.levelReason(now))
 	}
 	if p.Testing {

@@ -7,8 +7,9 @@
 //  1. an administrator's override, made by a command or in the configuration: for
 //     the recipient domain, the longest parent of it (".example.net"), the next hop
 //     ("[mx.example.net]:587"), the MX hosts ("mx:*.example.net"). One without a
-//     level changes the rest only; one that is below what 2 or 3 demand, and has
-//     no reason or no end, is raised to that;
+//     level changes the rest of what would hold without it, the next override
+//     included; one that is below what 2 or 3 demand, and has no reason or no end,
+//     is raised to that;
 //  2. DANE: TLSA records of the MX hosts, validated by DNSSEC;
 //  3. MTA-STS: the domain's policy, in mode enforce;
 //  4. the default, may: TLS where the receiver offers it, with what was learned

@@ -19,6 +19,11 @@ func (o *Override) alone() bool {
 	return o.excused()
 }
 
+// harmless reports whether the override can't be below anything.
+func (o *Override) harmless() bool {
+	return (o.Level == 0 || o.Level == DANE || o.Level == DANEOnly) && len(o.MatchNames) == 0
+}
+
 // below says what of the override is weaker than what is demanded, "" if nothing
 // is. dane-only is never: it holds by itself.
 func (o *Override) below(demanded Policy) string {
@@ -47,10 +52,11 @@ func (o *Override) asDemanded(demanded Policy) bool {
 	return o.Level == 0 || o.Level == demanded.Level || o.Level == DANE && demanded.demands()
 }
 
-// over puts the override over what is demanded of a destination. validating says
-// that TLSA records were looked for.
-func (o *Override) over(d Destination, demanded Policy, validating bool) Policy {
-	p, weaker := demanded, o.below(demanded)
+// over puts the override over the policy p that would hold without it. demanded is
+// what is demanded of the destination; validating says that TLSA records were looked
+// for.
+func (o *Override) over(d Destination, p, demanded Policy, validating bool) Policy {
+	weaker := o.below(demanded)
 	raised := weaker != "" && !o.excused()
 	if !raised && !o.asDemanded(demanded) {
 		p = o.own(d, validating)
@@ -59,11 +65,11 @@ func (o *Override) over(d Destination, demanded Policy, validating bool) Policy 
 		p.Source = FromOverride
 	}
 	p = o.overlay(p, raised)
-	p.Destination, p.Reason, p.Expires = o.Destination, o.Reason, o.Expires
+	p.Destination, p.Reason, p.Expires, p.Raised = o.Destination, o.Reason, o.Expires, ""
 	if raised {
 		p.Raised = "the override asks for " + weaker + ", and gives no reason or no end"
 	}
-	if p.Level == None && !o.Anyway && slices.ContainsFunc(d.MX, atGoogle) {
+	if o.Level == None && !o.Anyway && slices.ContainsFunc(d.MX, atGoogle) {
 		p.Level, p.Raised = May, "the override asks for "+errNoneToGoogle.Error()
 	}
 	if p.Level == Secure && len(p.MatchNames) == 0 {

@@ -152,22 +152,22 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 	if made.mx || configured != nil && configured.mx {
 		d.MX = mxOf(ctx, d, view)
 	}
-	o := find(d, now, made, configured)
-	if o != nil && o.Level == None && !o.Anyway {
+	over := find(d.targets, now, made, configured)
+	if o := over.level(); o != nil && o.Level == None && !o.Anyway {
 		d.MX = mxOf(ctx, d, view) // may be those of one who refuses mail without TLS
 	}
 	policy, err := defaultPolicy(), error(nil)
-	if o == nil || !o.alone() {
+	if !over.alone() {
 		policy, err = p.demanded(ctx, d, view, now)
 	}
-	if err != nil && (o == nil || !o.bold()) {
+	if err != nil && !over.bold() {
 		return Policy{}, err
 	}
-	if o != nil {
+	if len(over) > 0 {
 		if err != nil {
 			policy = defaultPolicy()
 		}
-		policy = o.over(d, policy, view.Validating)
+		policy = over.over(d, policy, view.Validating)
 		p.tellRaised(ctx, policy)
 	}
 	return p.withLearned(policy, d.Host, now), nil

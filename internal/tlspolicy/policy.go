@@ -57,6 +57,7 @@ type Policy struct {
 	TestHosts   []string  `json:"test_hosts,omitempty"`  // as Hosts, of a policy in testing mode; see Tested
 	Until       time.Time `json:"until,omitzero"`        // end of the MTA-STS policy that this rests on, or that is in testing mode
 	Destination string    `json:"destination,omitempty"` // of the override
+	LevelOf     string    `json:"level_of,omitempty"`    // destination of the override that sets the level, where the one of Destination doesn't
 	Reason      string    `json:"reason,omitempty"`      // of the override, or what was learned
 	Expires     time.Time `json:"expires,omitzero"`      // of the override or what was learned, zero: never
 	Raised      string    `json:"raised,omitempty"`      // why the override's level is not in force: it is below what is demanded, and has no reason or no end

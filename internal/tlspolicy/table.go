@@ -68,24 +68,7 @@ func (t *Table) Lookup(_ context.Context, d Destination) (Policy, error) {
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
 	}
-	p := defaultPolicy()
-	if o := find(d, t.now(), t); o != nil {
-		p = o.over(d, p, false)
-	}
-	return p, nil
-}
-
-// find returns the override in force for a destination, nil where there is none:
-// the closest, and of equally close ones that of the first table.
-func find(d Destination, now time.Time, tables ...*Table) (found *Override) {
-	for target := range d.targets {
-		for _, t := range tables {
-			if found = t.at(target, now); found != nil {
-				return found
-			}
-		}
-	}
-	return nil
+	return find(d.targets, t.now(), t).over(d, defaultPolicy(), false), nil
 }
 
 // at returns the override of a target that has not ended, or nil.

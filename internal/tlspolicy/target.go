@@ -71,6 +71,18 @@ func (d Destination) targets(yield func(target) bool) {
 	}
 }
 
+// covering yields a pattern, or an MX host, and the patterns that cover it, in the
+// order of targets.
+func (t target) covering(yield func(target) bool) {
+	kind := t.kind
+	if kind == mxTarget {
+		kind = mxUnderTarget
+	}
+	if yield(t) {
+		parents(kind, mail.Domain(t.name), yield)
+	}
+}
+
 // parents yields the parents of d, nearest first.
 func parents(kind targetKind, d mail.Domain, yield func(target) bool) bool {
 	for p := d.Parent(); p != ""; p = p.Parent() {
