@@ -140,7 +140,7 @@ func (t target) example() (Destination, bool) {
 }
 
 // seen is the policy of a target, as far as it can be told: of a pattern, that of
-// the override alone.
+// the overrides alone.
 func (p *Policies) seen(ctx context.Context, t target) Policy {
 	if d, ok := t.example(); ok {
 		policy, err := p.Lookup(ctx, d)
@@ -149,13 +149,7 @@ func (p *Policies) seen(ctx context.Context, t target) Policy {
 		}
 		return policy
 	}
-	now := p.now()
-	for _, table := range []*Table{p.runtime.Load(), p.o.Table()} {
-		if o := table.at(t, now); o != nil {
-			return o.over(Destination{Domain: mail.Domain(t.name)}, defaultPolicy(), false)
-		}
-	}
-	return defaultPolicy()
+	return find(t.covering, p.now(), p.runtime.Load(), p.o.Table()).over(Destination{Domain: mail.Domain(t.name)}, defaultPolicy(), false)
 }
 
 // RemoveOverride removes one made at run time and writes the review log. The error
