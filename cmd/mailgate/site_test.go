@@ -49,7 +49,7 @@ var siteDomains = []string{"one.example", "two.example", "three.example"}
 //	site publish DOMAIN           publishes the domain's key
 //	site silence DOMAIN           its name server answers no more
 //	site delivered N              waits until so many messages were delivered
-//	site tried N                  waits until the relay tried so many recipients in vain
+//	site tried N                  waits until so many recipients are queued and their destinations were tried in vain
 func runSite(ts *testscript.TestScript, _ bool, args []string) {
 	if args[0] == "start" {
 		s, err := startSite(ts.Getenv("WORK"), len(args) > 1 && args[1] == "relay")
@@ -229,26 +229,23 @@ func (s *scriptSite) waitTried(n int) error {
 	deadline := time.After(20 * time.Second)
 	for {
 		var page struct {
-			Messages []web.QueueMessage `json:"messages"`
+			Destinations []web.QueueDestination `json:"destinations"`
 		}
-		if err := s.get(context.Background(), "/v1/queue/messages", nil, &page); err != nil {
+		if err := s.get(context.Background(), "/v1/queue/destinations", nil, &page); err != nil {
 			return err
 		}
-		tried := 0
-		for _, m := range page.Messages {
-			for _, r := range m.Recipients {
-				if r.State == "queued" && r.Tries > 0 {
-					tried++
-				}
-			}
+		queued, busy := 0, false
+		for _, d := range page.Destinations {
+			queued += d.Queued
+			busy = busy || d.Leased > 0 || d.Tried.IsZero()
 		}
-		if tried >= n {
+		if queued >= n && !busy {
 			return nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-deadline:
-			return fmt.Errorf("%d of %d recipients were tried", tried, n)
+			return fmt.Errorf("%+v: want %d recipients queued, tried in vain and at rest", page.Destinations, n)
 		}
 	}
 }
