@@ -16,6 +16,8 @@ func (p *Policies) Demanded(ctx context.Context, d Destination) (Policy, error) 
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
 	}
+	ctx, stop := within(ctx, coldTime)
+	defer stop()
 	return p.demanded(ctx, d, p.view(), p.now())
 }
 
@@ -48,8 +50,6 @@ func (p *Policies) demanded(ctx context.Context, d Destination, view View, now t
 
 // cold waits for what isn't known yet, both at once.
 func (p *Policies) cold(ctx context.Context, d Destination, w want) (Policy, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, coldTime, errCold)
-	defer cancel()
 	var check <-chan singleflight.Result
 	if !w.checked {
 		check = p.sts.begin(d.Domain, w.dns)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -136,27 +135,24 @@ func (noDNS) Recursive(_ context.Context, name, qtype string) dnsview.Answer {
 // coldTime is how long a look-up may take that nothing is known for.
 const coldTime = 5 * time.Second
 
-var errCold = errors.New("the answer takes too long")
-
 // Lookup returns the policy in force for a destination: the override's, or what
 // DANE, MTA-STS or the default demand, with what was learned of the host. The error
 // is ErrNoDestination, or wraps ErrUnsettled with what DNS said: then mail must
 // wait. Other faults of DNS, and of MTA-STS's servers, are none of it: a policy
-// that is known serves until it ends, without one the default does.
+// that is known serves until it ends, without one the default does. It takes five
+// seconds at most.
 func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
 	}
+	ctx, stop := within(ctx, coldTime)
+	defer stop()
 	now, view := p.now(), p.view()
-	made, configured := p.runtime.Load(), p.o.Table()
-	if made.mx || configured != nil && configured.mx {
-		d.MX = mxOf(ctx, d, view)
+	over, d, err := p.overrides(ctx, d, view.DNS)
+	if err != nil {
+		return Policy{}, err
 	}
-	over := find(d.targets, now, made, configured)
-	if o := over.level(); o != nil && o.Level == None && !o.Anyway {
-		d.MX = mxOf(ctx, d, view) // may be those of one who refuses mail without TLS
-	}
-	policy, err := defaultPolicy(), error(nil)
+	policy := defaultPolicy()
 	if !over.alone() {
 		policy, err = p.demanded(ctx, d, view, now)
 	}
@@ -171,20 +167,6 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 		p.tellRaised(ctx, policy)
 	}
 	return p.withLearned(policy, d.Host, now), nil
-}
-
-// mxOf returns the MX hosts of a destination, for overrides that are about them. What
-// DNS doesn't tell has none.
-func mxOf(ctx context.Context, d Destination, view View) []mail.Domain {
-	switch {
-	case len(d.MX) > 0 || d.NextHop != "":
-		return d.MX
-	case d.Host != "":
-		return []mail.Domain{d.Host}
-	}
-	ctx, cancel := context.WithTimeout(ctx, coldTime)
-	defer cancel()
-	return mxHosts(view.DNS.Recursive(ctx, string(d.Domain), "MX"))
 }
 
 // bold reports whether the override may decide where DNS doesn't tell what is

@@ -103,7 +103,7 @@ func TestRecallFails(t *testing.T) {
 }
 
 func TestWithoutDNS(t *testing.T) {
-	table := newTable(t, time.Now(), Override{Destination: "mx:*.example.com", Level: Encrypt})
+	table := newTable(t, time.Now(), Override{Destination: "mx:*.example.com", MaxVersion: TLS12})
 	p, err := New(t.Context(), Options{View: func() View { return View{Validating: true, STS: true} }, Table: func() *Table { return table }})
 	if err != nil {
 		t.Fatal(err)

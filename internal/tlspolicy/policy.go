@@ -9,9 +9,9 @@ import (
 )
 
 // ErrUnsettled is wrapped by errors of Lookup where DNS doesn't tell whether a
-// destination demands DANE: mail waits, rather than leave with less (RFC 7672,
-// section 2.1).
-var ErrUnsettled = errors.New("whether DANE is demanded can't be told now")
+// destination demands DANE, or which overrides are for its MX hosts: mail waits,
+// rather than leave with less (RFC 7672, section 2.1).
+var ErrUnsettled = errors.New("how it must be secured can't be told now")
 
 // Source says where a policy comes from.
 type Source string

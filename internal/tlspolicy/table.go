@@ -54,7 +54,7 @@ func (t *Table) add(o Override) error {
 func (t *Table) put(target target, o Override) {
 	t.all = append(t.all, o)
 	t.byTarget[target] = &o
-	t.mx = t.mx || target.kind == mxTarget || target.kind == mxUnderTarget
+	t.mx = t.mx || target.ofMX()
 }
 
 // Overrides returns all overrides, expired ones too, in the order given and with
@@ -81,6 +81,22 @@ func (t *Table) at(target target, now time.Time) *Override {
 		return nil
 	}
 	return o
+}
+
+// forMX reports whether some overrides are for MX hosts.
+func (t *Table) forMX() bool { return t != nil && t.mx }
+
+// securesMX reports whether one of these that has not ended wants TLS.
+func (t *Table) securesMX(now time.Time) bool {
+	if !t.forMX() {
+		return false
+	}
+	for target, o := range t.byTarget {
+		if target.ofMX() && o.Level.Mandatory() && !o.Expired(now) {
+			return true
+		}
+	}
+	return false
 }
 
 func defaultPolicy() Policy { return Policy{Level: May, Source: FromDefault} }

@@ -23,6 +23,8 @@ type target struct {
 	name string // domain, or the next hop in normal form
 }
 
+func (t target) ofMX() bool { return t.kind == mxTarget || t.kind == mxUnderTarget }
+
 func parseTarget(s string) (target, error) {
 	if host, ok := strings.CutPrefix(s, "mx:"); ok {
 		if parent, ok := strings.CutPrefix(host, "*."); ok {
