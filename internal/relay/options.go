@@ -114,7 +114,7 @@ type Route struct {
 	Destination    string          // recipient domain, ".example.net" for its sub-domains, "*" for all
 	Via            string          // host:port, whose addresses are used, not its MX; empty: the MX hosts after all
 	User, Password string          // for AUTH, which is sent only over TLS, or to this machine
-	TLS            tlspolicy.Level // zero: as the policy says, and verify with a User. The policy's level, where one is set, is never undercut
+	TLS            tlspolicy.Level // zero: as the policy says, and with a User verify, unless DANE proves the server. The policy's level, where one is set, is never undercut
 }
 
 func (s Settings) complete() Settings {

@@ -85,8 +85,8 @@ func (e *Engine) RetryMessage(ctx context.Context, id string) (int, error) {
 	return n, nil
 }
 
-// resume lets connections be made to a destination again (empty: to all); whether a lane still fails is found out by
-// one worker.
+// resume lets connections be made to a destination again (empty: to all); whether a lane
+// still fails is found out by one worker.
 func (e *Engine) resume(d mail.Domain) {
 	key := e.settings().routeFor(d).key(d)
 	e.lanes.mu.Lock()

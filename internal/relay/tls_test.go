@@ -212,8 +212,10 @@ func TestPasswordWithDANE(t *testing.T) {
 		m := w.queue(nil, "bob@dest.example")
 		w.pass()
 		w.want(m, c.want, "")
-		if slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "AUTH") }) != (c.want == spool.Delivered) {
-			t.Errorf("%s: %q", name, b.lines)
-		}
+		b.change(func() {
+			if slices.ContainsFunc(b.lines, func(line string) bool { return strings.HasPrefix(line, "AUTH") }) != (c.want == spool.Delivered) {
+				t.Errorf("%s: %q", name, b.lines)
+			}
+		})
 	}
 }
