@@ -64,7 +64,7 @@ func showTLSPolicy(out io.Writer, p web.TLSPolicy, now time.Time) {
 	if p.Probe != nil {
 		fmt.Fprintf(out, "probe %s ago: %s\n", age(now.Sub(p.Probe.At)), plain(p.Probe.Answer, 0))
 		if overridden && p.Probe.Works {
-			fmt.Fprintf(out, "Remove it: mailgate tls override %s --remove\n", shellWord(plain(p.InForce.Destination, 0)))
+			fmt.Fprintln(out, "Remove it: "+removal(p))
 		}
 	}
 	if s := p.STS; s != nil && s.Error != "" {
@@ -76,6 +76,14 @@ func showTLSPolicy(out io.Writer, p web.TLSPolicy, now time.Time) {
 	if p.Postfix != "" {
 		fmt.Fprintf(out, "Postfix is told: %s\n", plain(p.Postfix, 0))
 	}
+}
+
+// removal says how the override in force is removed.
+func removal(p web.TLSPolicy) string {
+	if p.RunTime {
+		return fmt.Sprintf("mailgate tls override %s --remove", shellWord(plain(p.InForce.Destination, 0)))
+	}
+	return "take its [[tls]] out of the configuration, and reload"
 }
 
 func hostPolicy(h web.TLSHost, now time.Time) string {

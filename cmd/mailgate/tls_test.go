@@ -5,12 +5,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"mailgate/internal/config"
 	"mailgate/internal/tlspolicy"
+	"mailgate/internal/web"
 )
 
 func TestParseEnd(t *testing.T) {
@@ -121,4 +123,53 @@ func shellWords(t *testing.T, command string) []string {
 		t.Fatalf("%s: %v", command, err)
 	}
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+}
+
+// Where an override isn't needed any more, what is said to remove it does.
+func TestShowRemoval(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	p := web.TLSPolicy{
+		InForce: tlspolicy.Policy{Level: tlspolicy.Encrypt, Source: tlspolicy.FromOverride, Destination: "[smtp.example.net]:587"},
+		Probe:   &web.TLSProbed{At: now, Works: true, Answer: "TLS 1.3 works without the override"},
+	}
+	for _, c := range []struct {
+		all  []tlspolicy.Override
+		want string
+	}{
+		{[]tlspolicy.Override{{Destination: "a.example"}, {Destination: p.InForce.Destination, RunTime: true}, {Destination: p.InForce.Destination}},
+			"Remove it: mailgate tls override '[smtp.example.net]:587' --remove\n"},
+		{[]tlspolicy.Override{{Destination: "a.example", RunTime: true}, {Destination: p.InForce.Destination}},
+			"Remove it: take its [[tls]] out of the configuration, and reload\n"},
+	} {
+		p.RunTime = madeAtRunTime(c.all, p.InForce.Destination)
+		var out strings.Builder
+		showTLSPolicy(&out, p, now)
+		if !strings.Contains(out.String(), c.want) {
+			t.Errorf("%v: no %q in\n%s", p.RunTime, c.want, &out)
+		}
+	}
+}
+
+func TestListOverrides(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	row := func(destination string, p *web.TLSProbed) web.TLSOverridden {
+		return web.TLSOverridden{Override: tlspolicy.Override{Destination: destination, Level: tlspolicy.Encrypt}, Probe: p}
+	}
+	var out strings.Builder
+	listOverrides(&out, web.TLSOverrides{Overrides: []web.TLSOverridden{
+		row("a.example", nil),
+		row("b.example", &web.TLSProbed{At: now.Add(-time.Hour), Works: true, Answer: "TLS 1.3 works"}),
+		row("[c.example]:587", &web.TLSProbed{At: now.Add(-time.Hour), Answer: "it fails"}),
+		row(".d.example", nil),
+		row("mx:*.e.example", nil),
+		row("mx:mx.f.example", nil),
+	}}, now)
+	for _, want := range []string{
+		`a\.example .* not probed yet`, `b\.example .* works \(1h00m ago\)`, `\[c\.example\]:587 .* fails \(1h00m ago\): it fails`,
+		`\.d\.example .* a pattern isn't probed`, `mx:\*\.e\.example .* a pattern isn't probed`, `mx:mx\.f\.example .* a pattern isn't probed`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + ` *$`).MatchString(out.String()) {
+			t.Errorf("nothing of %s in\n%s", want, &out)
+		}
+	}
 }

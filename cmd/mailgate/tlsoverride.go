@@ -180,7 +180,7 @@ func listOverrides(out io.Writer, list web.TLSOverrides, now time.Time) {
 		g.add("DESTINATION", "POLICY", "ENDS", "BY", "REASON", "WITHOUT IT")
 		for _, o := range list.Overrides {
 			g.add(plain(o.Destination, 0), plain(o.String(), 0), ends(o.Expires, now), plain(whose(o.Override), 0),
-				plain(o.Reason, 0), plain(withoutIt(o.Probe, now), 0))
+				plain(o.Reason, 0), plain(withoutIt(o, now), 0))
 		}
 		g.write(out, screenWidth(out))
 	}
@@ -203,8 +203,11 @@ func whose(o tlspolicy.Override) string {
 	return "configuration"
 }
 
-func withoutIt(p *web.TLSProbed, now time.Time) string {
-	switch {
+func withoutIt(o web.TLSOverridden, now time.Time) string {
+	p := o.Probe
+	switch _, err := tlspolicy.ParseNextHop(o.Destination); {
+	case err != nil:
+		return "a pattern isn't probed"
 	case p == nil:
 		return "not probed yet"
 	case p.Works:

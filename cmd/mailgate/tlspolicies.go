@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -117,6 +118,12 @@ func (m *tlsMetrics) STSFetch(result string) { m.fetches.WithLabelValues(result)
 
 // Expiring implements tlspolicy.Metrics.
 func (m *tlsMetrics) Expiring(overrides int) { m.expiring.Set(float64(overrides)) }
+
+// madeAtRunTime tells it of the override for a destination. Of two the first holds.
+func madeAtRunTime(all []tlspolicy.Override, destination string) bool {
+	i := slices.IndexFunc(all, func(o tlspolicy.Override) bool { return o.Destination == destination })
+	return i >= 0 && all[i].RunTime
+}
 
 // destinationQuery reads a destination as a command or the API names it.
 func destinationQuery(s string) (tlspolicy.Destination, error) {

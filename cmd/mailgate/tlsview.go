@@ -30,6 +30,7 @@ func (v tlsAPI) Policy(ctx context.Context, destination string) (web.TLSPolicy, 
 	}
 	view := web.TLSPolicy{Destination: destinationName(d)}
 	view.InForce, err = v.g.policies.Lookup(ctx, d)
+	view.RunTime = madeAtRunTime(v.g.policies.Overrides(), view.InForce.Destination)
 	if view.InForce.Destination == view.Destination { // or else the override it was for is gone
 		view.Probe = v.g.watch.last(view.Destination)
 	}

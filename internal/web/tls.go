@@ -28,8 +28,9 @@ type TLS interface {
 type TLSPolicy struct {
 	Destination string              `json:"destination"`
 	InForce     tlspolicy.Policy    `json:"in_force"`
-	Demanded    tlspolicy.Policy    `json:"demanded"` // without the override and what was learned
-	Postfix     string              `json:"postfix"`  // what Postfix is told; empty: nothing, its own default holds
+	RunTime     bool                `json:"run_time,omitempty"` // its override was made by a command, and is removed by one
+	Demanded    tlspolicy.Policy    `json:"demanded"`           // without the override and what was learned
+	Postfix     string              `json:"postfix"`            // what Postfix is told; empty: nothing, its own default holds
 	STS         *tlspolicy.STSState `json:"mta_sts,omitempty"`
 	Hosts       []TLSHost           `json:"hosts,omitempty"`
 	Probe       *TLSProbed          `json:"probe,omitempty"`
