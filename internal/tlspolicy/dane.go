@@ -68,7 +68,13 @@ type daneFinding struct {
 	state  daneState
 	policy Policy // where state is demanded
 	some   bool   // of all MX hosts, some lack TLSA records that can be used
+	usable bool   // some have TLSA records that can be used
+	lost   bool   // where state is unsettled: DNS doesn't tell the addresses
 	why    string // where state is doubtful or unsettled
+
+	// Of all MX hosts, those that DNS doesn't tell about, where it does about others.
+	open  bool   // there are such
+	doubt string // why, if they could be connected to: their addresses are known
 }
 
 type daneState int
@@ -94,6 +100,8 @@ func findDANE(ctx context.Context, dns *asking, place danePlace) daneFinding {
 	if !place.direct {
 		answer := dns.ask(ctx, string(place.name), "MX")
 		switch {
+		case answer.Status == dnsview.Unknown && place.host == "": // and there is no way to a server
+			return daneFinding{state: daneUnsettled, why: fault(answer)}
 		case answer.Status == dnsview.Unknown:
 			return daneFinding{state: daneDoubtful, why: fault(answer)}
 		case answer.Status == dnsview.NXDomain || !answer.Authentic:
@@ -123,9 +131,7 @@ func mxHosts(a dnsview.Answer) (hosts []mail.Domain) {
 
 const maxDANEHosts = 20 // as many as the relay tries
 
-// findAllDANE says for all MX hosts together what Postfix is to do, which looks for
-// the records of each itself: dane-only where all have some that are usable, dane
-// where some have.
+// findAllDANE looks for the records of all MX hosts.
 func findAllDANE(ctx context.Context, dns *asking, port int, h hop, hosts []mail.Domain) daneFinding {
 	findings := make([]daneFinding, min(len(hosts), maxDANEHosts))
 	var group errgroup.Group
@@ -137,20 +143,42 @@ func findAllDANE(ctx context.Context, dns *asking, port int, h hop, hosts []mail
 		})
 	}
 	_ = group.Wait() // no look-up returns one
-	all := daneFinding{policy: Policy{Level: DANEOnly, Source: FromDANE}, some: len(hosts) > len(findings)}
+	return together(findings, len(hosts) > len(findings))
+}
+
+// together says for all MX hosts what Postfix is to do: dane-only where all have
+// TLSA records that are usable, encrypt where all have such as aren't, and dane, by
+// which it looks for the records of each host itself, where they differ, or DNS
+// doesn't tell about some.
+func together(findings []daneFinding, more bool) daneFinding {
+	all := daneFinding{policy: Policy{Level: DANE, Source: FromDANE}, some: more}
+	unsettled, unusable := 0, 0
 	for _, f := range findings {
-		if f.state != daneDemanded || f.policy.Level != DANEOnly {
-			all.some = true
-		}
+		all.some = all.some || !f.usable
+		all.usable = all.usable || f.usable
 		switch {
+		case f.state == daneUnsettled:
+			unsettled++
+			all.why = f.why
+			if !f.lost {
+				all.doubt = f.why
+			}
 		case f.state == daneDemanded:
 			all.state = daneDemanded
-		case f.state == daneUnsettled && all.state != daneDemanded:
-			all.state, all.why = daneUnsettled, f.why
+			if !f.usable {
+				unusable++
+			}
 		}
 	}
-	if all.some {
-		all.policy.Level = DANE
+	switch n := len(findings); {
+	case n > 0 && unsettled == n:
+		all.state = daneUnsettled
+	case unsettled > 0:
+		all.state, all.open = daneDemanded, true
+	case !all.some:
+		all.policy.Level = DANEOnly
+	case n > 0 && unusable == n && !more:
+		all.policy.Level = Encrypt
 	}
 	return all
 }
@@ -160,7 +188,7 @@ func findAllDANE(ctx context.Context, dns *asking, port int, h hop, hosts []mail
 func findHostDANE(ctx context.Context, dns *asking, port int, h hop, host mail.Domain) daneFinding {
 	s := hostSecurity(ctx, dns, host)
 	if s.state != daneDemanded {
-		return daneFinding{state: s.state, why: s.why}
+		return daneFinding{state: s.state, why: s.why, lost: s.lost}
 	}
 	original := moxdns.Domain{ASCII: string(host)}
 	required, records, base, err := smtpclient.GatherTLSA(ctx, slog.New(slog.DiscardHandler),
@@ -189,7 +217,7 @@ func findHostDANE(ctx context.Context, dns *asking, port int, h hop, host mail.D
 			p.MatchNames = append(p.MatchNames, name.ASCII)
 		}
 	}
-	return daneFinding{state: daneDemanded, policy: p}
+	return daneFinding{state: daneDemanded, policy: p, usable: true}
 }
 
 // security is what the addresses of a host say about whether its TLSA records can be
@@ -198,6 +226,7 @@ type security struct {
 	state       daneState // daneDemanded: they can be
 	expanded    moxdns.Domain
 	expandedToo bool // also those at the end of its CNAMEs
+	lost        bool // DNS doesn't tell the addresses
 	why         string
 }
 
@@ -212,7 +241,7 @@ func hostSecurity(ctx context.Context, dns *asking, host mail.Domain) security {
 		}
 	}
 	if a.Status == dnsview.Unknown {
-		return security{state: daneUnsettled, why: fault(a)}
+		return security{state: daneUnsettled, lost: true, why: fault(a)}
 	}
 	s := security{state: daneDemanded, expanded: moxdns.Domain{ASCII: string(host)}, expandedToo: true}
 	switch n := len(a.CNAMEs); {

@@ -56,7 +56,7 @@ func TestDANE(t *testing.T) {
 		{name: "some hosts", to: Destination{Domain: "some.example.net"}, level: DANE, source: FromDANE},
 		{name: "the host without", to: Destination{Domain: "some.example.net", Host: "bare.example.net"}, level: May, source: FromDefault},
 		{name: "unusable", to: Destination{Domain: "odd.example.net", Host: "oddmx.example.net"}, level: Encrypt, source: FromDANE},
-		{name: "unusable, all hosts", to: Destination{Domain: "odd.example.net"}, level: DANE, source: FromDANE},
+		{name: "unusable, all hosts", to: Destination{Domain: "odd.example.net"}, level: Encrypt, source: FromDANE},
 		{name: "bogus", to: Destination{Domain: "bogus.example.net", Host: "bogusmx.example.net"}, fault: "DNSSEC Bogus"},
 		{name: "bogus, all hosts", to: Destination{Domain: "bogus.example.net"}, fault: "bogusmx.example.net"},
 		{name: "one of two bogus", to: Destination{Domain: "mixed.example.net"}, level: DANE, source: FromDANE},
@@ -133,8 +133,8 @@ func TestDANEInDoubt(t *testing.T) {
 		}
 		w.clock.add(time.Hour)
 	}
-	if p := w.domain("unheard.example"); p.Level != May {
-		t.Errorf("a domain nothing is known of: %v", p)
+	if p := w.lookup(Destination{Domain: "unheard.example", Host: "mx.unheard.example"}); p.Level != May {
+		t.Errorf("a host nothing is known of: %v", p)
 	}
 	w.clock.add(24 * time.Hour)
 	if p := w.lookup(to); p.Level != May {

@@ -90,16 +90,19 @@ func (c *daneCache) store(place danePlace, f daneFinding, expires time.Time) *da
 	defer c.mu.Unlock()
 	e := &daneEntry{expires: expires}
 	if old := c.known[place]; old != nil {
-		if (f.state == daneDoubtful || f.state == daneUnsettled) && now.Before(old.expires) {
+		if (f.state == daneDoubtful || f.state == daneUnsettled || f.open) && now.Before(old.expires) {
 			old.refreshing.Store(false) // what is known still holds
 			return old.finding
 		}
 		e.demanded = old.demanded
 	}
+	lately := !e.demanded.IsZero() && now.Sub(e.demanded) < daneInDoubt
 	switch {
-	case f.state == daneDemanded:
+	case f.open && f.usable, f.state == daneDemanded && !f.open:
 		e.demanded = now
-	case f.state == daneDoubtful && !e.demanded.IsZero() && now.Sub(e.demanded) < daneInDoubt:
+	case f.open && lately:
+		f.doubt = f.why
+	case f.state == daneDoubtful && lately:
 		f.state = daneUnsettled
 	case f.state == daneNone:
 		e.demanded = time.Time{}

@@ -75,8 +75,10 @@ func (w want) combine(d Destination) (Policy, error) {
 	enforced := w.sts != nil && w.sts.Level > DANEOnly
 	switch f := w.finding; {
 	case f != nil && f.state == daneUnsettled:
-		return p, fmt.Errorf("TLS policy of %s: %w: %s", cmp.Or(string(d.Domain), d.NextHop), ErrUnsettled, f.why)
-	case f != nil && f.state == daneDemanded && (f.policy.Level > Encrypt || !enforced):
+		return p, unsettled(d, f.why)
+	case f != nil && f.doubt != "" && enforced && !f.usable: // no level is right for all hosts
+		return p, unsettled(d, f.doubt)
+	case f != nil && f.state == daneDemanded && (f.usable || !enforced):
 		p = f.policy
 		if enforced {
 			p.Level = DANEOnly
@@ -89,4 +91,8 @@ func (w want) combine(d Destination) (Policy, error) {
 		p.Level, p.Source = May, FromDefault
 	}
 	return p, nil
+}
+
+func unsettled(d Destination, why string) error {
+	return fmt.Errorf("TLS policy of %s: %w: %s", cmp.Or(string(d.Domain), d.NextHop), ErrUnsettled, why)
 }

@@ -100,7 +100,7 @@ func (p Policy) daneReason() string {
 	case len(p.TLSA) > 0:
 		return fmt.Sprintf("DANE: usable TLSA records: %d", len(p.TLSA))
 	case p.Level == DANE:
-		return "DANE: TLSA records for some of the MX hosts"
+		return "DANE: by the TLSA records of each MX host"
 	}
 	return "DANE: TLSA records"
 }

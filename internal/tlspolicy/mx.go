@@ -2,7 +2,6 @@ package tlspolicy
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"mailgate/internal/dnsview"
@@ -30,7 +29,7 @@ func (d Destination) withMX(ctx context.Context, dns DNS) (Destination, error) {
 	}
 	a := dns.Recursive(ctx, string(d.Domain), "MX")
 	if a.Status == dnsview.Unknown {
-		return d, fmt.Errorf("TLS policy of %s: %w: %s, and there are overrides for MX hosts", d.Domain, ErrUnsettled, fault(a))
+		return d, unsettled(d, fault(a)+", and there are overrides for MX hosts")
 	}
 	d.MX = mxHosts(a)
 	return d, nil

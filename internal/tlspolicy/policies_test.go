@@ -152,7 +152,7 @@ func TestSilentDNS(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if got, err := p.Lookup(t.Context(), Destination{Domain: "example.net"}); err != nil || got.Level != May {
+				if got, err := p.Lookup(t.Context(), Destination{Domain: "example.net", Host: "mx.example.net"}); err != nil || got.Level != May {
 					t.Errorf("%v, %v", got, err)
 				}
 			})

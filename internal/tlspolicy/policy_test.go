@@ -113,7 +113,7 @@ func TestDescribe(t *testing.T) {
 		"secure (MTA-STS enforce, fresh for 23 h)":           {Level: Secure, Source: FromMTASTS, Until: now.Add(23*time.Hour + time.Minute)},
 		"may (default; MTA-STS testing, fresh for 6 d)":      {Level: May, Source: FromDefault, Testing: true, Until: now.Add(7*24*time.Hour - 1)},
 		"dane-only (DANE: usable TLSA records: 2)":           {Level: DANEOnly, Source: FromDANE, TLSA: make([]TLSA, 2)},
-		"dane (DANE: TLSA records for some of the MX hosts)": {Level: DANE, Source: FromDANE},
+		"dane (DANE: by the TLSA records of each MX host)":   {Level: DANE, Source: FromDANE},
 		"encrypt (DANE: TLSA records exist, none is usable)": {Level: Encrypt, Source: FromDANE},
 		"none (override for old.example)":                    {Level: None, Source: FromOverride, Destination: "old.example"},
 		"encrypt (route)":                                    {Level: Encrypt, Source: FromRoute},
