@@ -23,8 +23,8 @@ func TestParseEnd(t *testing.T) {
 		"30d":        now.Add(30 * 24 * time.Hour),
 		"12h":        now.Add(12 * time.Hour),
 		"1d12h":      now.Add(36 * time.Hour),
-		"2026-11-21": time.Date(2026, 11, 22, 0, 0, 0, 0, zone), // today, to its end
-		"2027-03-31": time.Date(2027, 4, 1, 0, 0, 0, 0, zone),
+		"2026-11-21": time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), // today, to its end
+		"2027-03-31": time.Date(2027, 4, 1, 0, 0, 0, 0, time.UTC),
 	} {
 		if got, err := parseEnd(s, now); err != nil || !got.Equal(want) {
 			t.Errorf("parseEnd(%q) = %v, %v; want %v", s, got, err, want)

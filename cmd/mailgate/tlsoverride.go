@@ -54,7 +54,7 @@ would work without the override; "mailgate tls policy" tells.`,
 	flags.StringVar(&f.serverName, "server-name", "", "`NAME` sent as SNI")
 	flags.StringSliceVar(&f.match, "match", nil, "`NAME` the certificate may have, at levels verify and secure, repeatable; .example.net is any under it")
 	flags.StringVar(&f.reason, "reason", "", "why; it goes into the review log")
-	flags.StringVar(&f.expires, "expires", "", "its end: `30d`, or its last day such as 2027-03-31")
+	flags.StringVar(&f.expires, "expires", "", "its end: `30d`, or its last day (UTC) such as 2027-03-31")
 	flags.BoolVar(&f.anyway, "anyway", false, "level none even for a receiver that refuses mail without TLS")
 	flags.BoolVar(&f.remove, "remove", false, "remove the override")
 	cmd.AddCommand(a.tlsListCommand())
@@ -108,7 +108,8 @@ func flagged(flag string, err error) error {
 	return nil
 }
 
-// parseEnd understands 30d, 12h and a last day, which is whole.
+// parseEnd understands 30d, 12h and a last day, which is whole, and in UTC as that of
+// a [[tls]].
 func parseEnd(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -116,7 +117,7 @@ func parseEnd(s string, now time.Time) (time.Time, error) {
 	if d, ok := parseAge(s); ok && d > 0 {
 		return now.Add(d), nil
 	}
-	if day, err := time.ParseInLocation(time.DateOnly, s, now.Location()); err == nil {
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
 		if end := day.AddDate(0, 0, 1); end.After(now) {
 			return end, nil
 		}
