@@ -17,6 +17,7 @@ func (c *Config) warnings(now time.Time) []string {
 	var w warner
 	c.warnGeneral(&w)
 	c.warnEgress(&w)
+	c.warnDNS(&w)
 	c.warnTrusted(&w)
 	c.warnRelay(&w)
 	c.warnRelease(&w)
@@ -53,6 +54,18 @@ func (c *Config) warnEgress(w *warner) {
 	for _, a := range c.Egress {
 		w.add(a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast(),
 			"egress: receivers never see %s; list the public address that NAT gives", a)
+	}
+}
+
+// warnDNS is about resolvers whose word is taken for what DNSSEC vouches for.
+func (c *Config) warnDNS(w *warner) {
+	if !c.DNS.Validating {
+		return
+	}
+	w.add(len(c.DNS.Resolvers) == 0, "dns.validating: the system's resolvers may be anybody's; name one on this machine in dns.resolvers")
+	for _, r := range c.DNS.Resolvers {
+		host, _, _ := net.SplitHostPort(r)
+		w.add(!addrOf(host).IsLoopback(), "dns.validating: on the way from %s answers can be changed, DANE's too; ask a resolver on this machine", r)
 	}
 }
 
