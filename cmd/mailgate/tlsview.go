@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"mailgate/internal/dnsview"
 	"mailgate/internal/tlspolicy"
@@ -79,6 +80,7 @@ func (v tlsAPI) Overrides(context.Context) (web.TLSOverrides, error) {
 
 // SetOverride implements web.TLS.
 func (v tlsAPI) SetOverride(ctx context.Context, order web.TLSOrder, actor string) (web.TLSChange, error) {
+	order.Override.Reason = strings.TrimSpace(order.Override.Reason) // a blank one is none
 	o := order.Override
 	if o.Level == tlspolicy.None && (o.Reason == "" || o.Expires.IsZero()) {
 		return web.TLSChange{}, fmt.Errorf("%w: level none sends mail in clear text: say why and until when", errQuery)
@@ -89,7 +91,7 @@ func (v tlsAPI) SetOverride(ctx context.Context, order web.TLSOrder, actor strin
 	}{{true, errQuery}, {order.Anyway, tlspolicy.ErrRefused}} {
 		o.Anyway = step.anyway
 		if _, err := tlspolicy.NewTable([]tlspolicy.Override{o}, nil); err != nil {
-			return web.TLSChange{}, fmt.Errorf("%w: %w", step.fault, err)
+			return web.TLSChange{}, fmt.Errorf("%w: %w%s", step.fault, err, map[bool]string{false: " (to do it anyway: --anyway)"}[step.anyway])
 		}
 	}
 	before, after, err := v.g.policies.SetOverride(ctx, order.Override, actor, order.Anyway)
@@ -108,8 +110,9 @@ func (v tlsAPI) Probe(ctx context.Context, destination string, each func(any)) e
 		return err
 	}
 	hosts, suggestion, err := v.probing(v.g.policies.Lookup).destination(ctx, d, func(h *tlsprobe.Host) { each(probeLine{Host: h}) })
-	if err != nil {
-		return err
+	if err != nil { // nothing could be found out: that is an answer, too
+		each(probeLine{Problem: &probeProblem{Error: err.Error()}})
+		return nil
 	}
 	each(probeLine{Suggestion: &suggestion, Works: works(hosts)})
 	return nil
