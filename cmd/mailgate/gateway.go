@@ -61,7 +61,7 @@ type gateway struct {
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
 	running    *config.Config // what it was started with: some of it a reload can't change
 	reloading  sync.Mutex
-	reloaded   chan struct{} // a token after each reload, for warnLoops
+	reloaded   chan struct{} // a token after each reload, for warnByDNS
 	live       atomic.Pointer[live]
 }
 
@@ -210,7 +210,7 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 	}
 	group.Go(func() error { return g.quarantine.Run(ctx) })
 	group.Go(func() error { return g.engine.Run(ctx) })
-	group.Go(func() error { return g.warnLoops(ctx) })
+	group.Go(func() error { return g.warnByDNS(ctx) })
 	group.Go(func() error { return g.policies.Run(ctx) })
 	group.Go(func() error { return g.watch.Run(ctx) })
 	group.Go(func() error { return g.reports.Run(ctx) })
