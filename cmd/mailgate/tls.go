@@ -23,7 +23,12 @@ func (a *app) tlsPolicyCommand() *cobra.Command {
 		Short: "Show the TLS policy of a destination, and where it comes from",
 		Long: `Show how mail to a destination is secured: by an override, by what its domain demands
 with DANE or MTA-STS, or by default: TLS where the server offers it. A destination is a
-recipient domain, or a next hop such as [smtp.example.net]:587.`,
+recipient domain, or a next hop such as [smtp.example.net]:587; of patterns as
+.example.net and mx:*.google.com see "mailgate tls override list". It is the policy
+without the relay's [[route]], whose tls can demand more.
+
+Exit code: 0 shown, 2 it can't be told now and mail waits, 64 that is no destination,
+69 no gateway answers.`,
 		Example: "  mailgate tls policy gmail.com\n  mailgate tls policy '[smtp.example.net]:587'",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
