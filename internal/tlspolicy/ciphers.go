@@ -24,6 +24,18 @@ func checkCiphers(names []string) error {
 	return nil
 }
 
+// insecure returns the first name of a suite that crypto/tls doesn't offer by itself,
+// "" if there is none.
+func insecure(names []string) string {
+	suites := tls.InsecureCipherSuites()
+	for _, name := range names {
+		if slices.ContainsFunc(suites, func(s *tls.CipherSuite) bool { return s.Name == name }) {
+			return name
+		}
+	}
+	return ""
+}
+
 // cipherIDs returns the suites by number, nil for no names, and the first name
 // that isn't one.
 func cipherIDs(names []string) (ids []uint16, unknown string) {

@@ -156,6 +156,7 @@ func together(findings []daneFinding, more bool) daneFinding {
 	for _, f := range findings {
 		all.some = all.some || !f.usable
 		all.usable = all.usable || f.usable
+		all.policy.usable = all.usable
 		switch {
 		case f.state == daneUnsettled:
 			unsettled++

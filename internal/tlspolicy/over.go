@@ -21,25 +21,63 @@ func (o *Override) alone() bool {
 
 // harmless reports whether the override can't be below anything.
 func (o *Override) harmless() bool {
-	return (o.Level == 0 || o.Level == DANE || o.Level == DANEOnly) && len(o.MatchNames) == 0
+	return (o.Level == 0 || o.Level == DANE || o.Level == DANEOnly) && len(o.MatchNames) == 0 && o.weakness() == ""
 }
 
 // below says what of the override is weaker than what is demanded, "" if nothing
-// is. dane-only is never: it holds by itself.
+// is.
 func (o *Override) below(demanded Policy) string {
-	if !demanded.demands() {
+	what := ""
+	switch {
+	case !demanded.demands():
+		return ""
+	case o.lower(demanded):
+		what = "level " + o.Level.String()
+	case o.asDemanded(demanded) && len(o.MatchNames) > 0 && demanded.Source == FromMTASTS:
+		return "other names in the certificate than MTA-STS demands"
+	default:
+		what = o.weakness()
+	}
+	if what == "" {
 		return ""
 	}
+	return fmt.Sprintf("%s, where %s demands %s", what, demanded.Source.words(), demanded.Level)
+}
+
+// lower compares the levels. dane-only is never lower: it holds by itself. verify and
+// secure are lower than TLSA records, which name the certificate or its issuer.
+func (o *Override) lower(demanded Policy) bool {
 	switch {
-	case o.asDemanded(demanded):
-		if len(o.MatchNames) > 0 && demanded.Source == FromMTASTS {
-			return "other names in the certificate than MTA-STS demands"
-		}
-		return ""
-	case o.Level < demanded.Level && o.Level != DANEOnly:
-		return fmt.Sprintf("level %s, where %s demands %s", o.Level, demanded.Source.words(), demanded.Level)
+	case o.asDemanded(demanded) || o.Level == DANEOnly:
+		return false
+	case demanded.Source == FromDANE && demanded.Level == DANE && !demanded.usable: // perhaps none has records
+		return o.Level < Encrypt
+	case demanded.Source == FromDANE && demanded.Level > Encrypt:
+		return true
+	}
+	return o.Level < demanded.Level
+}
+
+// weakness says which versions or ciphers of the override are weaker than those in
+// force without it, "" if none are.
+func (o *Override) weakness() string {
+	if lowest := o.oldest(); lowest != 0 {
+		return "TLS " + lowest.String()
+	}
+	if name := insecure(o.Ciphers); name != "" {
+		return "cipher " + name
 	}
 	return ""
+}
+
+// oldest is the lowest version the override lets in, zero where that is none below
+// TLS 1.2 (RFC 9325, section 3.1.1).
+func (o *Override) oldest() Version {
+	lowest, _ := Policy{MinVersion: o.MinVersion, MaxVersion: o.MaxVersion}.Versions()
+	if lowest < TLS12 {
+		return lowest
+	}
+	return 0
 }
 
 // demands reports whether the receiver's domain asks for more than the default.
@@ -60,6 +98,9 @@ func (o *Override) over(d Destination, p, demanded Policy, validating bool) Poli
 	raised := weaker != "" && !o.excused()
 	if !raised && !o.asDemanded(demanded) {
 		p = o.own(d, validating)
+	}
+	if raised && p.Level == DANE && o.Level >= Encrypt && !o.asDemanded(demanded) {
+		p.Level = DANEOnly // at dane, hosts without records would get less than the override asks for
 	}
 	if o.Level != 0 && !p.demands() {
 		p.Source = FromOverride
@@ -88,12 +129,13 @@ func (o *Override) own(d Destination, validating bool) Policy {
 	return p
 }
 
-// overlay changes all but the level; raised keeps the names as demanded.
+// overlay changes all but the level; raised keeps names, versions and ciphers from
+// being weaker than demanded.
 func (o *Override) overlay(p Policy, raised bool) Policy {
-	if o.MinVersion != 0 || o.MaxVersion != 0 {
+	if (o.MinVersion != 0 || o.MaxVersion != 0) && (!raised || o.oldest() == 0) {
 		p.MinVersion, p.MaxVersion, p.Origins.Versions = o.MinVersion, o.MaxVersion, FromOverride
 	}
-	if len(o.Ciphers) > 0 {
+	if len(o.Ciphers) > 0 && (!raised || insecure(o.Ciphers) == "") {
 		p.Ciphers, p.Origins.Ciphers = o.Ciphers, FromOverride
 	}
 	if o.Curves != AnyCurves {

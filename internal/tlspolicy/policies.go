@@ -170,10 +170,9 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 }
 
 // bold reports whether the override may decide where DNS doesn't tell what is
-// demanded: it could not be below, or may be. At the DANE levels TLSA records are
-// needed.
+// demanded, as it may be below. At the DANE levels TLSA records are needed.
 func (o *Override) bold() bool {
-	return o.Level > DANEOnly || o.excused() && o.Level != 0 && o.Level < DANE
+	return o.excused() && o.Level != 0 && o.Level != DANE && o.Level != DANEOnly
 }
 
 // STS returns what is known of a domain's MTA-STS policy.

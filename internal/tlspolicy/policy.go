@@ -46,7 +46,9 @@ type Policy struct {
 
 	// Hosts are the only MX hosts that may be used, as an MTA-STS policy lists them:
 	// "mx.example.net", or "*.example.net" for one label more. None: any.
-	Hosts []string `json:"hosts,omitempty"`
+	Hosts  []string `json:"hosts,omitempty"`
+	usable bool     // at level dane, of all MX hosts: some have TLSA records that can be used
+
 	// TLSA are the usable records for Destination.Host at the levels dane and
 	// dane-only. Without a Host there are none, and whoever connects asks for them.
 	TLSA []TLSA `json:"tlsa,omitempty"`

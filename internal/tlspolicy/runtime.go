@@ -105,14 +105,14 @@ func (p *Policies) allowed(ctx context.Context, o Override, t target) error {
 	if o.Level == None && !o.Anyway && p.receivedByGoogle(ctx, d) {
 		return fmt.Errorf("%w: %w (to do it anyway, say so)", ErrRefused, errNoneToGoogle)
 	}
-	if o.excused() {
+	if o.excused() || o.harmless() {
 		return nil
 	}
 	demanded, err := p.Demanded(ctx, d)
-	if err != nil && !o.bold() {
+	if err != nil {
 		return fmt.Errorf("%w: DNS doesn't tell now what is demanded, so give a reason and an end: %w", ErrRefused, err)
 	}
-	if weaker := o.below(demanded); err == nil && weaker != "" {
+	if weaker := o.below(demanded); weaker != "" {
 		return fmt.Errorf("%w: it asks for %s: give a reason and an end", ErrRefused, weaker)
 	}
 	return nil

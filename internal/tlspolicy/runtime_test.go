@@ -91,7 +91,11 @@ func TestSetOverrideRefuses(t *testing.T) {
 		{Override{Destination: "example.net", MatchNames: []string{"a.example"}}, false, "other names"},
 		{Override{Destination: "example.net", Level: Encrypt, Reason: "r", Expires: end}, false, ""},
 		{Override{Destination: "dane.example", Level: Encrypt}, false, "DANE demands"},
-		{Override{Destination: "dane.example", Level: Verify}, false, ""},
+		{Override{Destination: "dane.example", Level: Verify}, false, "level verify, where DANE demands dane-only"},
+		{Override{Destination: "example.net", MaxVersion: TLS10}, false, "TLS 1.0, where MTA-STS demands secure"},
+		{Override{Destination: "example.net", Ciphers: []string{"TLS_RSA_WITH_RC4_128_SHA"}}, false, "cipher TLS_RSA_WITH_RC4_128_SHA, where MTA-STS"},
+		{Override{Destination: "plain.example", MaxVersion: TLS10}, false, ""},
+		{Override{Destination: "dane.example", MaxVersion: TLS12}, false, ""},
 		{Override{Destination: "gmail.com", Level: None, Reason: "r", Expires: end}, false, "5.7.29"},
 		{Override{Destination: "gmail.com", Level: None, Reason: "r", Expires: end}, true, ""},
 		{Override{Destination: "plain.example", Level: None, Reason: "r", Expires: end}, false, "5.7.29"},
@@ -114,8 +118,13 @@ func TestSetOverrideRefuses(t *testing.T) {
 	w.dns.Fault("_25._tcp.mx.dane.example", dnstest.Bogus)
 	w.clock.add(time.Hour)
 	w.must(w.policies.RemoveOverride(t.Context(), "dane.example", "anna", ""))
-	if _, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "dane.example", Level: Encrypt}, "anna", false); !errors.Is(err, ErrRefused) {
-		t.Errorf("DNS doesn't tell: %v", err)
+	for _, level := range []Level{Encrypt, Secure} {
+		if _, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "dane.example", Level: level}, "anna", false); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s, and DNS doesn't tell: %v", level, err)
+		}
+	}
+	if _, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "dane.example", Curves: Classic}, "anna", false); err != nil {
+		t.Errorf("what can't be below is refused where DNS doesn't tell: %v", err)
 	}
 }
 
