@@ -11,6 +11,7 @@ import (
 
 	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
+	"mailgate/internal/quarantine"
 	"mailgate/internal/relay"
 	"mailgate/internal/spool"
 	"mailgate/internal/tlsreport"
@@ -93,7 +94,7 @@ func (m reportMailer) Mail(ctx context.Context, from, to mail.Address, content [
 	if len(m.g.live.Load().gate.Keys().For(from.Domain)) == 0 {
 		return fmt.Errorf("reports must be signed, and there is no key for %s: add a [[domain]] with keys, or change tls_reports.from", from.Domain)
 	}
-	return m.g.quarantine.Mail(ctx, "tls-report", to, content)
+	return m.g.quarantine.Mail(ctx, quarantine.KindTLSReport, to, content)
 }
 
 // reportNotes is the kind of the notes that keep what reports will say.

@@ -75,11 +75,33 @@ func TestTLSReport(t *testing.T) {
 	}
 
 	s.await("the report is delivered", func() bool { return s.reportsIn("delivered") == 1 })
+	if n := s.counted(); n != 0 {
+		t.Errorf("its own session is counted: %d notes", n)
+	}
 	s.stopGateway()
 	s.startGateway()
 	if left := s.sendReports(began); left != 0 || s.reportsIn("all") != 1 {
 		t.Errorf("again: %d left, %d reports", left, s.reportsIn("all"))
 	}
+}
+
+// counted is in how many notes sessions are counted of the domain that asks for reports.
+func (s *relaySite) counted() int {
+	s.t.Helper()
+	if err := s.gateway.reports.Flush(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	notes, err := s.gateway.store.Notes(s.t.Context(), reportNotes)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := 0
+	for _, note := range notes {
+		if strings.Contains(note.Name, " count ") && strings.Contains(string(note.Data), "asks.test") {
+			n++
+		}
+	}
+	return n
 }
 
 // reportsIn counts TLS reports in custody by state.

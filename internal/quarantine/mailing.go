@@ -17,6 +17,10 @@ const (
 	kindDelayed  = "delayed"
 	kindReturned = "returned"
 	kindDigest   = "digest"
+
+	// KindTLSReport, for Mail, is that of reports on TLS (RFC 8460). They go out whatever
+	// TLS policies demand.
+	KindTLSReport = "tls-report"
 )
 
 var (
@@ -182,7 +186,7 @@ func (q *Quarantine) mail(ctx context.Context, kind, id string, to mail.Address,
 	defer q.releases.done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenLifetime)
 	defer cancel()
-	answer, err := q.inject(ctx, to, content)
+	answer, err := q.inject(ctx, kind, to, content)
 	result := "sent"
 	switch {
 	case errors.Is(err, errRefused):
@@ -205,13 +209,13 @@ func (q *Quarantine) Mail(ctx context.Context, kind string, to mail.Address, con
 	return err
 }
 
-func (q *Quarantine) inject(ctx context.Context, to mail.Address, content []byte) (string, error) {
+func (q *Quarantine) inject(ctx context.Context, kind string, to mail.Address, content []byte) (string, error) {
 	token, err := q.issueToken(ctx, "")
 	if err != nil {
 		return "", err
 	}
 	m := &spool.Message{
-		Source: "notice", Received: q.o.Now(), Envelope: envelope(to), Size: int64(len(content)),
+		Source: "notice", Received: q.o.Now(), Envelope: envelope(to), Size: int64(len(content)), TLSReport: kind == KindTLSReport,
 		Recipients: []spool.Recipient{{Address: to, State: spool.Queued}},
 	}
 	results, err := q.o.Injector.Inject(ctx, m, m.Envelope.To, token, bytes.NewReader(content))

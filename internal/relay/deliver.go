@@ -59,13 +59,18 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) error {
 // work brings claims to their end, and returns those that it doesn't begin: the
 // destination is paused, or too little is left of the lease.
 func (w *worker) work(ctx context.Context, claims []*spool.Claim) []*spool.Claim {
+	var rest []*spool.Claim
 	for i, c := range claims {
-		if ctx.Err() != nil || c.Until.Sub(w.e.o.Now()) < lease/2 || i > 0 && w.paused() {
-			return claims[i:]
+		if ctx.Err() != nil || c.Until.Sub(w.e.o.Now()) < lease/2 {
+			return append(rest, claims[i:]...)
+		}
+		if i > 0 && w.paused() && !c.Message.TLSReport {
+			rest = append(rest, c)
+			continue
 		}
 		w.deliver(ctx, c)
 	}
-	return nil
+	return rest
 }
 
 // giveBack has others claim what this worker won't deliver. At a stop it is the next
@@ -123,9 +128,17 @@ func (w *worker) drop() {
 	}
 }
 
+// hangUp ends the connection in order.
+func (w *worker) hangUp() {
+	if w.session != nil {
+		w.session.quit()
+		w.session = nil
+	}
+}
+
 // send decides the fates that are open.
 func (w *worker) send(ctx context.Context, m *spool.Message, fates []*fate) {
-	if why := w.barred(); why != nil {
+	if why := w.barred(); why != nil && (why.permanent || !m.TLSReport) {
 		w.meet(fates, w.forMessage(ctx, m, why))
 		return
 	}
@@ -165,7 +178,7 @@ func (w *worker) meet(fates []*fate, t *trouble) {
 // that have no answer.
 func (w *worker) transaction(ctx context.Context, m *spool.Message, p *parcel, fates []*fate) *trouble {
 	for {
-		if why := w.connect(ctx); why != nil {
+		if why := w.connectFor(ctx, m); why != nil {
 			return why
 		}
 		s := w.session
@@ -174,6 +187,10 @@ func (w *worker) transaction(ctx context.Context, m *spool.Message, p *parcel, f
 			return why
 		}
 		err := s.transact(ctx, m, p, fates, w.e.o.CrashPoint)
+		if err == nil && m.TLSReport {
+			w.hangUp()
+			return nil
+		}
 		if err == nil {
 			w.e.lanes.works(w.lane, w.e.o.Now())
 			return nil
@@ -212,11 +229,8 @@ func (w *worker) connect(ctx context.Context) *trouble {
 	if w.session != nil && w.session.sent < s.MessagesPerConnection && w.e.fits(ctx, s, w.session, w.domain) {
 		return nil
 	}
-	if w.session != nil {
-		w.session.quit()
-		w.session = nil
-	}
-	session, why := w.e.reach(ctx, s, w.domain)
+	w.hangUp()
+	session, why := w.e.reach(ctx, s, w.domain, false)
 	switch {
 	case why == nil:
 		w.session = session

@@ -5,15 +5,18 @@ import (
 	"errors"
 
 	"mailgate/internal/mail"
+	"mailgate/internal/tlspolicy"
 )
 
 // maxAddresses bounds how many addresses are tried for one message.
 const maxAddresses = 10
 
 // reach opens a session with the best server there is: all hosts in their order, all
-// addresses of each.
-func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session, *trouble) {
+// addresses of each. For a report no more is demanded of them than that, save of a next
+// hop, about which no report is.
+func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain, report bool) (*session, *trouble) {
 	r := s.routeFor(d)
+	report = report && r.Via == ""
 	hosts, err := e.hosts(ctx, s, r, d)
 	if why, ok := errors.AsType[*trouble](err); ok {
 		return nil, why
@@ -22,8 +25,11 @@ func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session
 	tried := 0
 	to := r.destination(d, hosts)
 	for _, h := range hosts {
-		policy, why := e.hostPolicy(ctx, r, to, h)
-		if why != nil {
+		var policy tlspolicy.Policy
+		var why *trouble
+		if report {
+			policy = e.reportPolicy(ctx, to, h)
+		} else if policy, why = e.hostPolicy(ctx, r, to, h); why != nil {
 			last = why
 			continue
 		}
@@ -31,7 +37,11 @@ func (e *Engine) reach(ctx context.Context, s Settings, d mail.Domain) (*session
 			if tried++; tried > maxAddresses || ctx.Err() != nil {
 				return nil, last
 			}
-			session, why := e.reachAt(ctx, opening{s, r, to, h, a, r.secured(policy, a.Addr())})
+			o := opening{s, r, to, h, a, r.secured(policy, a.Addr()), report}
+			if report {
+				o.policy = forReport(o.policy)
+			}
+			session, why := e.reachAt(ctx, o)
 			if why == nil {
 				return session, nil
 			}

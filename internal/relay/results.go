@@ -34,7 +34,7 @@ var ErrNoSTARTTLS = errors.New("the server offers no STARTTLS")
 // noteTLS tells Results of a session that was opened first with everything, and failed
 // with err; a session that failed for another reason than TLS is none.
 func (e *Engine) noteTLS(o opening, s *session, failed error) {
-	if e.o.Results == nil || o.route.Via != "" || o.policy.Level == tlspolicy.None {
+	if e.o.Results == nil || o.report || o.route.Via != "" || o.policy.Level == tlspolicy.None {
 		return
 	}
 	result := TLSSession{Domain: o.to.Domain, Host: mail.Domain(o.host.name), Remote: o.address.Addr(), Policy: o.policy, Err: failed}

@@ -17,7 +17,7 @@ func (o opening) key() string { return o.route.key(o.to.Domain) }
 func (e *Engine) fits(ctx context.Context, settings Settings, s *session, d mail.Domain) bool {
 	o := s.opening
 	r := settings.routeFor(d)
-	if r.key(d) != o.key() {
+	if o.report || r.key(d) != o.key() {
 		return false
 	}
 	to := o.to

@@ -41,6 +41,7 @@ type opening struct {
 	host     host
 	address  netip.AddrPort
 	policy   tlspolicy.Policy // for this host
+	report   bool             // it is for a TLS report
 }
 
 // open connects and comes as far as the answer to EHLO, secured as the policy

@@ -58,7 +58,7 @@ func (e *Engine) openLess(ctx context.Context, o opening, failed error) (*sessio
 	if less, ok := o.less(); ok && answer.Code == 0 {
 		s, err := e.attempt(ctx, less, smtpclient.TLSOpportunistic)
 		if !errors.Is(err, smtpclient.ErrTLS) {
-			if err == nil && s.tls != "" {
+			if err == nil && s.tls != "" && !o.report {
 				e.learnTLS(ctx, less, failed)
 			}
 			return s, err

@@ -29,6 +29,7 @@ type Message struct {
 	Signed     time.Time     // when the signatures in Prefix were made; zero: there is none
 	EnvelopeID string        // ENVID (RFC 3461 section 4.4)
 	Return     string        // RET (RFC 3461 section 4.3): "", "FULL" or "HDRS"
+	TLSReport  bool          // our report on TLS with a domain (RFC 8460): it goes out whatever TLS policies demand
 	Recipients []Recipient   // in the envelope's order
 }
 

@@ -16,15 +16,15 @@ func checkPrefix(m *spool.Message) error {
 
 // addRelayed keeps what only the relay needs of a message.
 func (b *batch) addRelayed(seq int64, m *spool.Message) error {
-	if len(m.Prefix) == 0 && m.Signed.IsZero() && m.EnvelopeID == "" && m.Return == "" {
+	if len(m.Prefix) == 0 && m.Signed.IsZero() && m.EnvelopeID == "" && m.Return == "" && !m.TLSReport {
 		return nil
 	}
 	prefix := m.Prefix
 	if prefix == nil {
 		prefix = []byte{}
 	}
-	return b.exec("INSERT INTO relayed (message, signed, envelope_id, ret, prefix) VALUES (?, ?, ?, ?, ?)",
-		seq, nanos(m.Signed), m.EnvelopeID, m.Return, prefix)
+	return b.exec("INSERT INTO relayed (message, signed, envelope_id, ret, tls_report, prefix) VALUES (?, ?, ?, ?, ?, ?)",
+		seq, nanos(m.Signed), m.EnvelopeID, m.Return, m.TLSReport, prefix)
 }
 
 // addDelivery keeps what the relay has to do with recipient n, and puts it into the

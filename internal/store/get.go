@@ -15,7 +15,7 @@ const (
 
 	messageColumns = `m.seq, m.id, m.source, m.received, m.mail_local, m.mail_domain, m.helo, m.client, m.host,
 	m.user, m.queue_id, m.smtputf8, m.from_local, m.from_domain, m.subject, m.message_id, m.size,
-	coalesce(x.signed, 0), coalesce(x.envelope_id, ''), coalesce(x.ret, '')`
+	coalesce(x.signed, 0), coalesce(x.envelope_id, ''), coalesce(x.ret, ''), coalesce(x.tls_report, 0)`
 	fromMessages = " FROM messages m LEFT JOIN relayed x ON x.message = m.seq"
 )
 
@@ -40,7 +40,7 @@ func scanEnvelope(row *sql.Row, more ...any) (m *spool.Message, seq int64, err e
 	e := &m.Envelope
 	err = row.Scan(append([]any{&seq, &m.ID, &m.Source, &received, &e.From.Local, &e.From.Domain, &e.Helo, &client, &e.Host,
 		&e.User, &e.QueueID, &e.SMTPUTF8, &m.From.Local, &m.From.Domain, &m.Subject, &m.MessageID, &m.Size,
-		&signed, &m.EnvelopeID, &m.Return}, more...)...)
+		&signed, &m.EnvelopeID, &m.Return, &m.TLSReport}, more...)...)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -96,6 +96,22 @@ func get(t testing.TB, s *Store, id string) *spool.Message {
 	return m
 }
 
+// TestTLSReportKept: that a message is a TLS report needs nothing else to be kept.
+func TestTLSReportKept(t *testing.T) {
+	c := newClock()
+	s := open(t, filepath.Join(t.TempDir(), "mailgate.db"), Options{Now: c.Now})
+	for _, is := range []bool{true, false} {
+		m := queued(t, c.Now(), "x@gmail.com")
+		m.Prefix, m.Signed, m.EnvelopeID, m.Return, m.TLSReport = nil, time.Time{}, "", "", is
+		if got := get(t, s, take(t, s, m, "body")); got.TLSReport != is {
+			t.Errorf("a TLS report: %t, want %t", got.TLSReport, is)
+		}
+		if k := one(t, s, "gmail.com"); k.Message.TLSReport != is {
+			t.Errorf("claimed, a TLS report: %t, want %t", k.Message.TLSReport, is)
+		}
+	}
+}
+
 // TestRelayedMessage: all that the relay needs of a message is there again, from Get
 // and from Claim, over a restart; List leaves the prefix out.
 func TestRelayedMessage(t *testing.T) {
@@ -104,6 +120,7 @@ func TestRelayedMessage(t *testing.T) {
 	s := open(t, path, Options{Now: c.Now})
 	m := queued(t, c.Now(), "x@gmail.com", "y@other.example", "z@gmail.com", "h@gmail.com")
 	m.Prefix, m.Signed, m.EnvelopeID, m.Return = []byte("Received: x\r\n\x00\xff"), c.Now().Add(-time.Second), "QQ314159", "HDRS"
+	m.TLSReport = true
 	m.Recipients[0].Delivery = spool.Delivery{Next: c.Now(), Tries: 2, Answer: "451 later", Host: "mx.gmail.com", TLS: "TLSv1.3 dane",
 		Expected: "accept", Notify: "SUCCESS,FAILURE", Original: "rfc822;ann@example.com"}
 	m.Recipients[3].State, m.Recipients[3].Delivery = spool.Held, spool.Delivery{Next: c.Now(), Notify: "NEVER"}
@@ -111,7 +128,7 @@ func TestRelayedMessage(t *testing.T) {
 	s.Close()
 	s = open(t, path, Options{Now: c.Now})
 	got := get(t, s, id)
-	if string(got.Prefix) != string(m.Prefix) || !got.Signed.Equal(m.Signed) || got.EnvelopeID != m.EnvelopeID || got.Return != m.Return {
+	if string(got.Prefix) != string(m.Prefix) || !got.Signed.Equal(m.Signed) || got.EnvelopeID != m.EnvelopeID || got.Return != m.Return || !got.TLSReport {
 		t.Errorf("Get = %+v", got)
 	}
 	m.Recipients[3].Delivery.Next = time.Time{}
