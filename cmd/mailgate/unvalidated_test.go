@@ -52,3 +52,14 @@ func TestUnvalidated(t *testing.T) {
 		})
 	}
 }
+
+// The log tells of it at the start and after a reload, where dns.validating is set.
+func TestWarnsOfResolversThatDontValidate(t *testing.T) {
+	s := startRelaySite(t, "")
+	warned := func() bool { return strings.Contains(s.log.String(), "msg=\"dns.validating: ") }
+	if warned() {
+		t.Error("a warning without dns.validating")
+	}
+	s.reconfigure("[dns]\n", "[dns]\nvalidating = true\n")
+	s.await("a warning after a reload", warned)
+}
