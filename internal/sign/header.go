@@ -31,6 +31,7 @@ var ifPresent = [...]string{
 	"Sender", "In-Reply-To", "References", "Auto-Submitted", "Feedback-ID",
 	"List-Id", "List-Help", "List-Subscribe", "List-Post", "List-Owner", "List-Archive",
 	"Resent-Date", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Message-ID",
+	"TLS-Report-Domain", "TLS-Report-Submitter", // RFC 8460, section 5.3
 }
 
 const signedNames = len(oversigned) + len(ifPresent)

@@ -29,6 +29,18 @@ func TestHeaderKeys(t *testing.T) {
 	}
 }
 
+// TestReportKeys: a TLS report is signed with the fields that say of whom it is (RFC
+// 8460, section 5.3); other mail names them not.
+func TestReportKeys(t *testing.T) {
+	got := names(t, "From: joe@example.com\nTLS-Report-Domain: example.net\nTLS-Report-Submitter: mx.example.com\n")
+	if !slices.Contains(got, "TLS-Report-Domain") || !slices.Contains(got, "TLS-Report-Submitter") {
+		t.Errorf("h=%s", got)
+	}
+	if got := names(t, "From: joe@example.com\n"); slices.Contains(got, "TLS-Report-Domain") {
+		t.Errorf("h=%s", got)
+	}
+}
+
 // everything is the header with the longest h=.
 func everything() string {
 	text := "From: joe@example.com\n"
