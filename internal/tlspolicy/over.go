@@ -1,9 +1,6 @@
 package tlspolicy
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // excused reports whether the override may go below what is demanded.
 func (o *Override) excused() bool { return o.Reason != "" && !o.Expires.IsZero() }
@@ -110,7 +107,7 @@ func (o *Override) over(d Destination, p, demanded Policy, validating bool) Poli
 	if raised {
 		p.Raised = "the override asks for " + weaker + ", and gives no reason or no end"
 	}
-	if o.Level == None && !o.Anyway && slices.ContainsFunc(d.MX, atGoogle) {
+	if o.Level == None && !o.Anyway && d.atGoogle() {
 		p.Level, p.Raised = May, "the override asks for "+errNoneToGoogle.Error()
 	}
 	if p.Level == Secure && len(p.MatchNames) == 0 {

@@ -80,6 +80,35 @@ func TestOverrideOver(t *testing.T) {
 	}
 }
 
+// TestNoneToGoogle: overrides that aren't about Google alone don't reach it.
+func TestNoneToGoogle(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		to     Destination
+		anyway bool
+		level  Level
+	}{
+		{Destination{Domain: "any.example", NextHop: "[smtp-relay.gmail.com]:587"}, false, May},
+		{Destination{Domain: "any.example", NextHop: "gmail.com:587"}, false, May},
+		{Destination{Domain: "any.example", Host: "aspmx.l.google.com"}, false, May},
+		{Destination{Domain: "any.example", NextHop: "[relay.example]:587"}, false, None},
+		{Destination{Domain: "any.example", NextHop: "[127.0.0.1]"}, false, None},
+		{Destination{Domain: "gmail.example", MX: []mail.Domain{"mx.google.com.example"}}, false, None},
+		{Destination{Domain: "any.example", NextHop: "[smtp-relay.gmail.com]:587"}, true, None},
+	} {
+		w.overrides(Override{Destination: ".example", Level: None, Anyway: c.anyway})
+		if p := w.lookup(c.to); p.Level != c.level || (p.Raised != "") != (c.level == May) {
+			t.Errorf("%+v, anyway %v: %v", c.to, c.anyway, p)
+		}
+	}
+	w.overrides(Override{Destination: ".com", Level: None})
+	w.dns.Fault("", dnstest.ServFail)
+	w.view.Store(&View{DNS: w.view.Load().DNS})
+	if p := w.domain("gmail.com"); p.Level != May {
+		t.Errorf("DNS doesn't tell: %v", p)
+	}
+}
+
 // TestOverrideByMX: the MX hosts are looked up for one who doesn't name them, as
 // Postfix.
 func TestOverrideByMX(t *testing.T) {

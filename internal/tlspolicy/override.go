@@ -109,8 +109,19 @@ func (t target) isGoogle() bool {
 		return slices.Contains(googleHosts(), name)
 	case mxTarget, mxUnderTarget:
 		return atGoogle(name)
+	case nextHopTarget:
+		return Destination{NextHop: t.name}.atGoogle()
 	}
 	return false
+}
+
+// atGoogle tells destinations at which Google receives, as far as is known of them.
+func (d Destination) atGoogle() bool {
+	if d.NextHop == "" {
+		return slices.Contains(googleHosts(), d.Domain) || slices.ContainsFunc(d.MX, atGoogle)
+	}
+	host, _, _, err := splitNextHop(d.NextHop)
+	return err == nil && atGoogle(mail.Domain(host))
 }
 
 // atGoogle tells an MX host of Google's.

@@ -149,6 +149,8 @@ func TestNewTableRefuses(t *testing.T) {
 		"Gmail without TLS":    {Destination: "GMail.com", Level: None},
 		"Google's MX, no TLS":  {Destination: "mx:*.l.google.com", Level: None},
 		"Google itself no TLS": {Destination: "mx:*.Google.com", Level: None},
+		"Google's host no TLS": {Destination: "[Smtp-Relay.gmail.com]:587", Level: None},
+		"Google, other port":   {Destination: "gmail.com:587", Level: None},
 	} {
 		if _, err := NewTable([]Override{o}, nil); err == nil {
 			t.Errorf("%s: %+v was accepted", name, o)
