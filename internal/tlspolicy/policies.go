@@ -65,7 +65,8 @@ type Policies struct {
 	runtime  atomic.Pointer[Table] // overrides made at run time
 	learned  atomic.Pointer[map[mail.Domain]Learned]
 
-	told sync.Map // what was logged once
+	told  sync.Map             // what was logged once
+	ended map[string]time.Time // run-time overrides seen to have ended, since when; of Run alone
 }
 
 // New recalls what Memory has. Close ends what goes on in the background.

@@ -2,7 +2,6 @@ package tlspolicy
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -63,20 +62,6 @@ func (p *Policies) announce(ctx context.Context) {
 		if _, told := p.told.LoadOrStore("ends "+o.Destination+" "+o.Expires.String(), true); !told {
 			p.log.WarnContext(ctx, "a TLS override ends soon", "destination", o.Destination, "level", o.Level.String(),
 				"reason", o.Reason, "expires", o.Expires)
-		}
-	}
-}
-
-// forgetEnded removes run-time overrides from the table and from memory.
-func (p *Policies) forgetEnded(ctx context.Context, now time.Time) {
-	for t, o := range p.runtime.Load().byTarget {
-		if !o.Expired(now) {
-			continue
-		}
-		p.log.InfoContext(ctx, "a TLS override has ended", "destination", o.Destination, "level", o.Level.String(), "reason", o.Reason)
-		err := p.remove(ctx, t, Act{Actor: "mailgate", Reason: "it has ended"}, func(o Override) bool { return o.Expired(now) })
-		if err != nil && !errors.Is(err, ErrNoOverride) {
-			p.log.ErrorContext(ctx, "a TLS override that has ended can't be forgotten", "destination", o.Destination, "error", err)
 		}
 	}
 }

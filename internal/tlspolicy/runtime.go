@@ -85,7 +85,7 @@ func (p *Policies) set(ctx context.Context, o Override) error {
 	if p.o.Memory != nil {
 		data, err := json.Marshal(o)
 		if err == nil {
-			note := Note{Kind: KindOverride, Name: o.Destination, Data: data, Until: o.Expires}
+			note := Note{Kind: KindOverride, Name: o.Destination, Data: data} // until forgetEnded has told of its end
 			err = p.o.Memory.Keep(ctx, note, &Act{Actor: o.Actor, Reason: o.Reason})
 		}
 		if err != nil {

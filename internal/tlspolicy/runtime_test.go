@@ -156,11 +156,59 @@ func TestOverrideEnds(t *testing.T) {
 	if p := w.domain("soon.example"); p.Level != May {
 		t.Errorf("after its end: %v", p)
 	}
-	if w.log.count("has ended") != 1 || !slices.Contains(w.memory.acts, "forget soon.example by mailgate: it has ended") {
-		t.Errorf("the end isn't told once: %q", w.memory.acts)
+	if w.log.count("has ended") != 1 {
+		t.Error("the end isn't logged once")
 	}
-	if n := len(w.memory.notes[KindOverride]); n != 1 {
+	if n := len(w.memory.notes[KindOverride]); n != 2 {
 		t.Errorf("%d overrides are remembered", n)
 	}
 	turn(day, "", 2)
+	if want := "forget soon.example by mailgate: it ended at " + now.Add(8*day).UTC().Format(time.RFC3339); w.memory.acts[len(w.memory.acts)-1] != want {
+		t.Errorf("review log %q, want %q", w.memory.acts, want)
+	}
+	if n := len(w.memory.notes[KindOverride]); n != 1 || w.log.count("has ended") != 1 {
+		t.Errorf("%d overrides are remembered", n)
+	}
+}
+
+// TestOverrideEndsWhileDown: its end is in the review log even so.
+func TestOverrideEndsWhileDown(t *testing.T) {
+	w := newWorld(t)
+	_, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "a.example", Level: Encrypt, Reason: "r", Expires: w.clock.Now().Add(day)}, "anna", false)
+	w.must(err)
+	if note := w.memory.notes[KindOverride]["a.example"]; !note.Until.IsZero() { // Recall would not give it back
+		t.Errorf("it is kept until %s only", note.Until)
+	}
+	w.policies.Close()
+	w.clock.add(9 * day)
+	w.start()
+	if p := w.domain("a.example"); p.Level != May || len(w.policies.Overrides()) != 0 {
+		t.Errorf("it is in force: %v", p)
+	}
+	w.policies.turn(t.Context())
+	w.clock.add(day)
+	w.policies.turn(t.Context())
+	if n := len(w.memory.notes[KindOverride]); n != 0 || len(w.memory.acts) != 2 || w.log.count("has ended") != 1 {
+		t.Errorf("%d overrides are remembered; review log %q", n, w.memory.acts)
+	}
+}
+
+// TestOverrideAndWrongClock: a clock that was wrong for a while ends nothing for good.
+func TestOverrideAndWrongClock(t *testing.T) {
+	w := newWorld(t)
+	_, _, err := w.policies.SetOverride(t.Context(), Override{Destination: "a.example", Level: Encrypt, Reason: "r", Expires: w.clock.Now().Add(90 * day)}, "anna", false)
+	w.must(err)
+	for range 2 {
+		w.clock.add(200 * day)
+		for range 3 {
+			w.policies.turn(t.Context())
+			w.clock.add(time.Minute)
+		}
+		w.clock.add(-200 * day)
+		w.policies.turn(t.Context())
+		if p := w.domain("a.example"); p.Level != Encrypt || len(w.memory.acts) != 1 {
+			t.Errorf("%v; review log %q", p, w.memory.acts)
+		}
+		w.clock.add(2 * day)
+	}
 }
