@@ -36,16 +36,17 @@ func insecure(names []string) string {
 	return ""
 }
 
-// cipherIDs returns the suites by number, nil for no names, and the first name
-// that isn't one.
+// cipherIDs returns the suites by number, nil for no names, and the first name that
+// isn't one, which doesn't count.
 func cipherIDs(names []string) (ids []uint16, unknown string) {
 	suites := choosable()
 	for _, name := range names {
 		i := slices.IndexFunc(suites, func(s *tls.CipherSuite) bool { return s.Name == name })
-		if i < 0 {
-			return ids, name
+		if i >= 0 {
+			ids = append(ids, suites[i].ID)
+		} else if unknown == "" {
+			unknown = name
 		}
-		ids = append(ids, suites[i].ID)
 	}
-	return ids, ""
+	return ids, unknown
 }

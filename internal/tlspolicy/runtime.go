@@ -227,8 +227,13 @@ func (p *Policies) recallOverrides(ctx context.Context) error {
 		if err := json.Unmarshal(n.Data, &o); err != nil {
 			return fmt.Errorf("recall TLS override for %s: %w", n.Name, err)
 		}
-		if _, err := parseTarget(o.Destination); err != nil {
+		target, err := parseTarget(o.Destination)
+		if err != nil {
 			return fmt.Errorf("recall TLS override for %s: %w", n.Name, err)
+		}
+		if err := o.validate(target); err != nil { // another Go knows other ciphers
+			p.log.WarnContext(ctx, "a TLS override isn't valid any more, and is in force as far as it can be: remove it, or make it anew",
+				"destination", o.Destination, "error", err)
 		}
 		all = append(all, o)
 	}

@@ -171,6 +171,48 @@ func TestOverrideEnds(t *testing.T) {
 	}
 }
 
+// TestRecallInvalid: what was valid when it was made, and isn't by now, is told, and
+// is in force as far as it can be.
+func TestRecallInvalid(t *testing.T) {
+	const known = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+	w := newWorld(t)
+	w.memory.notes[KindOverride] = map[string]Note{}
+	for name, data := range map[string]string{
+		"suite.example":            `{"destination":"suite.example","level":"encrypt","ciphers":["TLS_GONE","` + known + `"]}`,
+		"suites.example":           `{"destination":"suites.example","level":"encrypt","ciphers":["TLS_GONE"]}`,
+		"fine.example":             `{"destination":"fine.example","level":"encrypt","ciphers":["` + known + `"]}`,
+		"[smtp-relay.gmail.com]":   `{"destination":"[smtp-relay.gmail.com]","level":"none"}`,
+		"[aspmx.l.google.com]:587": `{"destination":"[aspmx.l.google.com]:587","level":"none","anyway":true}`,
+	} {
+		w.memory.notes[KindOverride][name] = Note{Kind: KindOverride, Name: name, Data: []byte(data)}
+	}
+	w.start()
+	for _, c := range []struct {
+		to     Destination
+		level  Level
+		suites int // nil for 0: crypto/tls's own
+		told   string
+	}{
+		{Destination{Domain: "suite.example"}, Encrypt, 1, `destination=suite.example error="cipher suite`},
+		{Destination{Domain: "suites.example"}, Encrypt, 0, `destination=suites.example error="cipher suite`},
+		{Destination{Domain: "fine.example"}, Encrypt, 1, ""},
+		{Destination{NextHop: "[smtp-relay.gmail.com]"}, May, 0, `destination=[smtp-relay.gmail.com] error="level none`},
+		{Destination{NextHop: "[aspmx.l.google.com]:587"}, None, 0, ""},
+	} {
+		p := w.lookup(c.to)
+		config := p.TLSConfig("mx.example")
+		if p.Level != c.level || config != nil && len(config.CipherSuites) != c.suites {
+			t.Errorf("%+v: %+v", c.to, p)
+		}
+		if c.told != "" && w.log.count(c.told) != 1 {
+			t.Errorf("%+v: not told", c.to)
+		}
+	}
+	if n := w.log.count("isn't valid any more"); n != 3 {
+		t.Errorf("%d overrides are told of", n)
+	}
+}
+
 // TestOverrideEndsWhileDown: its end is in the review log even so.
 func TestOverrideEndsWhileDown(t *testing.T) {
 	w := newWorld(t)
