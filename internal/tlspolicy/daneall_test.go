@@ -108,3 +108,25 @@ func TestDANELately(t *testing.T) {
 		t.Errorf("a day later: %v", p)
 	}
 }
+
+// TestDANEStoreOpen: what DNS tells of some hosts doesn't take the place of what is
+// known of all, and counts for later where it is about TLSA records.
+func TestDANEStoreOpen(t *testing.T) {
+	clock := &clock{now: time.Now()}
+	c := &daneCache{now: clock.Now, known: map[danePlace]*daneEntry{}}
+	place := danePlace{name: "example.net", port: 25}
+	store := func(f daneFinding) *daneFinding { return c.store(place, f, clock.Now().Add(time.Minute)) }
+	known := store(daneFinding{state: daneDemanded, usable: true})
+	open := daneFinding{state: daneDemanded, open: true, usable: true, why: "SERVFAIL"}
+	if got := store(open); got != known {
+		t.Errorf("what is known doesn't hold until its end: %+v", got)
+	}
+	clock.add(time.Hour)
+	if got := store(open); !got.open || got.doubt != "" {
+		t.Errorf("after it: %+v", got)
+	}
+	clock.add(daneInDoubt - time.Minute)
+	if got := store(daneFinding{state: daneDoubtful}); got.state != daneUnsettled {
+		t.Errorf("most of a day later: %+v", got)
+	}
+}
