@@ -145,7 +145,7 @@ func TestErrors(t *testing.T) {
 		{"server_name", "[[tls]]\ndestination = \"a.example\"\nserver_name = \"a b\"\n", "3:15: tls[0].server_name: domain"},
 		{"next hop's port", "[[tls]]\ndestination = \"[a.example]:smtp\"\nlevel = \"may\"\n", "2:15: tls[0].destination: \"[a.example]:smtp\" is no next hop"},
 		{"next hop's name", "[[tls]]\ndestination = \"[a b]:25\"\nlevel = \"may\"\n", "2:15: tls[0].destination: domain"},
-		{"Postfix", "[socketmap]\nlisten = \"inet:127.0.0.1:1\"\npostfix = \"2.11\"\n", `3:11: socketmap.postfix: Postfix 2.11 is too old`},
+		{"Postfix", "[socketmap]\nlisten = \"inet:127.0.0.1:1\"\npostfix = \"2.11\"\n", `3:11: socketmap.postfix: version 2.11 is too old`},
 		{"no version", "[socketmap]\nlisten = \"inet:127.0.0.1:1\"\npostfix = \"new\"\n", `is no version of Postfix`},
 		{"reports from nobody", "[tls_reports]\nenabled = true\n", "2:11: tls_reports.enabled: needs tls_reports.from"},
 		{"version", "[[tls]]\ndestination = \"a.example\"\nlevel = \"may\"\nmax_version = \"1.4\"\n", "4:15: tls[0].max_version: \"1.4\" is no TLS version"},

@@ -41,7 +41,7 @@ func parsePostfix(s string) (string, error) {
 		numbers[i] = n
 	}
 	if numbers[0] < 3 || numbers[0] == 3 && numbers[1] < 4 {
-		return "", fmt.Errorf(`Postfix %s is too old: want "3.4" or later`, s)
+		return "", fmt.Errorf(`version %s is too old: want "3.4" or later`, s)
 	}
 	return fmt.Sprintf("%d.%d", numbers[0], numbers[1]), nil
 }
