@@ -77,6 +77,7 @@ func New(ctx context.Context, o Options) (*Policies, error) {
 		o: o, log: o.Log, life: l,
 		dane: &daneCache{now: o.Now, life: l, known: map[danePlace]*daneEntry{}},
 		sts: &stsCache{now: o.Now, log: o.Log, life: l, memory: o.Memory, metrics: o.Metrics, known: map[mail.Domain]*stsEntry{},
+			slots: make(chan struct{}, maxFetches), max: maxSTS,
 			fetcher: fetcher{roots: o.Roots, private: o.Private, port: o.Port}},
 	}
 	p.learned.Store(&map[mail.Domain]Learned{})

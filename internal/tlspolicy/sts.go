@@ -31,7 +31,6 @@ type STSState struct {
 }
 
 const (
-	maxSTS       = 50_000           // domains remembered
 	fetchBackoff = 5 * time.Minute  // after a failure (RFC 8461, section 3.3); it doubles
 	fetchPause   = time.Hour        // the longest
 	minCheck     = 5 * time.Second  // between two checks of an id
@@ -48,6 +47,9 @@ type stsCache struct {
 	fetcher fetcher
 	metrics Metrics
 	flights singleflight.Group
+
+	slots chan struct{} // of fetches under way
+	max   int           // domains remembered
 
 	mu    sync.RWMutex
 	known map[mail.Domain]*stsEntry
@@ -101,7 +103,7 @@ func (c *stsCache) wait(ctx context.Context, domain mail.Domain, check <-chan si
 	case <-ctx.Done():
 		c.mu.Lock()
 		if c.known[domain] == nil && context.Cause(ctx) == errCold {
-			c.known[domain] = &stsEntry{checkAt: c.now().Add(stsPatience)}
+			c.put(domain, &stsEntry{checkAt: c.now().Add(stsPatience)})
 		}
 		c.mu.Unlock()
 	}
@@ -205,9 +207,16 @@ func (c *stsCache) renew(ctx context.Context, domain mail.Domain, dns DNS, id st
 	e.retryAt, e.failures, e.fault, e.failed = time.Time{}, 0, "", nil
 	c.log.InfoContext(ctx, "MTA-STS policy fetched", "domain", domain, "id", id, "mode", string(policy.mode), "until", policy.expires)
 	c.keep(ctx, domain, policy)
+	policy.shorten()
 }
 
 func (c *stsCache) fetch(ctx context.Context, domain mail.Domain, dns DNS, id string) (*stsPolicy, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	text, err := c.fetcher.fetch(ctx, dns, domain)
 	if err != nil {
 		return nil, err
@@ -221,21 +230,11 @@ func (c *stsCache) fetch(ctx context.Context, domain mail.Domain, dns DNS, id st
 	return policy, nil
 }
 
-// set keeps an entry, and makes room by forgetting domains without a policy.
+// set keeps an entry.
 func (c *stsCache) set(domain mail.Domain, e *stsEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.known) >= maxSTS && c.known[domain] == nil {
-		for d, other := range c.known {
-			if other.policy == nil {
-				delete(c.known, d)
-			}
-			if len(c.known) < maxSTS*9/10 {
-				break
-			}
-		}
-	}
-	c.known[domain] = e
+	c.put(domain, e)
 }
 
 // state is for those who want to see.

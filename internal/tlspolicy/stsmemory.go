@@ -41,6 +41,7 @@ func (c *stsCache) recall(ctx context.Context) error {
 			c.log.WarnContext(ctx, "a remembered MTA-STS policy can't be read", "domain", n.Name, "error", err)
 			continue
 		}
+		policy.shorten()
 		c.set(mail.Domain(n.Name), &stsEntry{policy: policy, demand: policy.policy()})
 	}
 	return nil

@@ -37,6 +37,9 @@ func parseSTS(text string) (*stsPolicy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read MTA-STS policy: %w", err)
 	}
+	if len(parsed.MX) > maxSTSHosts {
+		return nil, fmt.Errorf("MTA-STS policy lists more than %d MX hosts", maxSTSHosts)
+	}
 	p := &stsPolicy{mode: parsed.Mode, text: text, maxAge: min(time.Duration(parsed.MaxAgeSeconds)*time.Second, maxSTSAge)}
 	for _, mx := range parsed.MX {
 		host, err := mail.ParseDomain(mx.Domain.ASCII)
