@@ -140,7 +140,9 @@ func TestRefused(t *testing.T) {
 		posts  int32 // at the server, in the first try
 	}{
 		{"an error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, nil, 1},
-		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect) }, nil, 1},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		}, nil, 1},
 		{"a certificate that isn't trusted", taken, func(w *world, _ *site) { w.reach(strange, true) }, 0},
 		{"a private address", taken, func(w *world, _ *site) { w.reach(nil, false) }, 0},
 		{"no mark on disk", taken, func(w *world, _ *site) { w.disk = errors.New("disk full") }, 0},
