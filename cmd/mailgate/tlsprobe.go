@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,6 +156,7 @@ func showProbed(out io.Writer, h *tlsprobe.Host) {
 		return
 	}
 	line(h.StartTLS, "STARTTLS", "%s", map[bool]string{true: "offered", false: "not offered"}[h.StartTLS])
+	defer showDemands(line, h)
 	if !h.StartTLS {
 		return
 	}
@@ -171,13 +173,20 @@ func showProbed(out io.Writer, h *tlsprobe.Host) {
 		}
 		line(true, "  signed by", "%s, %s", c.Subject, c.Key)
 	}
-	for _, r := range h.Policy.TLSA {
-		line(true, "TLSA", "%d %d %d %x", r.Usage, r.Selector, r.MatchingType, r.Data)
-	}
 	if h.ByPolicy != nil {
 		showHandshake(out, line, "policy", h.ByPolicy)
 	}
-	line(h.Works(), "", "%s", h.Policy.Describe(time.Now()))
+}
+
+// showDemands says what the domain demands of the host, and whether it keeps to it.
+func showDemands(line func(bool, string, string, ...any), h *tlsprobe.Host) {
+	for _, r := range h.TLSA {
+		line(r.Fits, "TLSA", "%s%s", r.Record, map[bool]string{false: "  is of another certificate"}[r.Fits])
+	}
+	if h.STS != nil {
+		line(h.STS.Problem == "", "MTA-STS", "%s: %s", h.STS.Mode, cmp.Or(h.STS.Problem, "the host keeps to it"))
+	}
+	line(h.Works(), "in force", "%s", h.Policy.Describe(time.Now()))
 }
 
 func showHandshake(out io.Writer, line func(bool, string, string, ...any), name string, h *tlsprobe.Handshake) {

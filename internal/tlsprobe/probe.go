@@ -61,6 +61,7 @@ func (p Prober) Host(ctx context.Context, t Target) *Host {
 	h.Greeting, h.StartTLS = first.greeting, first.startTLS
 	switch {
 	case errors.Is(first.err, errNoSTARTTLS):
+		p.compare(h, t, nil)
 		return h
 	case first.err != nil:
 		h.Error = first.err.Error()
@@ -84,6 +85,7 @@ func (p Prober) Host(ctx context.Context, t Target) *Host {
 		state = cmp.Or(p.lesser(ctx, t, h), state)
 	}
 	p.look(h, t, state)
+	p.compare(h, t, state)
 	return h
 }
 

@@ -2,7 +2,10 @@ package tlsprobe
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -103,6 +106,53 @@ func sameOverride(a, b *tlspolicy.Override) bool {
 	}
 	return a.Destination == b.Destination && a.Level == b.Level && a.MinVersion == b.MinVersion && a.MaxVersion == b.MaxVersion &&
 		a.Curves == b.Curves && slices.Equal(a.Ciphers, b.Ciphers)
+}
+
+// What the domain demands is held against what the host shows, record by record.
+func TestDemands(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.sign(t, "mx.example.net", time.Now().Add(time.Hour))
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	secure := server{tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
+	dane := tlspolicy.Policy{Level: tlspolicy.DANEOnly, Source: tlspolicy.FromDANE, TLSA: []tlspolicy.TLSA{
+		{Usage: 3, Selector: 1, MatchingType: 1, Data: make([]byte, 32)}, {Usage: 3, Selector: 1, MatchingType: 1, Data: sum[:]},
+	}}
+	enforce := func(mx string) tlspolicy.Policy {
+		return tlspolicy.Policy{Level: tlspolicy.Secure, Source: tlspolicy.FromMTASTS, Hosts: []string{mx}, Origins: tlspolicy.Origins{MatchNames: tlspolicy.FromMTASTS}}
+	}
+	testing := tlspolicy.Policy{Level: tlspolicy.May, Testing: true, TestHosts: []string{"mx.example.net"}}
+	for _, c := range []struct {
+		name   string
+		server server
+		policy tlspolicy.Policy
+		fits   string
+		sts    string // mode and part of the problem
+	}{
+		{"TLSA", secure, dane, "[false true]", ""},
+		{"TLSA, stripped", server{}, dane, "[false false]", ""},
+		{"enforce", secure, enforce("mx.example.net"), "[]", "enforce "},
+		{"enforce, another host", secure, enforce("mx2.example.net"), "[]", "enforce not in the MTA-STS policy"},
+		{"enforce, stripped", server{}, enforce("mx.example.net"), "[]", "enforce not secured"},
+		{"testing", secure, testing, "[]", "testing "},
+		{"nothing", secure, tlspolicy.Policy{Level: tlspolicy.May}, "[]", ""},
+	} {
+		h := Prober{Roots: ca.roots()}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: c.policy})
+		fits := []bool{}
+		for _, r := range h.TLSA {
+			fits = append(fits, r.Fits)
+		}
+		if got := fmt.Sprint(fits); got != c.fits {
+			t.Errorf("%s: fits %s, want %s", c.name, got, c.fits)
+		}
+		mode, problem, _ := strings.Cut(c.sts, " ")
+		if (h.STS == nil) != (mode == "") || h.STS != nil && (h.STS.Mode != mode || (h.STS.Problem == "") != (problem == "") || !strings.Contains(h.STS.Problem, problem)) {
+			t.Errorf("%s: %+v, want %q", c.name, h.STS, c.sts)
+		}
+	}
 }
 
 // The suggested override is one that makes the connection work.

@@ -31,6 +31,8 @@ type Host struct {
 	Chain   []Certificate `json:"chain,omitempty"`
 	Trusted string        `json:"trusted,omitempty"` // "yes", or why the chain isn't
 	Named   string        `json:"named,omitempty"`   // "yes", or for whom the certificate is instead
+	TLSA    []TLSARecord  `json:"tlsa,omitempty"`
+	STS     *STS          `json:"mta_sts,omitempty"` // nil: the domain has no policy, or another decides
 }
 
 // Handshake is one attempt at TLS.
