@@ -37,8 +37,8 @@ func TestPostfixTLS(t *testing.T) {
 	p := w.startPostfix(t)
 
 	for name, want := range map[string]string{
-		"right":    "dane-only",
-		"enforced": "secure servername=hostname match=mx.enforced.test",
+		"right":    "dane-only protocols=>=TLSv1.2",
+		"enforced": "secure protocols=>=TLSv1.2 servername=hostname match=mx.enforced.test",
 		"plain":    "",
 	} {
 		if got := p.ask(t, name+".test"); got != want {

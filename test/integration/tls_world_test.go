@@ -142,7 +142,7 @@ func (w *tlsWorld) logged(t *testing.T, name, verdict string) string {
 	}
 	found := ""
 	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, "bob@"+name+".test") && strings.Contains(line, "verdict="+verdict) && strings.Contains(line, "tls=") {
+		if strings.Contains(line, "bob@"+name+".test") && strings.Contains(line, "verdict="+verdict) && strings.Contains(line, "delivery: ") {
 			found = line
 		}
 	}
