@@ -11,6 +11,7 @@
 package milter
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -116,20 +117,13 @@ func (s *Server) withDefaults() *Server {
 	if d.Probed == nil {
 		d.Probed = func(string) {}
 	}
-	or(&d.MaxConns, 1000)
-	or(&d.IdleTimeout, 2*time.Hour)
-	or(&d.FrameTimeout, 30*time.Second)
-	or(&d.MessageTimeout, 4*time.Minute)
-	or(&d.DrainTimeout, 20*time.Second)
-	or(&d.MaxHeader, 1<<20)
-	or(&d.MaxFields, 2000)
-	or(&d.MaxRecipients, 50_000)
+	d.MaxConns = cmp.Or(d.MaxConns, 1000)
+	d.IdleTimeout = cmp.Or(d.IdleTimeout, 2*time.Hour)
+	d.FrameTimeout = cmp.Or(d.FrameTimeout, 30*time.Second)
+	d.MessageTimeout = cmp.Or(d.MessageTimeout, 4*time.Minute)
+	d.DrainTimeout = cmp.Or(d.DrainTimeout, 20*time.Second)
+	d.MaxHeader = cmp.Or(d.MaxHeader, 1<<20)
+	d.MaxFields = cmp.Or(d.MaxFields, 2000)
+	d.MaxRecipients = cmp.Or(d.MaxRecipients, 50_000)
 	return &d
-}
-
-func or[T comparable](v *T, fallback T) {
-	var zero T
-	if *v == zero {
-		*v = fallback
-	}
 }

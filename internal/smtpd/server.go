@@ -12,6 +12,7 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -62,32 +63,25 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	or(&l.Sessions, 1000)
-	or(&l.SessionsPerClient, 100)
-	or(&l.Size, 35<<20)
-	or(&l.Refused, 1<<30)
-	or(&l.Recipients, 1000)
-	or(&l.Header, 1<<20)
-	or(&l.Fields, 2000)
-	or(&l.Hops, 50)
-	or(&l.Line, 1_000_000)
-	or(&l.Commands, l.Recipients+1000)
-	or(&l.Errors, 100)
-	or(&l.Idle, 5*time.Minute)
-	or(&l.Read, 3*time.Minute)
-	or(&l.Write, time.Minute)
-	or(&l.Message, 30*time.Minute)
-	or(&l.Session, 2*time.Hour)
-	or(&l.Proxy, 10*time.Second)
-	or(&l.Drain, 20*time.Second)
+	l.Sessions = cmp.Or(l.Sessions, 1000)
+	l.SessionsPerClient = cmp.Or(l.SessionsPerClient, 100)
+	l.Size = cmp.Or(l.Size, 35<<20)
+	l.Refused = cmp.Or(l.Refused, 1<<30)
+	l.Recipients = cmp.Or(l.Recipients, 1000)
+	l.Header = cmp.Or(l.Header, 1<<20)
+	l.Fields = cmp.Or(l.Fields, 2000)
+	l.Hops = cmp.Or(l.Hops, 50)
+	l.Line = cmp.Or(l.Line, 1_000_000)
+	l.Commands = cmp.Or(l.Commands, l.Recipients+1000)
+	l.Errors = cmp.Or(l.Errors, 100)
+	l.Idle = cmp.Or(l.Idle, 5*time.Minute)
+	l.Read = cmp.Or(l.Read, 3*time.Minute)
+	l.Write = cmp.Or(l.Write, time.Minute)
+	l.Message = cmp.Or(l.Message, 30*time.Minute)
+	l.Session = cmp.Or(l.Session, 2*time.Hour)
+	l.Proxy = cmp.Or(l.Proxy, 10*time.Second)
+	l.Drain = cmp.Or(l.Drain, 20*time.Second)
 	return l
-}
-
-func or[T comparable](v *T, fallback T) {
-	var zero T
-	if *v == zero {
-		*v = fallback
-	}
 }
 
 // TLSMode says what a listener does about TLS.

@@ -17,6 +17,7 @@
 package socketmap
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -93,22 +94,15 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	or(&l.Connections, 1000)
-	or(&l.Request, 16<<10)
-	or(&l.Attributes, 200)
-	or(&l.Idle, 10*time.Minute)
-	or(&l.Read, 10*time.Second)
-	or(&l.Write, 10*time.Second)
-	or(&l.Advice, 10*time.Second)
-	or(&l.Drain, 10*time.Second)
+	l.Connections = cmp.Or(l.Connections, 1000)
+	l.Request = cmp.Or(l.Request, 16<<10)
+	l.Attributes = cmp.Or(l.Attributes, 200)
+	l.Idle = cmp.Or(l.Idle, 10*time.Minute)
+	l.Read = cmp.Or(l.Read, 10*time.Second)
+	l.Write = cmp.Or(l.Write, 10*time.Second)
+	l.Advice = cmp.Or(l.Advice, 10*time.Second)
+	l.Drain = cmp.Or(l.Drain, 10*time.Second)
 	return l
-}
-
-func or[T comparable](v *T, fallback T) {
-	var zero T
-	if *v == zero {
-		*v = fallback
-	}
 }
 
 // Server answers at any number of listeners.
