@@ -8,6 +8,7 @@ import (
 	"mailgate/internal/relay"
 	"mailgate/internal/tlspolicy"
 	"mailgate/internal/tlsprobe"
+	"mailgate/internal/web"
 )
 
 // policyLookup is Lookup or Demanded of tlspolicy.Policies.
@@ -71,11 +72,7 @@ type probeLine struct {
 	Host       *tlsprobe.Host       `json:"host,omitempty"`
 	Suggestion *tlsprobe.Suggestion `json:"suggestion,omitempty"`
 	Works      bool                 `json:"works,omitempty"` // with Suggestion: mail can be sent by the policy
-	Problem    *probeProblem        `json:"problem,omitempty"`
-}
-
-type probeProblem struct {
-	Error string `json:"error"`
+	Problem    *web.Problem         `json:"problem,omitempty"`
 }
 
 // works reports whether any server takes mail by the policy.

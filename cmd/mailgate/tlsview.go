@@ -111,7 +111,7 @@ func (v tlsAPI) Probe(ctx context.Context, destination string, each func(any)) e
 	}
 	hosts, suggestion, err := v.probing(v.g.policies.Lookup).destination(ctx, d, func(h *tlsprobe.Host) { each(probeLine{Host: h}) })
 	if err != nil { // nothing could be found out: that is an answer, too
-		each(probeLine{Problem: &probeProblem{Error: err.Error()}})
+		each(probeLine{Problem: &web.Problem{Error: err.Error()}})
 		return nil
 	}
 	each(probeLine{Suggestion: &suggestion, Works: works(hosts)})
