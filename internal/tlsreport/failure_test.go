@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -68,9 +69,12 @@ func shake(t *testing.T, server, client *tls.Config) error {
 			return
 		}
 		defer c.Close()
-		if server != nil {
-			_ = tls.Server(c, server).Handshake()
+		if server == nil { // reads on: closed with bytes unread, it would be a reset
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c)
+			return
 		}
+		_ = tls.Server(c, server).Handshake()
 	}()
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
