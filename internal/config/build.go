@@ -46,6 +46,9 @@ func (b *builder) build() *Config {
 		TLS:     b.overrides(),
 		MTASTS:  MTASTS(b.in.MTASTS),
 		Reports: b.reports(),
+
+		Keys:       b.keys(),
+		Publishers: b.publishers(),
 	}
 	b.checkDoors(c)
 	c.unsupported = b.unsupported(c)

@@ -37,6 +37,9 @@ type Config struct {
 	MTASTS    MTASTS
 	Reports   TLSReports
 
+	Keys       Keys
+	Publishers []Publisher
+
 	unsupported Errors
 }
 
@@ -152,6 +155,9 @@ type Domain struct {
 	Bulk       bool          // counts as a bulk sender with its receivers
 	Expire     time.Duration // x= this long after t=; 0: none
 	Keys       []Key
+
+	Publisher   string        // name of the Publisher that writes its records; empty: none
+	RotateEvery time.Duration // 0: only when told to
 }
 
 // Signer is the signing domain (d=).

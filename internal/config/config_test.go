@@ -41,6 +41,7 @@ func TestDefaults(t *testing.T) {
 		Store:    Store{"sqlite", "/var/lib/mailgate/mailgate.db"},
 		DNS:      DNS{Authoritative: true},
 		MTASTS:   MTASTS{Enabled: true},
+		Keys:     Keys{Grace: 7 * 24 * time.Hour},
 
 		Socketmap: Socketmap{Postfix: "3.6", Trusted: loopback},
 
@@ -216,6 +217,7 @@ func TestValues(t *testing.T) {
 			Validating: true,
 		},
 		MTASTS:    MTASTS{Private: true},
+		Keys:      Keys{Grace: 7 * 24 * time.Hour},
 		Reports:   TLSReports{Enabled: true, From: mail.Address{Local: "Post.Master", Domain: "example.com"}, Name: "Example"},
 		Socketmap: Socketmap{Listen: Listen{"unix", "/etc/mailgate/run/s.sock"}, Postfix: "3.10", Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 		Policy:    Policy{Refused: ActionReject, Unknown: ActionDefer, Foreign: ActionHold},

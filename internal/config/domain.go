@@ -46,6 +46,9 @@ func (b *builder) domain(path string, in fileDomain) Domain {
 		SubDomains: in.SubDomains,
 		Bulk:       in.Bulk,
 		Expire:     optional(b, path+".expire", in.Expire, ParseDuration),
+
+		Publisher:   b.domainPublisher(path+".publisher", in.Publisher),
+		RotateEvery: b.rotateEvery(path+".rotate_every", in.RotateEvery),
 	}
 	name := one(b, path+".name", in.Name, parsePattern)
 	d.Pattern, d.Wildcard, d.Name = name.text, name.wildcard, name.domain

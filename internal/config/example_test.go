@@ -83,7 +83,7 @@ func TestExampleShowsDefaults(t *testing.T) {
 	}
 	want := defaults()
 	want.Hostname, want.Egress, want.DNS.Resolvers = shown.Hostname, shown.Egress, shown.DNS.Resolvers
-	want.Domain, want.TLS = shown.Domain, shown.TLS
+	want.Domain, want.TLS, want.Publisher = shown.Domain, shown.TLS, shown.Publisher
 	want.Milter.Listen = shown.Milter.Listen
 	if !reflect.DeepEqual(shown, want) {
 		t.Errorf("example %+v\ndefaults %+v", shown, want)

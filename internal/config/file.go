@@ -25,6 +25,27 @@ type file struct {
 	TLS       []fileOverride `toml:"tls"`
 	MTASTS    fileMTASTS     `toml:"mta_sts"`
 	Reports   fileReports    `toml:"tls_reports"`
+
+	SigningKeys fileKeys        `toml:"keys"`
+	Publisher   []filePublisher `toml:"publisher"`
+}
+
+type fileKeys struct {
+	Dir         string `toml:"dir"`
+	RotateEvery string `toml:"rotate_every"`
+	Grace       string `toml:"grace"`
+}
+
+type filePublisher struct {
+	Name         string `toml:"name"`
+	Provider     string `toml:"provider"`
+	Zone         string `toml:"zone"`
+	Server       string `toml:"server"`
+	KeyName      string `toml:"key_name"`
+	KeyAlgorithm string `toml:"key_algorithm"`
+	KeyID        string `toml:"key_id"`
+	SecretFile   string `toml:"secret_file"`
+	Region       string `toml:"region"`
 }
 
 type fileListen struct {
@@ -156,6 +177,9 @@ type fileDomain struct {
 	Bulk       bool      `toml:"bulk"`
 	Expire     string    `toml:"expire"`
 	Keys       []fileKey `toml:"keys"`
+
+	Publisher   string `toml:"publisher"`
+	RotateEvery string `toml:"rotate_every"`
 }
 
 type fileKey struct {
@@ -195,6 +219,8 @@ func defaults() file {
 		Store:   fileStore{URL: "sqlite:/var/lib/mailgate/mailgate.db"},
 		DNS:     fileDNS{Authoritative: true},
 		MTASTS:  fileMTASTS{Enabled: true},
+
+		SigningKeys: fileKeys{Grace: "7d"},
 
 		Socketmap: fileSocketmap{Postfix: "3.6"},
 		Policy:    filePolicy{Refused: string(ActionHold), Unknown: string(ActionHold), Foreign: string(ActionPass)},
