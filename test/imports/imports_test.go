@@ -43,6 +43,9 @@ var table = map[string]rule{
 	"door":       {floor: 2},
 	"tlsprobe":   {floor: 2, may: "mail tlspolicy"},
 	"tlsreport":  {floor: 2, may: "mail tlspolicy"},
+	"bounce":     {floor: 2, may: "mail preflight"},
+	"publish":    {floor: 2, may: "mail dnsview"},
+	"rotation":   {floor: 2, may: "mail dnsview sign spool"},
 
 	"milter":    {floor: 3, may: "mail gate spool door", door: true},
 	"smtpd":     {floor: 3, may: "mail gate spool door", door: true},
@@ -51,6 +54,8 @@ var table = map[string]rule{
 	"store":     {floor: 3, may: "mail spool"},
 	"advise":    {floor: 3, may: "preflight"},
 	"config":    {floor: 3, may: "mail"},
+	"convert":   {floor: 3, may: "mail sign"},
+	"doctor":    {floor: 3, may: "mail dnsview"},
 
 	// The DNS server and the MTA of the demonstration and of tests, and the
 	// demonstration.
