@@ -43,6 +43,7 @@ type options struct {
 	released int           // messages of one domain
 	held     int           // recipients in the store that is listed
 	relayed  int           // messages in each measurement of the relay
+	rows     string        // of the relay's tables of pairs: those whose name has this in it
 	queued   int           // messages in the relay's queue
 	asking   time.Duration // of each measurement of the socketmap
 }
@@ -80,6 +81,7 @@ func main() {
 	flag.IntVar(&o.released, "released", 10_000, "messages of one domain that are released")
 	flag.IntVar(&o.held, "held", 1_000_000, "held recipients in the store that is listed")
 	flag.IntVar(&o.relayed, "relayed", 4000, "messages in each measurement of the relay, and of Postfix beside it")
+	flag.StringVar(&o.rows, "rows", "", "of the relay, only rows with `TEXT` in their name, such as taking or \"10 KiB, sessions kept\"; empty: all, and the queue")
 	flag.IntVar(&o.queued, "queued", 200_000, "messages in the relay's queue")
 	flag.DurationVar(&o.asking, "asking", 2*time.Second, "length of each measurement of the socketmap")
 	echoes := flag.String("echo", "", "only send back what comes to this `NETWORK:ADDRESS`; part socketmap runs it so")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"mailgate/internal/dnstest"
@@ -19,12 +20,36 @@ var relaySizes = []int{4 << 10, 10 << 10}
 // measureRelay measures the SMTP relay: taking, taking and delivering, a full queue.
 func measureRelay(ctx context.Context, b *bench) error {
 	fmt.Printf("%d messages a measurement, %d sessions, median of %d; RSA-2048, pre-flight on, DNS warm\n", b.relayed, relaySessions, b.rounds)
-	for _, part := range []func(context.Context, *bench) error{compareTaking, compareDelivery, measureQueue} {
+	for _, part := range []func(context.Context, *bench) error{compareTaking, compareDelivery} {
 		if err := part(ctx, b); err != nil {
 			return err
 		}
 	}
-	return nil
+	if b.rows != "" {
+		return nil
+	}
+	return measureQueue(ctx, b)
+}
+
+// relayRow is one row of a table of pairs.
+type relayRow struct {
+	name   string
+	size   int
+	single bool
+}
+
+// relayRows returns those rows of a table that are asked for.
+func (b *bench) relayRows(table string) []relayRow {
+	var rows []relayRow
+	for _, size := range relaySizes {
+		for _, r := range []relayRow{{"sessions kept", size, false}, {"a session for each", size, true}} {
+			r.name = fmt.Sprintf("%s %d KiB, %s", table, size>>10, r.name)
+			if strings.Contains(r.name, b.rows) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows
 }
 
 // gateway is a mailgate with its relay open, and its DNS.

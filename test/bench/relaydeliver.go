@@ -14,6 +14,10 @@ import (
 // the last message has arrived, signed, at a server that both deliver to: mailgate's
 // relay, and Postfix with OpenDKIM over a Unix socket.
 func compareDelivery(ctx context.Context, b *bench) error {
+	rows := b.relayRows("through,")
+	if len(rows) == 0 {
+		return nil
+	}
 	s, err := startSink()
 	if err != nil {
 		return err
@@ -32,30 +36,24 @@ func compareDelivery(ctx context.Context, b *bench) error {
 		defer signer.stop()
 		defer p.stop()
 	}
-	return compareDeliveryOf(ctx, b, s, g, p, signer)
+	return compareDeliveryOf(ctx, b, rows, s, g, p, signer)
 }
 
-func compareDeliveryOf(ctx context.Context, b *bench, s *sink, g *gateway, p *postfix, signer *milter) error {
+func compareDeliveryOf(ctx context.Context, b *bench, rows []relayRow, s *sink, g *gateway, p *postfix, signer *milter) error {
 	load := submission{to: g.relay, sessions: relaySessions, messages: warming, size: relaySizes[0]}
 	if _, err := throughWay(ctx, load, s, g).run(); err != nil {
 		return err
 	}
 	printPairsHeader()
-	for _, size := range relaySizes {
-		for _, single := range []bool{false, true} {
-			name := fmt.Sprintf("through, %d KiB, sessions kept", size>>10)
-			if single {
-				name = fmt.Sprintf("through, %d KiB, a session for each", size>>10)
-			}
-			load := submission{to: g.relay, sessions: relaySessions, messages: b.relayed, size: size, single: single}
-			pair := pair{name: name, gateway: throughWay(ctx, load, s, g, g.process)}
-			if p != nil {
-				load.to = p.milted
-				pair.postfix = throughWay(ctx, load, s, g, p.process, signer.process)
-			}
-			if err := pair.measure(b.rounds); err != nil {
-				return err
-			}
+	for _, row := range rows {
+		load := submission{to: g.relay, sessions: relaySessions, messages: b.relayed, size: row.size, single: row.single}
+		pair := pair{name: row.name, gateway: throughWay(ctx, load, s, g, g.process)}
+		if p != nil {
+			load.to = p.milted
+			pair.postfix = throughWay(ctx, load, s, g, p.process, signer.process)
+		}
+		if err := pair.measure(b.rounds); err != nil {
+			return err
 		}
 	}
 	fmt.Printf(`
