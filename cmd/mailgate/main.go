@@ -105,7 +105,7 @@ Run it:      mailgate serve --config ` + defaultConfig,
 	flags.StringVarP(&a.config, "config", "c", defaultConfig, "configuration `FILE`")
 	flags.StringVar(&a.socket, "socket", "", "control socket of the running gateway (default: the configuration's)")
 	flags.StringVar(&a.format, "format", "text", "text or json")
-	root.AddCommand(a.serveCommand(), a.demoCommand(), a.checkCommand(), a.keysCommand(),
+	root.AddCommand(a.serveCommand(), a.demoCommand(), a.checkCommand(), a.recordsCommand(), a.keysCommand(),
 		a.quarantineCommand(), a.queueCommand(), a.tlsCommand(), a.relayCommand(), a.sendmailCommand(), a.explainCommand(), a.storeCommand(), a.configCommand(), a.reloadCommand(), a.statusCommand())
 	return root
 }

@@ -13,6 +13,7 @@ type Record struct {
 	Value    string          `json:"value"`
 	Replaces []string        `json:"replaces,omitempty"` // values at the same name that must go
 	Notes    []string        `json:"notes,omitempty"`    // one sentence each
+	State    State           `json:"state,omitempty"`    // where Want.All is set
 }
 
 // Step is something to do that isn't a record at the domain's DNS host.
