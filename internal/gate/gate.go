@@ -76,14 +76,18 @@ func (g *Gate) Keys() *sign.Keyring { return g.keys }
 
 // Identity is what a verdict on mail of this author and sender depends on.
 func (g *Gate) Identity(from mail.Domain, sender mail.Address) preflight.Identity {
+	return g.identity(from, sender, g.keys.For(from))
+}
+
+func (g *Gate) identity(from mail.Domain, sender mail.Address, keys []sign.Key) preflight.Identity {
 	id := preflight.Identity{
 		From:     from,
 		MailFrom: sender.Domain,
 		Helo:     g.cfg.Hostname,
 		Egress:   g.cfg.Egress,
 	}
-	for _, k := range g.keys.For(from) {
-		id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public()})
+	for _, k := range keys {
+		id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public(), Standby: k.Standby})
 	}
 	return id
 }

@@ -21,7 +21,7 @@ type Verdict struct {
 	Recipients []Recipient
 	Report     *preflight.Report // nil when nothing was pre-flighted
 
-	keys      []sign.Key
+	keys      []sign.Key           // that sign
 	providers []preflight.Provider // of each recipient
 	sender    mail.Address
 }
@@ -57,8 +57,9 @@ func (g *Gate) strict() *Gate {
 }
 
 func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address, to []mail.Address, check checkFunc) Verdict {
-	v := Verdict{sender: sender, keys: g.keys.For(from)}
-	if len(v.keys) == 0 {
+	v := Verdict{sender: sender}
+	keys := g.keys.For(from)
+	if len(keys) == 0 {
 		code, why := codeNoKey, fmt.Sprintf("no signing key for %s here", from)
 		if from == "" {
 			code, why = codeNoAuthor, "From doesn't have exactly one usable address, so no key can sign it"
@@ -70,7 +71,8 @@ func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address,
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { v.providers = g.providersOf(ctx, to) })
-	v.Report = check(ctx, g.Identity(from, sender))
+	v.Report = check(ctx, g.identity(from, sender, keys))
+	v.keys = signers(keys, v.Report)
 	wg.Wait()
 	v.Recipients = make([]Recipient, len(to))
 	for i, address := range to {

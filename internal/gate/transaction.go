@@ -46,15 +46,16 @@ func (g *Gate) Begin(ctx context.Context, env mail.Envelope, header mail.Header,
 }
 
 // BeginReleased takes a message that comes back from custody: it is signed and
-// passes, whatever DNS says now, because the release already decided.
-func (g *Gate) BeginReleased(_ context.Context, env mail.Envelope, header mail.Header) *Transaction {
-	return g.beginReleased(env, header, g.keys.For)
+// passes, whatever DNS says now, because the release already decided. DNS only tells
+// which of several keys sign.
+func (g *Gate) BeginReleased(ctx context.Context, env mail.Envelope, header mail.Header) *Transaction {
+	return g.beginReleased(ctx, env, header, g.keys.For)
 }
 
 // BeginOwn is BeginReleased for a message that mailgate wrote itself: a report of its
 // host is signed by a parent domain's key where the host has none.
-func (g *Gate) BeginOwn(_ context.Context, env mail.Envelope, header mail.Header) *Transaction {
-	return g.beginReleased(env, header, func(from mail.Domain) []sign.Key {
+func (g *Gate) BeginOwn(ctx context.Context, env mail.Envelope, header mail.Header) *Transaction {
+	return g.beginReleased(ctx, env, header, func(from mail.Domain) []sign.Key {
 		if from == g.cfg.Hostname {
 			return g.keys.ForHost(from)
 		}
@@ -62,7 +63,7 @@ func (g *Gate) BeginOwn(_ context.Context, env mail.Envelope, header mail.Header
 	})
 }
 
-func (g *Gate) beginReleased(env mail.Envelope, header mail.Header, keys func(mail.Domain) []sign.Key) *Transaction {
+func (g *Gate) beginReleased(ctx context.Context, env mail.Envelope, header mail.Header, keys func(mail.Domain) []sign.Key) *Transaction {
 	t := &Transaction{gate: g, env: env, header: header}
 	t.passUntouched("released")
 	from, err := header.From()
@@ -71,7 +72,7 @@ func (g *Gate) beginReleased(env mail.Envelope, header mail.Header, keys func(ma
 		return t
 	}
 	t.from = from
-	t.verdict.keys = keys(from.Domain)
+	t.verdict.keys = g.signersNow(ctx, from.Domain, env.From, keys(from.Domain))
 	t.startSigning()
 	return t
 }

@@ -65,7 +65,8 @@ func (o *Outcome) Rule() string {
 }
 
 // Worst names the gravest finding of one check without the check's own name, as in
-// dkim=missing, or pass when all is well; empty if there are no findings.
+// dkim=missing, or pass when all is well; empty if there are no findings. What is
+// found about a key that didn't sign is not about this message.
 func (o *Outcome) Worst(check string) string {
 	if o.Report == nil {
 		return ""
@@ -76,7 +77,7 @@ func (o *Outcome) Worst(check string) string {
 	found, code := "", ""
 	for _, f := range o.Report.Findings {
 		status := string(f.Status)
-		if string(f.Check) == check && (found == "" || gravity(status) > gravity(found)) {
+		if string(f.Check) == check && !f.Unused && (found == "" || gravity(status) > gravity(found)) {
 			found, code = status, f.Code
 		}
 	}

@@ -13,6 +13,7 @@ func TestWorst(t *testing.T) {
 		t.Errorf("without a report: %q", got)
 	}
 	report := `{"findings": [
+		{"check": "dkim", "status": "fail", "code": "dkim-revoked", "unused": true},
 		{"check": "dkim", "status": "pass", "code": "dkim-ok"}, {"check": "dkim", "status": "fail", "code": "dkim-missing"},
 		{"check": "dkim", "status": "warn", "code": "dkim-testing"},
 		{"check": "spf", "status": "unknown", "code": "dns-unreachable"}, {"check": "spf", "status": "warn", "code": "spf-neutral"},

@@ -289,6 +289,7 @@ func TestCacheKey(t *testing.T) {
 		"key unknown": func(id *Identity) { id.Keys[0].Public = nil },
 		"d=":          func(id *Identity) { id.Keys[0].Domain = "a.example.com" },
 		"no keys":     func(id *Identity) { id.Keys = nil },
+		"standby":     func(id *Identity) { id.Keys[0].Standby = true },
 		"two keys":    func(id *Identity) { id.Keys = append(id.Keys, id.Keys[0]) },
 		"egress":      egress("203.0.113.10"),
 		"more egress": egress("203.0.113.9", v6),

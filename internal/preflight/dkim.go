@@ -133,15 +133,18 @@ func textRecords(texts []string) []dnsview.Record {
 
 // ed25519Only is the finding for a set of keys without RSA among them.
 func ed25519Only(keys []Key) (Finding, bool) {
-	if len(keys) == 0 {
-		return Finding{}, false
-	}
 	var names []string
 	for _, k := range keys {
+		if k.Standby {
+			continue
+		}
 		if algorithm, _ := describeKey(k.Public); algorithm != "ed25519" {
 			return Finding{}, false
 		}
 		names = append(names, k.Selector)
+	}
+	if len(names) == 0 {
+		return Finding{}, false
 	}
 	return Finding{
 		Check: DKIM, Code: "dkim-ed25519-only", Status: Warn, Name: keys[0].name(), Selector: strings.Join(names, ", "),

@@ -25,6 +25,8 @@ type KeyFact struct {
 	Valid     Tri         `json:"valid"` // a signature by this key will verify
 	Testing   bool        `json:"testing,omitempty"`
 	Aligned   Tri         `json:"aligned"` // d= is aligned with From, by both ways of finding the organisational domain
+	Standby   bool        `json:"standby,omitempty"`
+	Unused    bool        `json:"unused,omitempty"` // doesn't sign: another key does
 }
 
 // SPFResult is a result of RFC 7208 section 2.6, or "unknown" where SPF wasn't
@@ -90,11 +92,13 @@ type SOAFact struct {
 	MailFrom Tri `json:"mail_from"`
 }
 
-// anyKey is Kleene's "or" over the keys.
+// anyKey is Kleene's "or" over the keys that sign.
 func (f Facts) anyKey(holds func(KeyFact) Tri) Tri {
 	result := No
 	for _, k := range f.DKIM {
-		result = result.Or(holds(k))
+		if !k.Unused {
+			result = result.Or(holds(k))
+		}
 	}
 	return result
 }

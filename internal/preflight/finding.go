@@ -49,6 +49,7 @@ type Finding struct {
 	Status      Status                `json:"status"`
 	Name        string                `json:"name"` // the DNS name looked at
 	Selector    string                `json:"selector,omitempty"`
+	Unused      bool                  `json:"unused,omitempty"`       // about a key that doesn't sign: another one does
 	Address     string                `json:"address,omitempty"`      // egress address, for SPF and PTR
 	Text        string                `json:"text"`                   // one plain sentence
 	Record      string                `json:"record,omitempty"`       // what is published now, long keys shortened

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
+	"strconv"
 
 	"mailgate/internal/mail"
 )
@@ -16,6 +17,7 @@ type Key struct {
 	Domain   mail.Domain      // d=
 	Selector string           // s=
 	Public   crypto.PublicKey // *rsa.PublicKey or ed25519.PublicKey; nil: any valid published key will do
+	Standby  bool             // signs only while no other key of its algorithm is valid
 }
 
 // name returns where the key's record is looked for. RFC 6376 section 3.6.2.1.
@@ -29,7 +31,7 @@ type Identity struct {
 	From     mail.Domain  // RFC 5322 From
 	MailFrom mail.Domain  // MAIL FROM; "" for the null sender (SPF is then checked on Helo)
 	Helo     mail.Domain  // what *we* say to the world: the configured hostname
-	Keys     []Key        // all keys that would sign
+	Keys     []Key        // all keys there are to sign with, those on standby too; which do, see KeyFact.Unused
 	Egress   []netip.Addr // every public address the mail may leave from
 }
 
@@ -55,6 +57,7 @@ func (id Identity) CacheKey() string {
 		b = appendString(b, string(k.Domain))
 		b = appendString(b, k.Selector)
 		b = appendPublic(b, k.Public)
+		b = strconv.AppendBool(b, k.Standby)
 	}
 	for _, a := range id.Egress {
 		sixteen := a.As16()

@@ -40,6 +40,8 @@ func (q *inquiry) answer(ctx context.Context) *Report {
 			o.note(r)
 		}
 	}
+	settleSigners(r.Facts.DKIM)
+	r.markUnused()
 	if len(q.id.Keys) == 0 {
 		r.Findings = append(r.Findings, Finding{
 			Check: DKIM, Code: "dkim-no-key", Status: Warn, Name: string(q.id.From),
@@ -59,8 +61,9 @@ func newReport(id Identity) *Report {
 	r := &Report{From: id.From, MailFrom: id.MailFrom, Helo: id.Helo, Egress: id.Egress, Findings: []Finding{}}
 	for _, k := range id.Keys {
 		algorithm, bits := describeKey(k.Public)
-		r.Facts.DKIM = append(r.Facts.DKIM, KeyFact{Domain: k.Domain, Selector: k.Selector, Algorithm: algorithm, Bits: bits})
+		r.Facts.DKIM = append(r.Facts.DKIM, KeyFact{Domain: k.Domain, Selector: k.Selector, Algorithm: algorithm, Bits: bits, Standby: k.Standby})
 	}
+	settleSigners(r.Facts.DKIM)
 	for _, address := range id.Egress {
 		r.Facts.PTR = append(r.Facts.PTR, PTRFact{Address: address})
 		r.Facts.SPF.Addresses = append(r.Facts.SPF.Addresses, AddressSPF{address, SPFUnknown})

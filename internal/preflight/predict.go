@@ -66,9 +66,9 @@ func Predict(p Provider, r *Report, x Extra) Prediction {
 	}
 	switch {
 	case refusing != nil:
-		prediction.refuse(refusing, r, x)
+		prediction.refuse(refusing, r.asSigned(m), x)
 	case open != nil:
-		prediction.leaveOpen(open, r)
+		prediction.leaveOpen(open, r.asSigned(m))
 	default:
 		prediction.Why = capital(p.Title()) + " has no reason to refuse that we know of."
 	}

@@ -30,6 +30,7 @@ type Key struct {
 	Signer   crypto.Signer // RSA or Ed25519; the seam for another engine
 	Identity string        // i=, optional: "user@domain" or "@domain", at or under d=
 	Warnings []string      // for people, e.g. RSA under 2048 bits
+	Standby  bool          // signs only while no other key of its algorithm and signing domain is valid in DNS
 }
 
 // Name is where the key's record is published: selector._domainkey.domain.
