@@ -106,7 +106,7 @@ Run it:      mailgate serve --config ` + defaultConfig,
 	flags.StringVar(&a.socket, "socket", "", "control socket of the running gateway (default: the configuration's)")
 	flags.StringVar(&a.format, "format", "text", "text or json")
 	root.AddCommand(a.serveCommand(), a.demoCommand(), a.checkCommand(), a.recordsCommand(), a.keysCommand(),
-		a.quarantineCommand(), a.queueCommand(), a.tlsCommand(), a.relayCommand(), a.sendmailCommand(), a.explainCommand(), a.storeCommand(), a.configCommand(), a.reloadCommand(), a.statusCommand())
+		a.quarantineCommand(), a.queueCommand(), a.tlsCommand(), a.relayCommand(), a.sendmailCommand(), a.explainCommand(), a.storeCommand(), a.configCommand(), a.doctorCommand(), a.reloadCommand(), a.statusCommand())
 	return root
 }
 
