@@ -247,7 +247,7 @@ func (g *gateway) api() *web.API {
 // publish is what would mend the findings of a report.
 func (g *gateway) publish(ctx context.Context, r *preflight.Report) []notice.Record {
 	l := g.live.Load()
-	return publish(ctx, l.view.resolver, r, l.gate.Keys().For(r.From))
+	return toPublish(ctx, l.view.resolver, r, l.gate.Keys().For(r.From))
 }
 
 func (g *gateway) status() web.Status {

@@ -44,8 +44,8 @@ func adviceFor(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []
 	return advice, hostOf
 }
 
-// publish is the same for the API.
-func publish(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []sign.Key) []notice.Record {
+// toPublish is the same for the API.
+func toPublish(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []sign.Key) []notice.Record {
 	advice, hostOf := adviceFor(ctx, dns, r, keys)
 	var list []notice.Record
 	for _, record := range advice.Records {

@@ -94,8 +94,14 @@ func (b *builder) publisher(path string, in filePublisher) Publisher {
 	if p.Provider == Cloudflare {
 		b.onlyFor(path, p.Provider, map[string]string{"key_id": in.KeyID, "region": in.Region})
 	}
-	if p.Provider == Aliyun && in.KeyID == "" {
-		b.src.fail(path+".key_id", `is missing: "alidns" needs the id of the access key`)
+	if p.Provider == Aliyun {
+		b.onlyFor(path, p.Provider, map[string]string{"region": in.Region})
+		if in.KeyID == "" {
+			b.src.fail(path+".key_id", `is missing: "alidns" needs the id of the access key`)
+		}
+	}
+	if p.Provider == Route53 && in.SecretFile != "" && in.KeyID == "" {
+		b.src.fail(path+".key_id", "is missing: secret_file has the secret of an access key, and this is its id")
 	}
 	return p
 }
