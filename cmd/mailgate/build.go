@@ -274,7 +274,7 @@ func newView(dns config.DNS, w wiring) (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("[dns]: %w", err)
 	}
-	checker := preflight.New(resolver, preflight.Options{Providers: w.providers, Logger: w.log})
+	checker := preflight.New(resolver, preflight.Options{Providers: w.providers, Logger: w.log, Found: w.found})
 	return &view{dns: dns, resolver: resolver, checker: checker}, nil
 }
 

@@ -36,6 +36,7 @@ type wiring struct {
 	providers     map[string]preflight.Provider // further MX suffixes of big providers
 	smtpPort      uint16                        // of MX hosts; 0: 25
 	loopback      bool                          // MX hosts may be on this machine
+	found         func(*preflight.Report)       // told of reports that DNS was asked for; nil: nobody
 
 	// For tests that end the process at a named step of custody: what is called
 	// there, how many bytes are written between two checkpoints of the store, and
@@ -58,6 +59,7 @@ type gateway struct {
 	reports    *tlsreport.Reports
 	engine     *relay.Engine // delivers what is queued
 	views      *views
+	signers    *signerWatch
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
 	running    *config.Config // what it was started with: some of it a reload can't change
 	reloading  sync.Mutex
@@ -81,6 +83,9 @@ type live struct {
 // newGateway opens the store and the keys. Nothing listens yet.
 func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, error) {
 	g := &gateway{wiring: w, configFile: cfg.Path, running: cfg, started: time.Now(), registry: newRegistry(), reloaded: make(chan struct{}, 1)}
+	g.signers = newSignerWatch(w.log)
+	g.signers.register(g.registry)
+	w.found = g.signers.Found
 	g.views = &views{wiring: w, registry: g.registry}
 	l, err := g.build(cfg)
 	if err != nil {
@@ -275,6 +280,7 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 	}
 	notes := append(restartNeeded(g.running, cfg), warnings(cfg)...)
 	g.live.Store(l)
+	g.signers.Keep(l.gate.Keys())
 	g.quarantine.Reloaded()
 	select {
 	case g.reloaded <- struct{}{}:

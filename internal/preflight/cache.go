@@ -161,6 +161,7 @@ func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
 		close(f.done)
 		c.mu.Unlock()
 		c.tell(ctx, id, lack)
+		c.options.Found(f.report)
 	}()
 	return f
 }

@@ -27,6 +27,7 @@ type Options struct {
 	Timeout    time.Duration       // of a cold check; 0: 5 s
 	Logger     *slog.Logger        // nil: none
 	Now        func() time.Time    // nil: time.Now
+	Found      func(*Report)       // told of each report that DNS was asked for, from several goroutines; nil: nobody
 }
 
 // Checker answers from memory in a steady state: a report is refreshed in the
@@ -51,6 +52,9 @@ func New(dns DNSView, o Options) *Checker {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Found == nil {
+		o.Found = func(*Report) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -99,10 +103,11 @@ func (c *Checker) Recheck(ctx context.Context, id Identity) *Report {
 	now := c.options.Now()
 	c.mu.Lock()
 	e := c.entryFor(id.CacheKey(), now)
-	e.store(report, now)
+	kept := e.store(report, now)
 	lack := e.lack(report)
 	c.mu.Unlock()
 	c.tell(ctx, id, lack)
+	c.options.Found(kept)
 	return report
 }
 

@@ -12,6 +12,8 @@ type keyCheck struct {
 	findings []Finding
 	valid    Tri
 	testing  bool
+	servers  int // that were asked
+	serving  int // of them, those with this very key
 }
 
 // checkKey finds out whether receivers can verify with the key: its record is
@@ -27,6 +29,9 @@ func (q *inquiry) checkKey(ctx context.Context, key Key) keyCheck {
 	default:
 		c = q.checkPublished(ctx, key, a)
 	}
+	asked := takeCensus(a, key.isIn)
+	c.serving = len(asked.have)
+	c.servers = c.serving + len(asked.lack) + len(asked.lame)
 	for i := range c.findings {
 		f := &c.findings[i]
 		f.Selector = key.Selector
@@ -45,8 +50,7 @@ func (q *inquiry) checkKey(ctx context.Context, key Key) keyCheck {
 
 // checkPublished judges records that are there.
 func (q *inquiry) checkPublished(ctx context.Context, key Key, a dnsview.Answer) keyCheck {
-	isOurs := func(texts []string) bool { return len(texts) > 0 && judgeKey(key, textRecords(texts)).valid }
-	c := takeCensus(a, isOurs)
+	c := takeCensus(a, key.isIn)
 	if f, disagree := c.disagreement(DKIM, a); disagree {
 		return keyCheck{findings: []Finding{f}, valid: No}
 	}
@@ -68,6 +72,11 @@ func (q *inquiry) checkPublished(ctx context.Context, key Key, a dnsview.Answer)
 		}
 	}
 	return found
+}
+
+// isIn reports whether the TXT values at the key's name are its record.
+func (k Key) isIn(texts []string) bool {
+	return len(texts) > 0 && judgeKey(k, textRecords(texts)).valid
 }
 
 func keyIsGood(key Key, a dnsview.Answer) Finding {

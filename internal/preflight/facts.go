@@ -26,7 +26,9 @@ type KeyFact struct {
 	Testing   bool        `json:"testing,omitempty"`
 	Aligned   Tri         `json:"aligned"` // d= is aligned with From, by both ways of finding the organisational domain
 	Standby   bool        `json:"standby,omitempty"`
-	Unused    bool        `json:"unused,omitempty"` // doesn't sign: another key does
+	Unused    bool        `json:"unused,omitempty"`  // doesn't sign: another key does
+	Servers   int         `json:"servers,omitempty"` // authoritative servers that were asked; 0: only resolvers
+	Serving   int         `json:"serving,omitempty"` // of them, those that have this very key
 }
 
 // SPFResult is a result of RFC 7208 section 2.6, or "unknown" where SPF wasn't

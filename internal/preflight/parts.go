@@ -151,7 +151,8 @@ func (q *inquiry) keyPart(i int, k Key) part {
 	return part{DKIM, k.name(), k.Selector, func(ctx context.Context) outcome {
 		c := q.checkKey(ctx, k)
 		return outcome{c.findings, func(r *Report) {
-			r.Facts.DKIM[i].Valid, r.Facts.DKIM[i].Testing = c.valid, c.testing
+			fact := &r.Facts.DKIM[i]
+			fact.Valid, fact.Testing, fact.Servers, fact.Serving = c.valid, c.testing, c.servers, c.serving
 		}}
 	}}
 }

@@ -141,3 +141,40 @@ func TestUnansweredLeavesStandbyOut(t *testing.T) {
 		t.Errorf("%v sign", got)
 	}
 }
+
+// How many name servers have a key is counted whatever comes of it.
+func TestServersAreCounted(t *testing.T) {
+	const at = "mail._domainkey.example.com"
+	tests := map[string]struct {
+		zone             string
+		servers, serving int
+	}{
+		"all have it": {"", 2, 2},
+		"none has it": {noKey, 2, 0},
+		"one has it":  {"@ns1 " + at + ` TXT "v=DKIM1; p={KEY}"`, 2, 1},
+		"one is lame": {"lame ns2", 2, 1},
+		"another key": {at + ` TXT "v=DKIM1; p={OLD}"`, 2, 0},
+		"no answer":   {"fault " + at + " TXT", 1, 0}, // one was asked
+	}
+	for name, c := range tests {
+		f := check(t, newFakeDNS(goodZone, c.zone), goodIdentity()).Facts.DKIM[0]
+		if f.Servers != c.servers || f.Serving != c.serving {
+			t.Errorf("%s: %d of %d, want %d of %d", name, f.Serving, f.Servers, c.serving, c.servers)
+		}
+	}
+}
+
+// Each report that DNS was asked for is told of once; one from memory isn't.
+func TestFoundIsTold(t *testing.T) {
+	found := make(chan *Report, 10)
+	c := New(newFakeDNS(goodZone), Options{Found: func(r *Report) { found <- r }})
+	first := c.Check(t.Context(), goodIdentity())
+	if r := <-found; r != first {
+		t.Error("another report was told of")
+	}
+	c.Check(t.Context(), goodIdentity())
+	again := c.Recheck(t.Context(), goodIdentity())
+	if r := <-found; r != again || len(found) > 0 {
+		t.Errorf("told of %p, want %p; %d more", r, again, len(found))
+	}
+}

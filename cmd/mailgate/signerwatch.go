@@ -1,0 +1,161 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mailgate/internal/preflight"
+	"mailgate/internal/sign"
+)
+
+// signerWatch tells when a key stops signing because the world can't see it, or one on
+// standby signs in its place: once for each change, not for each message. It remembers
+// no more than the keys there are.
+type signerWatch struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	sets map[string]*signerSet // by signing domain and selectors
+}
+
+// signerSet is the keys of which some sign together.
+type signerSet struct {
+	checked time.Time // when DNS was asked
+	amiss   map[string]amiss
+}
+
+// amiss is what is out of the ordinary with a key.
+type amiss string
+
+const (
+	leftOut amiss = "left out"  // in use, but not published while another one is
+	standIn amiss = "stands in" // on standby, but it signs
+	inOrder amiss = ""
+)
+
+func amissWith(k preflight.KeyFact) amiss {
+	switch {
+	case k.Unused && !k.Standby:
+		return leftOut
+	case !k.Unused && k.Standby:
+		return standIn
+	}
+	return inOrder
+}
+
+func newSignerWatch(log *slog.Logger) *signerWatch {
+	return &signerWatch{log: log, sets: map[string]*signerSet{}}
+}
+
+// Found notes what a report says of the keys.
+func (w *signerWatch) Found(r *preflight.Report) {
+	keys := r.Facts.DKIM
+	if len(keys) < 2 { // nothing to choose from
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	set := w.set(keys)
+	if r.Checked.Before(set.checked) { // another one was faster
+		return
+	}
+	set.checked = r.Checked
+	for _, k := range keys {
+		now := amissWith(k)
+		if now != set.amiss[k.Selector] {
+			w.tell(r, k, now)
+		}
+		if now == inOrder {
+			delete(set.amiss, k.Selector)
+		} else {
+			set.amiss[k.Selector] = now
+		}
+	}
+}
+
+func (w *signerWatch) set(keys []preflight.KeyFact) *signerSet {
+	name := string(keys[0].Domain)
+	for _, k := range keys {
+		name += " " + k.Selector
+	}
+	if w.sets[name] == nil {
+		w.sets[name] = &signerSet{amiss: map[string]amiss{}}
+	}
+	return w.sets[name]
+}
+
+func (w *signerWatch) tell(r *preflight.Report, k preflight.KeyFact, now amiss) {
+	about := []any{"domain", string(k.Domain), "selector", k.Selector, "signing", strings.Join(r.Facts.Signing(), " ")}
+	switch {
+	case now == leftOut:
+		w.log.Warn("a key doesn't sign: what DNS has at its name isn't its record, and another key is published", append(about, "finding", keyFinding(r, k))...)
+	case now == standIn:
+		w.log.Warn("a key on standby signs: no key of its kind that should is published", about...)
+	case k.Standby:
+		w.log.Info("a key on standby doesn't sign any more", about...)
+	default:
+		w.log.Info("a key signs again", about...)
+	}
+}
+
+// keyFinding is the code of what is found about a key.
+func keyFinding(r *preflight.Report, k preflight.KeyFact) string {
+	i := slices.IndexFunc(r.Findings, func(f preflight.Finding) bool {
+		return f.Check == preflight.DKIM && f.Selector == k.Selector
+	})
+	if i < 0 {
+		return ""
+	}
+	return r.Findings[i].Code
+}
+
+// Keep forgets the sets that hold a key which isn't in the ring any more.
+func (w *signerWatch) Keep(ring *sign.Keyring) {
+	known := map[string]bool{}
+	for _, k := range ring.Keys() {
+		known[string(k.Domain)+" "+k.Selector] = true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.sets {
+		domain, selectors, _ := strings.Cut(name, " ")
+		for selector := range strings.FieldsSeq(selectors) {
+			if !known[domain+" "+selector] {
+				delete(w.sets, name)
+			}
+		}
+	}
+}
+
+// count is the number of keys with which that is amiss.
+func (w *signerWatch) count(what amiss) float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	keys := map[string]bool{}
+	for name, set := range w.sets {
+		domain, _, _ := strings.Cut(name, " ")
+		for selector, a := range set.amiss {
+			if a == what {
+				keys[selector+"."+domain] = true
+			}
+		}
+	}
+	return float64(len(keys))
+}
+
+func (w *signerWatch) register(r *prometheus.Registry) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "mailgate_keys_left_out",
+			Help: "Signing keys that don't sign, because they are not published while another key is.",
+		}, func() float64 { return w.count(leftOut) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "mailgate_keys_standing_in",
+			Help: "Keys on standby that sign, because no key of their kind that should is published.",
+		}, func() float64 { return w.count(standIn) }),
+	)
+}
