@@ -19,6 +19,7 @@ type Options struct {
 	Resolvers       []string      // IP address, or address and port; empty: those of /etc/resolv.conf
 	NoAuthoritative bool          // never ask name servers directly
 	Panel           string        // host:port or host of the panel's name server, empty: none
+	At              string        // IP address, or address and port, of the one server that is asked everything; empty: none
 	AuthorityPort   int           // port of authoritative servers; 0: 53 (the demo and tests differ)
 	Timeout         time.Duration // for one query to one server; 0: 1.5 s
 	Retries         int           // more tries over UDP after a time-out; 0: 1, negative: none
@@ -48,6 +49,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.At != "" {
+		o.Resolvers, o.Panel = []string{o.At}, ""
 	}
 	if len(o.Resolvers) == 0 {
 		o.Resolvers = systemResolvers("/etc/resolv.conf")

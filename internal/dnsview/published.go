@@ -22,6 +22,9 @@ const (
 
 // publish builds the authoritative view of q.
 func (r *Resolver) publish(ctx context.Context, q question) Answer {
+	if r.options.At != "" {
+		return r.publishedAt(ctx, q)
+	}
 	if r.options.NoAuthoritative {
 		return r.fallback(ctx, q, Answer{}, "asking name servers directly is switched off")
 	}
