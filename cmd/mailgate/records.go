@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +22,9 @@ import (
 // recordsFlags are what `records` and its sub-commands are told beside the domain.
 type recordsFlags struct {
 	selectors []string
-	keyFiles  []string // "FILE", or "SELECTOR=FILE"
+	keyFiles  []string // one for each selector
 	ips       []string
+	reports   string // address for DMARC reports; "": postmaster@ the domain
 	as        string // DNS host whose form is printed; "": told from the name servers
 }
 
@@ -29,6 +34,21 @@ func (f *recordsFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.selectors, "selector", nil, "DKIM `SELECTOR`, repeatable (default: the configured keys')")
 	flags.StringArrayVar(&f.keyFiles, "key", nil, "key `FILE` of the selector, in the order of --selector, repeatable (default: the configured keys)")
 	flags.StringArrayVar(&f.ips, "ip", nil, "public `ADDRESS` mail leaves from, repeatable (default: the configured egress)")
+	flags.StringVar(&f.reports, "rua", "", "`ADDRESS` for DMARC reports in a first record (default: postmaster@DOMAIN)")
+}
+
+// reportAddress reads --rua: an address that can stand in a DMARC record.
+func reportAddress(s string) (string, error) {
+	s = strings.TrimPrefix(s, "mailto:")
+	if s == "" {
+		return "", nil
+	}
+	if local, domain, found := strings.Cut(s, "@"); found && local != "" && !strings.ContainsAny(s, " ,;!\"\\\t\r\n") {
+		if d, err := mail.ParseDomain(domain); err == nil {
+			return local + "@" + string(d), nil
+		}
+	}
+	return "", usageError(fmt.Errorf("--rua %q is no mail address such as dmarc@example.com", s))
 }
 
 // wanted is what a domain should publish, and where.
@@ -59,11 +79,16 @@ func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*
 			return nil, usageError(fmt.Errorf("--as: %w", err))
 		}
 	}
+	reports, err := reportAddress(f.reports)
+	if err != nil {
+		return nil, err
+	}
 	site, err := a.checkSite()
 	if err != nil {
 		return nil, err
 	}
-	if err := site.readKeys(domain, f); err != nil {
+	warnings, err := site.readKeys(domain, f)
+	if err != nil {
 		return nil, err
 	}
 	id, err := site.identity(domain, checkFlags{selectors: f.selectors, ips: f.ips})
@@ -75,101 +100,155 @@ func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*
 		return nil, coded(exitConfig, err)
 	}
 	w := &wanted{Domain: domain, site: site, view: view}
-	w.look(ctx, id)
+	w.look(ctx, id, reports)
 	if host != "" {
 		w.HostOf = advise.Always(host, "")
 	}
-	w.Notes = site.notes
+	w.Notes = recordsNotes(site, id, warnings)
 	return w, nil
 }
 
+// recordsNotes says what is missing for the records to be complete.
+func recordsNotes(s *site, id preflight.Identity, given []string) []string {
+	notes := slices.Clone(given)
+	if s.unreadable {
+		notes = append(notes, "the signing keys can't be read, so their records can't be told: run this as root")
+	} else if len(id.Keys) == 0 {
+		notes = append(notes, fmt.Sprintf("no key is known for %s: make one with \"mailgate keys generate %s\", or give --selector S --key FILE", id.From, id.From))
+	}
+	for _, k := range id.Keys {
+		if k.Public == nil && !s.unreadable {
+			notes = append(notes, fmt.Sprintf("the key of selector %s is not known, so only what is published can be told: give its --key FILE", k.Selector))
+		}
+	}
+	if len(id.Egress) == 0 {
+		notes = append(notes, "no egress address is known, so none is added to SPF: give --ip, or a configuration with egress")
+	}
+	return notes
+}
+
 // readKeys puts the keys of --key in place of the configured ones.
-func (s *site) readKeys(domain mail.Domain, f recordsFlags) error {
+func (s *site) readKeys(domain mail.Domain, f recordsFlags) (notes []string, err error) {
 	if len(f.keyFiles) == 0 {
-		return nil
+		return nil, nil
 	}
 	if len(f.keyFiles) != len(f.selectors) {
-		return usageError(fmt.Errorf("--key is given %d times and --selector %d times: every key file needs its selector", len(f.keyFiles), len(f.selectors)))
+		return nil, usageError(fmt.Errorf("--key is given %d times and --selector %d times: every key file needs its selector", len(f.keyFiles), len(f.selectors)))
 	}
 	given := sign.DomainKeys{Pattern: string(domain)}
 	for i, file := range f.keyFiles {
 		signer, warnings, err := sign.LoadKey(file)
 		if err != nil {
-			return coded(configCode(err), fmt.Errorf("--key: %w", err))
+			return nil, coded(configCode(err), fmt.Errorf("--key: %w", err))
 		}
-		for _, w := range warnings {
-			s.notes = append(s.notes, w)
-		}
+		notes = append(notes, warnings...)
 		given.Keys = append(given.Keys, sign.Key{Selector: f.selectors[i], Signer: signer, Warnings: warnings})
 	}
 	ring, err := sign.NewKeyring([]sign.DomainKeys{given})
 	if err != nil {
-		return usageError(fmt.Errorf("--key: %w", err))
+		return nil, usageError(fmt.Errorf("--key: %w", err))
 	}
-	s.keys = ring
-	return nil
+	s.keys, s.unreadable = ring, false
+	return notes, nil
 }
 
 // look asks DNS, for at most checkTime.
-func (w *wanted) look(ctx context.Context, id preflight.Identity) {
+func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	w.Report = w.view.checker.Check(ctx, id)
 	dns := w.view.resolver
-	want := advise.Want{All: true}
+	want := advise.Want{All: true, Keys: w.keys(id), Reports: reports}
 	names := []string{string(id.From), "_dmarc." + string(id.From)}
-	for _, k := range w.site.keys.For(id.From) {
-		want.Keys = append(want.Keys, advise.Key{Domain: string(k.Domain), Selector: k.Selector, Record: k.Record()})
-		names = append(names, k.Name())
+	for _, k := range want.Keys {
+		names = append(names, k.Selector+"._domainkey."+k.Domain)
 	}
 	if id.Helo != "" {
 		names = append(names, string(id.Helo))
 	}
 	w.Zones = zonesOver(ctx, dns, names)
-	for apex := range w.Zones {
-		want.Zones = append(want.Zones, apex)
-	}
+	want.Zones = slices.Sorted(maps.Keys(w.Zones))
+	want.Now = func(name string) advise.Now { return textsAt(ctx, dns, name, w.Zones) }
+	want.Addresses = func(host string, mx bool) ([]netip.Addr, bool) { return hostAddresses(ctx, dns, host, mx) }
 	w.Advice = advise.For(w.Report, want)
 	w.HostOf = func(apex string) (advise.Host, string) { return advise.DetectHost(w.Zones[apex].NameServers) }
+	w.Advice.Steps = slices.DeleteFunc(w.Advice.Steps, func(s advise.Step) bool { return s.Code == "dkim-no-key" })
+}
+
+// keys are those whose records are wanted, and selectors without a key.
+func (w *wanted) keys(id preflight.Identity) []advise.Key {
+	var keys []advise.Key
+	for _, k := range id.Keys {
+		key := advise.Key{Domain: string(k.Domain), Selector: k.Selector}
+		for _, ours := range w.site.keys.For(id.From) {
+			if ours.Domain == k.Domain && ours.Selector == k.Selector {
+				key.Record = ours.Record()
+			}
+		}
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // zonesOver finds the zones that hold names, by their apexes: _domainkey.example.com
 // may be delegated elsewhere than example.com.
 func zonesOver(ctx context.Context, dns zoneFinder, names []string) map[string]dnsview.Zone {
+	found := make([]dnsview.Zone, len(names))
+	var wait sync.WaitGroup
+	for i, name := range names {
+		wait.Go(func() { found[i] = dns.ZoneOf(ctx, name) })
+	}
+	wait.Wait()
 	zones := map[string]dnsview.Zone{}
-	for _, name := range names {
-		if zone := dns.ZoneOf(ctx, name); zone.Apex != "" && strings.Contains(zone.Apex, ".") {
+	for _, zone := range found {
+		if strings.Contains(zone.Apex, ".") {
 			zones[zone.Apex] = zone
 		}
 	}
 	return zones
 }
 
-func (a *app) recordsCommand() *cobra.Command {
-	var f recordsFlags
-	cmd := &cobra.Command{
-		Use:   "records DOMAIN",
-		Short: "All the records a domain should publish",
-		Args:  usageArgs(cobra.ExactArgs(1)),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.records(cmd, args[0], f) },
+// textsAt is what TXT records a name has: in the domain's own zones as their name
+// servers say, elsewhere as resolvers do.
+func textsAt(ctx context.Context, dns *dnsview.Resolver, name string, zones map[string]dnsview.Zone) advise.Now {
+	ask := dns.Recursive
+	for apex := range zones {
+		if name == apex || strings.HasSuffix(name, "."+apex) {
+			ask = dns.Published
+		}
 	}
-	f.register(cmd)
-	var words []string
-	for _, h := range advise.Hosts() {
-		words = append(words, string(h))
+	a := ask(ctx, name, "TXT")
+	now := advise.Now{Known: a.Status != dnsview.Unknown, Values: a.Texts()}
+	if n := len(a.CNAMEs); n > 0 {
+		now.Alias = a.CNAMEs[0]
 	}
-	cmd.Flags().StringVar(&f.as, "as", "", "`FORM` to print: "+strings.Join(words, ", ")+" (default: told from the name servers)")
-	return cmd
+	return now
 }
 
-func (a *app) records(cmd *cobra.Command, name string, f recordsFlags) error {
-	w, err := a.wantedRecords(cmd.Context(), name, f)
-	if err != nil {
-		return err
+// hostAddresses are those of a host, or of the hosts of its MX records; false where
+// one isn't known.
+func hostAddresses(ctx context.Context, dns *dnsview.Resolver, host string, mx bool) ([]netip.Addr, bool) {
+	hosts := []string{host}
+	if mx {
+		a := dns.Recursive(ctx, host, "MX")
+		if a.Status != dnsview.Found {
+			return nil, false
+		}
+		hosts = a.Texts()
 	}
-	defer w.Close()
-	if a.json() {
-		return printJSON(cmd, w.Advice)
+	var addresses []netip.Addr
+	for _, h := range hosts {
+		for _, kind := range []string{"A", "AAAA"} {
+			a := dns.Recursive(ctx, h, kind)
+			if a.Status == dnsview.Unknown {
+				return nil, false
+			}
+			for _, text := range a.Texts() {
+				if address, err := netip.ParseAddr(text); err == nil && !slices.Contains(addresses, address) {
+					addresses = append(addresses, address)
+				}
+			}
+		}
 	}
-	return advise.Write(cmd.OutOrStdout(), w.Advice, w.HostOf)
+	return addresses, true
 }

@@ -12,7 +12,7 @@ import (
 func (a *adviser) dkim() {
 	for _, key := range a.want.Keys {
 		troubles := a.troubles(func(f preflight.Finding) bool { return a.aboutKey(f, key) && keyRecordMends(f.Code) })
-		if len(troubles) == 0 && !a.want.All {
+		if len(troubles) == 0 && !a.want.All || key.Record == "" && (len(troubles) > 0 || a.want.Now == nil) {
 			continue
 		}
 		r := Record{Check: preflight.DKIM, Codes: codes(troubles), Type: "TXT", Name: key.name(), Value: key.Record}
@@ -25,8 +25,46 @@ func (a *adviser) dkim() {
 		}
 		slices.Sort(r.Notes)
 		r.Notes = slices.Compact(r.Notes)
-		a.publish(r)
+		if a.want.Now != nil {
+			a.keyState(&r, key)
+		}
+		if r.Value != "" {
+			a.publish(r)
+		}
 	}
+}
+
+// keyState compares a key's record with what is published at its name.
+func (a *adviser) keyState(r *Record, key Key) {
+	now := a.want.Now(r.Name)
+	findings := a.aboutKeyAll(key)
+	wildcard := has(findings, "wildcard-txt")
+	if !wildcard {
+		r.Alias = now.Alias
+	}
+	r.Replaces = nil
+	sound := len(r.Codes) == 0 && len(now.Values) > 0
+	if !sound && !wildcard && r.Alias == "" { // values at an alias's target are not at this name
+		r.Replaces = matching(now.Values, func(txt string) bool { return txt != key.Record })
+	}
+	r.State = stateOf(*r, findings, now.Known)
+	if sound && (r.State == ToAdd || r.State == ToReplace) {
+		r.State, r.Replaces, r.Value = AsItIs, nil, now.Values[0]
+	}
+	if r.State == ToReplace && r.Alias != "" && !has(findings, "dkim-cname-dangling") {
+		r.Notes = append(r.Notes, fmt.Sprintf("The name is an alias (CNAME) for %s: have the record published there, or delete the CNAME and publish it here.", r.Alias))
+	}
+}
+
+// aboutKeyAll returns all findings about a key.
+func (a *adviser) aboutKeyAll(key Key) []preflight.Finding {
+	var found []preflight.Finding
+	for _, f := range a.report.Findings {
+		if a.aboutKey(f, key) || f.Selector == key.Selector && f.Name == key.name() {
+			found = append(found, f)
+		}
+	}
+	return found
 }
 
 // aboutKey reports whether a finding is about a key: by the name looked at, or,

@@ -14,31 +14,51 @@ func (a *adviser) dmarc() {
 		return
 	}
 	name := a.dmarcName(troubles)
-	now := dmarcNow(a.report.Of(preflight.DMARC), name)
-	if len(now) > 0 && isClipped(now[0]) {
+	findings := a.report.Of(preflight.DMARC)
+	now, known := a.now(findings, name, isDMARC)
+	if a.want.Now == nil && len(now) > 0 && isClipped(now[0]) {
 		return
 	}
-	r := Record{
-		Check: preflight.DMARC, Codes: codes(troubles), Type: "TXT", Name: name,
-		Value: "v=DMARC1; p=none; rua=mailto:postmaster@" + strings.TrimPrefix(name, "_dmarc."),
+	r := Record{Check: preflight.DMARC, Codes: codes(troubles), Type: "TXT", Name: name, Value: a.firstPolicy(name)}
+	switch {
+	case len(now) == 0:
+	case has(troubles, "dmarc-several-records"):
+		r.Value = strictest(now)
+		r.Notes = append(r.Notes, dmarcOneNote)
+	case len(troubles) > 0:
+		r.Value, r.Notes = a.repaired(now[0], name)
+	default:
+		r.Value = now[0]
 	}
-	keep := len(now) > 0 && (len(troubles) == 0 || troubles[0].Code == "dmarc-several-records")
-	if keep {
-		r.Value, now = now[0], now[1:]
-		r.Notes = append(r.Notes, dmarcKeepNotes(troubles)...)
-	}
-	if r.Replaces = now; len(now) > 0 && !keep {
-		r.Notes = append(r.Notes, "Today's counts for nothing, so p=none takes nothing away. Make it stricter once the reports are clean.")
+	r.Replaces = without(now, r.Value)
+	if a.want.Now != nil {
+		r.Alias = a.want.Now(name).Alias
+		r.State = stateOf(r, findings, known)
+		if len(now) > 0 && len(troubles) == 0 && (r.State == ToAdd || r.State == ToReplace) {
+			r.State = AsItIs
+		}
+		r.Next = dmarcPath(r.Value)
+		if r.State == Unsure {
+			r.Notes = append(r.Notes, "What is published now is not known: if there is a DMARC record, leave it.")
+		}
 	}
 	a.publish(r)
 }
 
-// dmarcNow returns the DMARC records published at name.
-func dmarcNow(findings []preflight.Finding, name string) []string {
-	if now := published(findings, name, isDMARC); len(now) > 0 {
-		return now
+// firstPolicy is the record to begin with.
+func (a *adviser) firstPolicy(name string) string {
+	address := a.want.Reports
+	if address == "" {
+		address = "postmaster@" + strings.TrimPrefix(name, "_dmarc.")
 	}
-	return recorded(findings, name, isDMARC)
+	return dmarcVersion + "; p=none; rua=mailto:" + address
+}
+
+const dmarcOneNote = "Keep one record, this or another of them, and delete the others: receivers that find several act as if there were none."
+
+// without returns the values other than one.
+func without(values []string, one string) []string {
+	return matching(values, func(v string) bool { return v != one })
 }
 
 // isDMARCRecordFault tells findings that no record counts. One that counts in
@@ -51,13 +71,6 @@ func isDMARCRecordFault(f preflight.Finding) bool {
 		return f.Status == preflight.Fail
 	}
 	return false
-}
-
-func dmarcKeepNotes(troubles []preflight.Finding) []string {
-	if len(troubles) == 0 {
-		return nil
-	}
-	return []string{"Keep one record, this or another of them, and delete the others: receivers that find several act as if there were none."}
 }
 
 // dmarcName is where the findings looked, and From's own name otherwise.
@@ -73,5 +86,5 @@ func (a *adviser) dmarcName(troubles []preflight.Finding) string {
 
 // isDMARC is generous: a record with a mistake in its version is one to replace.
 func isDMARC(txt string) bool {
-	return strings.HasPrefix(strings.ToUpper(strings.ReplaceAll(txt, " ", "")), "V=DMARC")
+	return strings.HasPrefix(strings.TrimLeft(strings.ToUpper(strings.ReplaceAll(txt, " ", "")), `"'\`), "V=DMARC")
 }

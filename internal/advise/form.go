@@ -12,10 +12,15 @@ type Fields struct {
 	Value string   `json:"value"`
 	Label string   `json:"label"`           // what the form calls the value
 	Notes []string `json:"notes,omitempty"` // what this host does differently
+
+	Problem string `json:"problem,omitempty"` // why this host can't take the record, and what to do
 }
 
 // Form puts a record into a host's form.
 func Form(r Record, host Host) Fields {
+	if r.State == AsItIs && r.Alias != "" {
+		r.Type, r.Value = "CNAME", r.Alias
+	}
 	f := Fields{Type: r.Type, Name: relativeName(r), Value: r.Value, Label: "Value"}
 	switch host {
 	case Cloudflare:
@@ -27,7 +32,7 @@ func Form(r Record, host Host) Fields {
 	case Hestia:
 		f.Notes = append(f.Notes, "The panel writes only the zone on its own server: of no use where the domain's name servers are elsewhere.")
 	case Aliyun:
-		f.Notes = append(f.Notes, aliyunNotes(r)...)
+		f.Problem = aliyunProblem(r)
 	case Route53:
 		f.Name = r.Name
 		f.Value = quotedValue(r, octalEscape)
@@ -66,15 +71,18 @@ func cloudflareNotes(r Record) []string {
 // aliyunMax is the longest TXT value Aliyun's form takes, in characters.
 const aliyunMax = 512
 
-func aliyunNotes(r Record) []string {
-	if len(r.Value) <= aliyunMax {
-		return nil
+func aliyunProblem(r Record) string {
+	if len(r.Value) <= aliyunMax || r.Type != "TXT" {
+		return ""
 	}
-	note := fmt.Sprintf("It does not fit: %d characters, and Aliyun takes %d.", len(r.Value), aliyunMax)
-	if strings.HasPrefix(r.Value, "v=DKIM1") {
-		note += " Use an RSA key of 2048 bits (mailgate keys generate)."
+	problem := fmt.Sprintf("It does not fit: %d characters, and Aliyun takes %d.", len(r.Value), aliyunMax)
+	switch {
+	case strings.HasPrefix(r.Value, "v=DKIM1"):
+		problem += " Use an RSA key of 2048 bits (mailgate keys generate)."
+	case isSPF(r.Value):
+		problem += " Move some terms into a record of their own, such as _spf." + r.Name + ", and include: that."
 	}
-	return []string{note}
+	return problem
 }
 
 // route53Notes warns of the console, which doubles a full name.
@@ -96,7 +104,11 @@ const maxString = 255
 // quotedValue writes a TXT value as quoted strings: unquoted, a zone file ends
 // at the first semicolon.
 func quotedValue(r Record, escape func(byte) string) string {
-	if r.Type != "TXT" {
+	switch r.Type {
+	case "TXT":
+	case "CNAME":
+		return r.Value + "."
+	default:
 		return r.Value
 	}
 	var quoted []string

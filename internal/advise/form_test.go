@@ -44,7 +44,7 @@ func TestAliyunLimit(t *testing.T) {
 		rsaRecord(3072):          "2048 bits",
 	} {
 		r.Value = value
-		notes := strings.Join(Form(r, Aliyun).Notes, " ")
+		notes := Form(r, Aliyun).Problem
 		if !strings.Contains(notes, want) || want == "" && notes != "" {
 			t.Errorf("%d characters: notes %q, want %q", len(value), notes, want)
 		}

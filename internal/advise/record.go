@@ -11,9 +11,12 @@ type Record struct {
 	Zone     string          `json:"zone"` // apex of the zone it belongs in, "" if not known
 	TTL      uint32          `json:"ttl"`  // seconds
 	Value    string          `json:"value"`
+	State    State           `json:"state,omitempty"`    // where Want.Now is set
 	Replaces []string        `json:"replaces,omitempty"` // values at the same name that must go
+	Alias    string          `json:"alias,omitempty"`    // what the name is a CNAME for now; it must go where State is ToReplace
+	Lookups  int             `json:"lookups,omitempty"`  // SPF: DNS queries it takes, where they could be counted
 	Notes    []string        `json:"notes,omitempty"`    // one sentence each
-	State    State           `json:"state,omitempty"`    // where Want.All is set
+	Next     []string        `json:"next,omitempty"`     // what may follow later, a sentence each
 }
 
 // Step is something to do that isn't a record at the domain's DNS host.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"mailgate/internal/preflight"
 )
@@ -14,16 +15,17 @@ func (a *adviser) spf() {
 	if domain == "" {
 		return
 	}
+	findings := a.report.Of(preflight.SPF)
 	troubles := a.troubles(func(f preflight.Finding) bool { return f.Check == preflight.SPF })
 	if len(troubles) == 0 && !a.want.All {
 		return
 	}
-	now := spfNow(a.report.Of(preflight.SPF), domain)
-	if slices.ContainsFunc(now, isClipped) {
+	now, known := a.now(findings, domain, isSPF)
+	if a.want.Now == nil && slices.ContainsFunc(now, isClipped) {
 		return // merging what isn't seen whole would lose terms
 	}
 	r := Record{Check: preflight.SPF, Type: "TXT", Name: domain}
-	r.Value, r.Notes = mergeSPF(now, a.refused(now))
+	r.Value, r.Notes = mergeSPF(domain, now, a.refused(now))
 	same := len(now) == 1 && r.Value == parseSPF(now[0]).String()
 	if same && !a.want.All && !publishedAsSPF(troubles) {
 		return // only its includes, or something else, can be mended
@@ -31,21 +33,62 @@ func (a *adviser) spf() {
 	r.Codes = slices.DeleteFunc(codes(troubles), func(code string) bool {
 		return recordAloneFails(code) || code == "spf-several-records" && len(now) == 1 // those of an include
 	})
-	r.Replaces = slices.DeleteFunc(slices.Clone(now), func(s string) bool { return s == r.Value })
+	if a.want.Now != nil && len(now) > 0 {
+		a.fit(&r)
+	}
+	r.Replaces = without(now, r.Value)
 	if len(now) == 0 {
 		a.salvageSPF(&r, troubles)
 	}
+	if len(now) == 0 && len(r.Replaces) == 0 && len(a.report.Egress) == 0 {
+		return // it would let nobody send
+	}
 	r.Notes = append(r.Notes, a.spfNotes(troubles, now)...)
+	if a.want.Now != nil {
+		a.spfState(&r, now, known, findings)
+	}
 	a.publish(r)
 }
 
-// spfNow returns the SPF records published at domain.
-func spfNow(findings []preflight.Finding, domain string) []string {
-	now := published(findings, domain, isSPF)
-	if whole := recorded(findings, domain, isSPF); whole != nil && len(now) <= 1 {
-		return whole
+// spfState compares the record with those published now.
+func (a *adviser) spfState(r *Record, now []string, known bool, findings []preflight.Finding) {
+	r.Alias = a.want.Now(r.Name).Alias
+	r.State = stateOf(*r, findings, known)
+	faults := slices.ContainsFunc(findings, func(f preflight.Finding) bool {
+		return f.Status == preflight.Fail || f.Status == preflight.Warn
+	})
+	switch {
+	case len(now) != 1 || r.State == Unsure || r.State == Partly:
+	case !faults:
+		r.State, r.Value, r.Replaces = AsItIs, now[0], nil
+	case r.Value == parseSPF(now[0]).String(): // the fault is in an include, or asks for a decision
+		r.State, r.Value, r.Replaces = AsItIs, now[0], nil
 	}
-	return now
+	if r.State == Unsure && len(now) == 1 {
+		r.Notes = append(r.Notes, fmt.Sprintf("DNS gave no answer about something this record needs, so it isn't known whether it allows %s.", addressList(a.report.Egress)))
+	}
+	if unknown := a.open(); r.State == ToReplace && len(unknown) > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("Whether it allows %s too isn't known: DNS gave no answer.", addressList(unknown)))
+	}
+}
+
+// open returns the egress addresses for which SPF could not be evaluated.
+func (a *adviser) open() []netip.Addr {
+	var addresses []netip.Addr
+	for _, s := range a.report.Facts.SPF.Addresses {
+		if s.Result == preflight.SPFUnknown || s.Result == preflight.SPFTempError {
+			addresses = append(addresses, s.Address)
+		}
+	}
+	return addresses
+}
+
+func addressList(addresses []netip.Addr) string {
+	var words []string
+	for _, a := range addresses {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, ", ")
 }
 
 // salvageSPF carries over what can be used of a record that doesn't begin as SPF
@@ -56,7 +99,7 @@ func (a *adviser) salvageSPF(r *Record, troubles []preflight.Finding) {
 		if f.Code != "spf-syntax" || !ok || isClipped(f.Record) {
 			continue
 		}
-		r.Value, r.Notes = mergeSPF([]string{terms.String()}, a.report.Egress)
+		r.Value, r.Notes = mergeSPF(r.Name, []string{terms.String()}, a.report.Egress)
 		r.Replaces = []string{f.Record}
 		r.Codes = append(r.Codes, f.Code)
 		r.Notes = append(r.Notes, "Today's is not read as SPF at all; check that nothing of it is missing here.")

@@ -28,11 +28,11 @@ func (t spfTerms) String() string {
 	return strings.Join(append([]string{spfVersion}, t...), " ")
 }
 
-// mergeSPF returns the one record to publish instead of those published, which
-// lets the addresses in add pass, and notes on what else changes. Terms keep
+// mergeSPF returns the one record of domain to publish instead of those published,
+// which lets the addresses in add pass, and notes on what else changes. Terms keep
 // their order and text. The addresses come first: they win over whatever follows,
 // cost no DNS query, and spare the receiver the ones that do.
-func mergeSPF(published []string, add []netip.Addr) (string, []string) {
+func mergeSPF(domain string, published []string, add []netip.Addr) (string, []string) {
 	if len(published) == 0 {
 		return append(addressTerms(nil, add), "~all").String(), nil
 	}
@@ -40,37 +40,62 @@ func mergeSPF(published []string, add []netip.Addr) (string, []string) {
 	if len(published) > 1 {
 		terms = joinSPF(published)
 	}
-	terms, notes := terms.mended()
+	terms, notes := terms.mended(domain)
 	return append(addressTerms(terms, add), terms...).String(), append(notes, terms.limits()...)
 }
 
-// addressTerms returns the terms for addresses that terms don't begin with
-// already.
+// addressTerms returns terms for the addresses that terms don't let pass already.
 func addressTerms(terms spfTerms, add []netip.Addr) spfTerms {
 	var fresh spfTerms
 	for _, a := range add {
 		a = a.Unmap().WithZone("")
-		term := "ip4:" + a.String()
-		if a.Is6() {
-			term = "ip6:" + a.String()
-		}
-		if !slices.Contains(fresh, term) && !slices.Contains(terms.leadingAddresses(), term) {
+		if term := addressTerm(a); !slices.Contains(fresh, term) && !terms.allow(a) {
 			fresh = append(fresh, term)
 		}
 	}
 	return fresh
 }
 
-// leadingAddresses returns the addresses that pass before anything else is
-// looked at.
-func (t spfTerms) leadingAddresses() spfTerms {
-	end := slices.IndexFunc(t, func(term string) bool {
-		return !strings.HasPrefix(term, "ip4:") && !strings.HasPrefix(term, "ip6:")
-	})
-	if end < 0 {
-		return t
+func addressTerm(a netip.Addr) string {
+	if a.Is6() {
+		return "ip6:" + a.String()
 	}
-	return t[:end]
+	return "ip4:" + a.String()
+}
+
+// allow reports that an ip4 or ip6 term lets the address pass, whatever the terms
+// before it find in DNS.
+func (t spfTerms) allow(a netip.Addr) bool {
+	for _, term := range t {
+		network, isNetwork := spfNetwork(term)
+		switch {
+		case isNetwork && network.Contains(a):
+			return qualifier(term) == '+'
+		case isNetwork || isModifier(term):
+		case qualifier(term) != '+':
+			return false // it may match first
+		}
+	}
+	return false
+}
+
+// spfNetwork returns the addresses an ip4 or ip6 term stands for.
+func spfNetwork(term string) (netip.Prefix, bool) {
+	name, value := spfTerm(term)
+	if name != "ip4" && name != "ip6" {
+		return netip.Prefix{}, false
+	}
+	network, err := netip.ParsePrefix(value)
+	if address, addressErr := netip.ParseAddr(value); addressErr == nil {
+		network, err = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	return network.Masked(), err == nil && network.Addr().Is4() == (name == "ip4")
+}
+
+// isModifier tells redirect=, exp= and unknown ones from mechanisms.
+func isModifier(term string) bool {
+	at := strings.IndexAny(term, ":=/")
+	return at > 0 && term[at] == '='
 }
 
 // joinSPF makes one record of several: every mechanism once, a redirect= as the
@@ -149,51 +174,27 @@ func qualifier(term string) byte {
 	return term[0]
 }
 
-// mended returns the terms without the mistakes that have one obvious remedy: an
-// all that lets everybody pass, and mechanisms that are called otherwise.
-func (t spfTerms) mended() (spfTerms, []string) {
-	mended, notes := slices.Clone(t), []string(nil)
-	for i, term := range mended {
-		switch name, value := spfTerm(term); name {
-		case "all":
-			if qualifier(term) == '+' {
-				mended[i] = "~all"
-				notes = append(notes, fmt.Sprintf("%s lets everybody send as the domain; add other servers that send for it before publishing this.", term))
-			}
-		case "ip", "ipv4", "ipv6":
-			mended[i] = respelled(term, value)
-			notes = append(notes, fmt.Sprintf("%s is not a mechanism: written as %s.", term, mended[i]))
-		}
-	}
-	return mended, notes
-}
-
-// respelled writes an address mechanism with its proper name.
-func respelled(term, value string) string {
-	sign := term[:len(term)-len(strings.TrimLeft(term, "+-~?"))]
-	if strings.Contains(value, ":") {
-		return sign + "ip6:" + value
-	}
-	return sign + "ip4:" + value
-}
-
 // Limits of RFC 7208: DNS queries (section 4.6.4), and the length that still fits
 // a UDP answer (section 3.4).
 const (
-	maxLookups = 10
+	MaxLookups = 10
 	maxLength  = 450
 )
 
 // limits notes what a record's own terms exceed; those it includes aren't seen.
 func (t spfTerms) limits() []string {
 	var notes []string
-	if n := t.lookups(); n > maxLookups {
-		notes = append(notes, fmt.Sprintf("It needs %d DNS queries and receivers make %d: take out what no longer sends for the domain.", n, maxLookups))
+	if n := t.lookups(); n > MaxLookups {
+		notes = append(notes, tooMany(n))
 	}
 	if n := len(t.String()); n > maxLength {
 		notes = append(notes, fmt.Sprintf("It is %d bytes long; over %d some receivers may not get it.", n, maxLength))
 	}
 	return notes
+}
+
+func tooMany(queries int) string {
+	return fmt.Sprintf("It needs %d DNS queries and receivers make %d: take out what no longer sends for the domain.", queries, MaxLookups)
 }
 
 func (t spfTerms) lookups() int {

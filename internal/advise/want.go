@@ -1,12 +1,15 @@
 package advise
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Key is a signing key's record.
 type Key struct {
 	Domain   string // d=
 	Selector string // s=
-	Record   string // "v=DKIM1; k=rsa; p=…"
+	Record   string // "v=DKIM1; k=rsa; p=…"; "" where only the selector is known
 }
 
 // name is where the key's record is published. RFC 6376 section 3.6.2.1.
@@ -17,6 +20,14 @@ type Want struct {
 	Keys  []Key    // keys that sign for the From domain
 	Zones []string // apexes of the zones the records belong in, as far as they are known
 	All   bool     // also what is published already, or not known to be missing
+
+	Reports string // address for DMARC reports; "": postmaster@ the domain
+	// Now tells what TXT records are published at a name, for State, and for what
+	// includes cost. Nil: as far as the report tells, which has long values shortened.
+	Now func(name string) Now
+	// Addresses returns the addresses of a host, or of the hosts of its MX records;
+	// false where they aren't known. Nil: they aren't.
+	Addresses func(host string, mx bool) ([]netip.Addr, bool)
 }
 
 // zone returns the longest apex over name. For a name in none of the zones it is

@@ -99,7 +99,7 @@ func aligned(records []Record, host Host) string {
 	said := map[string]bool{}
 	for i, l := range strings.SplitAfter(columns.String(), "\n")[:len(records)] {
 		b.WriteString(l)
-		for _, note := range slices.Concat(records[i].Notes, Form(records[i], host).Notes) {
+		for _, note := range slices.Concat(records[i].Notes, Form(records[i], host).problems(), Form(records[i], host).Notes) {
 			if !said[note] {
 				said[note] = true
 				b.WriteString(indent + printable(note) + "\n")

@@ -1,0 +1,107 @@
+package advise
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"mailgate/internal/preflight"
+)
+
+const dmarcVersion = "v=DMARC1"
+
+// policies from mild to strict. RFC 9989 section 4.7.
+func policies() []string { return []string{"none", "quarantine", "reject"} }
+
+// dmarcTagged matches a tag of a DMARC record, however they are separated.
+var dmarcTagged = regexp.MustCompile(`(?i)(?:^|[^a-z0-9])(p|sp|np|adkim|aspf|rua|ruf|fo|t|psd|pct)\s*=\s*([^;\s"'\\]+)`)
+
+// dmarcTags returns the tags of what was meant to be a DMARC record, each once.
+func dmarcTags(txt string) (names []string, values map[string]string) {
+	values = map[string]string{}
+	for _, m := range dmarcTagged.FindAllStringSubmatch(txt, -1) {
+		name := strings.ToLower(m[1])
+		if _, again := values[name]; !again {
+			names = append(names, name)
+			values[name] = m[2]
+		}
+	}
+	return names, values
+}
+
+// policyOf returns a record's p=, "none" where it has no valid one.
+func policyOf(txt string) string {
+	_, tags := dmarcTags(txt)
+	if p := strings.ToLower(tags["p"]); slices.Contains(policies(), p) {
+		return p
+	}
+	return "none"
+}
+
+// strictest returns the record with the strictest policy, the first among equals.
+func strictest(records []string) string {
+	best := records[0]
+	for _, r := range records[1:] {
+		if slices.Index(policies(), policyOf(r)) > slices.Index(policies(), policyOf(best)) {
+			best = r
+		}
+	}
+	return best
+}
+
+// repaired writes a record that counts for nothing as it was meant. Its policy
+// takes effect with that, so a strict one is kept only where our own mail passes.
+func (a *adviser) repaired(txt, name string) (string, []string) {
+	policy, meant := policyOf(txt), policyOf(txt)
+	if meant != "none" && !a.passesAligned() {
+		policy = "none"
+	}
+	value := dmarcVersion + "; p=" + policy
+	names, tags := dmarcTags(txt)
+	for _, n := range names {
+		if n != "p" {
+			value += "; " + n + "=" + tags[n]
+		}
+	}
+	if _, reports := tags["rua"]; !reports {
+		value += strings.TrimPrefix(a.firstPolicy(name), dmarcVersion+"; p=none")
+	}
+	notes := []string{"Today's counts for nothing: receivers act as if there were none."}
+	switch {
+	case policy != meant:
+		notes = append(notes, fmt.Sprintf("It was meant as p=%s, under which our own mail would be refused now: publish that once DKIM or SPF passes.", meant))
+	case meant != "none":
+		notes = append(notes, fmt.Sprintf("With this one p=%s takes effect: if others send for the domain too, begin with p=none and read the reports.", meant))
+	}
+	return value, notes
+}
+
+// passesAligned reports that DKIM or SPF is known to pass aligned.
+func (a *adviser) passesAligned() bool {
+	facts := a.report.Facts
+	for _, k := range facts.DKIM {
+		if k.Valid == preflight.Yes && k.Aligned == preflight.Yes {
+			return true
+		}
+	}
+	return facts.SPF.Result == preflight.SPFPass && facts.SPF.Aligned == preflight.Yes
+}
+
+// dmarcPath says how a policy becomes stricter, without harm to one's own mail.
+func dmarcPath(txt string) []string {
+	var path []string
+	_, tags := dmarcTags(txt)
+	if tags["rua"] == "" {
+		path = append(path, "Add rua=mailto:ADDRESS: without reports nobody can tell whose mail a stricter policy would hit.")
+	}
+	switch policyOf(txt) {
+	case "none":
+		path = append(path,
+			"p=quarantine, once two to four weeks of reports show that all mail you know of passes.",
+			"p=reject, once two more weeks have shown no loss. Leave it at quarantine while people post to mailing lists.")
+	case "quarantine":
+		path = append(path, "p=reject, once two weeks of reports show no mail of yours that fails. Leave it at quarantine while people post to mailing lists.")
+	}
+	return path
+}
