@@ -37,6 +37,7 @@ func entryWords(e quarantine.Entry) string {
 	switch {
 	case e.Action == spool.ActionOverride:
 		words = append(words, "set to "+e.Verdict)
+	case e.Action == spool.ActionRotate: // the reason has it in words
 	case isRefusal(e.Codes): // an answer and no prediction
 	case e.Verdict != "":
 		words = append(words, "predicted "+e.Verdict)

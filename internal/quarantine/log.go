@@ -77,7 +77,7 @@ func (q LogQuery) filter() (spool.LogFilter, error) {
 var actions = []spool.Action{
 	spool.ActionHold, spool.ActionQueue, spool.ActionRelease, spool.ActionReturn, spool.ActionDeliver, spool.ActionRequeue,
 	spool.ActionAssess, spool.ActionNotify, spool.ActionDiscard, spool.ActionBounce, spool.ActionTrim,
-	spool.ActionOverride, spool.ActionNoOverride,
+	spool.ActionOverride, spool.ActionNoOverride, spool.ActionRotate,
 }
 
 // Verified is what a look through the whole review log found: that it is Right, a

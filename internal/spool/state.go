@@ -42,6 +42,7 @@ const (
 
 	ActionOverride   Action = "override"    // of no message: a TLS policy was overridden; Where names the destination, After what for
 	ActionNoOverride Action = "no-override" // of no message: that ended before its time
+	ActionRotate     Action = "rotate"      // of no message: a step in the replacement of a signing key; Where names the key, After the state it led to
 )
 
 // ActionOf names the move of a recipient between two states, and reports whether
