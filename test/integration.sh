@@ -7,4 +7,4 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 # One package after the other: they share loopback addresses and ports.
-exec go test -tags integration -count=1 -timeout 25m -p 1 ./internal/sign ./internal/dnsview ./internal/notice ./internal/tlspolicy ./internal/socketmap ./test/integration
+exec go test -tags integration -count=1 -timeout 25m -p 1 ./internal/sign ./internal/dnsview ./internal/publish ./internal/notice ./internal/tlspolicy ./internal/socketmap ./test/integration

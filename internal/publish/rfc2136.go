@@ -122,7 +122,7 @@ func (u *update) fault(err error) error {
 		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(text, s) })
 	}
 	switch {
-	case has("NOTAUTH", "bad xfr rcode: 9", "bad authentication", "bad signature", "bad time", "bad key"):
+	case has("NOTAUTH", "bad xfr rcode: 9", "bad authentication", "no signature found", "bad signature", "bad time", "bad key"):
 		return fmt.Errorf("%w: %s doesn't know the TSIG key %s, its secret or algorithm differ, the clocks differ by more than 5 minutes, or it isn't the zone's primary server (%w)", ErrLogin, u.provider.Server, u.provider.KeyName, err)
 	case has("REFUSED", "bad xfr rcode: 5"):
 		return fmt.Errorf("%w: the TSIG key %s may not do that at %s: allow it to update TXT records (%w)", ErrLogin, u.provider.KeyName, u.provider.Server, err)

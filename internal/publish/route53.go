@@ -25,7 +25,6 @@ type awsDNS struct{ client *route53.Client }
 
 func openRoute53(a Account) (*awsDNS, error) {
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(client(a)),
 		awsconfig.WithDefaultRegion("us-east-1"), // Route 53 is the same in all
 		awsconfig.WithRetryMaxAttempts(3),
 	}
@@ -42,7 +41,11 @@ func openRoute53(a Account) (*awsDNS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route53: reading AWS's configuration: %w", err)
 	}
-	return &awsDNS{route53.NewFromConfig(cfg)}, nil
+	return &awsDNS{route53.NewFromConfig(cfg, func(o *route53.Options) {
+		if a.Transport != nil {
+			o.HTTPClient = client(a)
+		}
+	})}, nil
 }
 
 func (d *awsDNS) fits(string) error { return nil }

@@ -1,0 +1,307 @@
+//go:build integration
+
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	knotKey      = "bWFpbGdhdGUgdGVzdHMgd2l0aCBhIHNlY3JldCBrZXk="
+	knotWrongKey = "c29tZWJvZHkgZWxzZSdzIGtleSwgbm90IG91cnMgISE="
+	knotReadKey  = "bWF5IGxvb2ssIGJ1dCBtYXkgbm90IHRvdWNoIGl0ICE="
+)
+
+const knotConf = `
+server:
+    rundir: %[1]s
+    listen: 127.0.0.23@%[2]s
+control:
+    listen: %[1]s/knot.sock
+database:
+    storage: %[1]s
+log:
+  - target: stderr
+    any: warning
+key:
+  - id: mailgate
+    algorithm: hmac-sha256
+    secret: ` + knotKey + `
+  - id: reader
+    algorithm: hmac-sha256
+    secret: ` + knotReadKey + `
+mod-queryacl:
+  - id: nobody
+    address: 192.0.2.1
+acl:
+  - id: update
+    key: mailgate
+    action: update
+    update-type: TXT
+  - id: transfer
+    key: mailgate
+    action: transfer
+template:
+  - id: default
+    storage: %[1]s
+    file: "%%s.zone"
+    semantic-checks: on
+    zonefile-sync: -1
+    zonefile-load: difference-no-serial
+    journal-content: all
+    acl: update
+zone:
+  - domain: example.com
+  - domain: hidden.example
+    module: mod-queryacl/nobody
+    acl: [ update, transfer ]
+  - domain: closed.example
+    module: mod-queryacl/nobody
+`
+
+const knotZone = `$ORIGIN %s.
+$TTL 300
+@     SOA ns1 hostmaster 1 3600 600 86400 60
+      NS  ns1
+      TXT "v=spf1 mx " "-all"
+      TXT "google-site-verification=abc\"d\\e"
+ns1   A   127.0.0.23
+odd   TXT "\001"
+odd   TXT "old"
+alias._domainkey CNAME key.example.net.
+`
+
+// knot is a running primary server.
+type knot struct {
+	*testing.T
+	dir, at string
+}
+
+func startKnot(t *testing.T) *knot {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.23:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &knot{T: t, dir: t.TempDir(), at: l.Addr().String()}
+	l.Close()
+	_, port, _ := net.SplitHostPort(k.at)
+	for _, zone := range []string{"example.com", "hidden.example", "closed.example"} {
+		k.write(zone+".zone", fmt.Sprintf(knotZone, zone))
+	}
+	k.write("knot.conf", fmt.Sprintf(knotConf, k.dir, port))
+	cmd := exec.Command("knotd", "-c", filepath.Join(k.dir, "knot.conf"))
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		var exit *exec.ExitError
+		if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("knotd said:\n%s", log.String())
+		}
+	})
+	for range 500 {
+		if out, err := k.control("zone-read", "example.com"); err == nil && strings.Contains(out, "SOA") {
+			return k
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("knotd doesn't start")
+	return nil
+}
+
+func (k *knot) write(name, text string) {
+	k.Helper()
+	if err := os.WriteFile(filepath.Join(k.dir, name), []byte(text), 0o600); err != nil {
+		k.Fatal(err)
+	}
+}
+
+func (k *knot) control(args ...string) (string, error) {
+	out, err := exec.Command("knotc", append([]string{"-s", filepath.Join(k.dir, "knot.sock"), "-b"}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// txt returns the TXT records as knot spells them, sorted, with the TTL before each.
+func (k *knot) txt(zone, owner string) []string {
+	k.Helper()
+	out, err := k.control("zone-read", zone, owner, "TXT")
+	if err != nil && !strings.Contains(out, "no such") {
+		k.Fatalf("zone-read: %v: %s", err, out)
+	}
+	var list []string
+	for line := range strings.Lines(out) {
+		if f := strings.SplitN(strings.TrimSpace(line), " ", 5); len(f) == 5 && f[3] == "TXT" {
+			list = append(list, f[2]+" "+f[4])
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (k *knot) host(name, key string) *Host {
+	k.Helper()
+	h, err := Open(Account{Provider: RFC2136, Server: k.at, KeyName: name, KeyAlgorithm: "hmac-sha256", Secret: NewSecret(key)})
+	if err != nil {
+		k.Fatal(err)
+	}
+	return h
+}
+
+func wantTexts(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+var longKey = "v=DKIM1; k=rsa; p=" + strings.Repeat("MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A", 12)
+
+func TestKnotPublishes(t *testing.T) {
+	k, ctx := startKnot(t), context.Background()
+	h := k.host("mailgate", knotKey)
+	wants := []Want{
+		{Name: "mail._domainkey.Example.com.", Type: "TXT", Value: longKey, TTL: 10 * time.Minute},
+		{Name: "example.com", Type: "TXT", Value: "v=spf1 mx ip4:192.0.2.1 -all", Replaces: []string{"v=spf1 mx -all"}},
+	}
+	plan, err := h.Plan(ctx, "example.com", wants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Sets) != 2 {
+		t.Fatalf("plan %+v", plan)
+	}
+	const foreign = `google-site-verification=abc"d\e`
+	wantTexts(t, "kept", plan.Sets[1].Keep, []string{foreign})
+	wantTexts(t, "removed", plan.Sets[1].Remove, []string{"v=spf1 mx -all"})
+	if err := h.Apply(ctx, plan); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, "DKIM", k.txt("example.com", "mail._domainkey"), []string{`600 "` + longKey[:255] + `" "` + longKey[255:] + `"`})
+	wantTexts(t, "SPF", k.txt("example.com", "@"), []string{`300 "google-site-verification=abc\"d\\e"`, `300 "v=spf1 mx ip4:192.0.2.1 -all"`})
+
+	if plan, err = h.Plan(ctx, "example.com", wants); err != nil || !plan.Empty() {
+		t.Errorf("once more: %+v, %v", plan, err)
+	}
+	for _, gone := range []Want{
+		{Name: "mail._domainkey.example.com", Type: "TXT", Replaces: []string{longKey}},
+		{Name: "example.com", Type: "TXT", Replaces: []string{"v=spf1 mx ip4:192.0.2.1 -all", "never there"}},
+	} {
+		if plan, err = h.Plan(ctx, "example.com", []Want{gone}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Apply(ctx, plan); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantTexts(t, "DKIM, taken away", k.txt("example.com", "mail._domainkey"), nil)
+	wantTexts(t, "SPF, taken away", k.txt("example.com", "@"), []string{`300 "google-site-verification=abc\"d\\e"`})
+}
+
+func TestKnotRefuses(t *testing.T) {
+	k, ctx := startKnot(t), context.Background()
+	spf := Want{Name: "example.com", Type: "TXT", Value: "v=spf1 -all", Replaces: []string{"v=spf1 mx -all"}}
+	for _, c := range []struct {
+		name      string
+		key, text string
+		zone      string
+		want      Want
+		err       error
+	}{
+		{"wrong secret", "mailgate", knotWrongKey, "example.com", spf, ErrLogin},
+		{"unknown key", "other", knotKey, "example.com", spf, ErrLogin},
+		{"a key without the right", "reader", knotReadKey, "example.com", spf, ErrLogin},
+		{"no query, no transfer", "mailgate", knotKey, "closed.example", Want{Name: "closed.example", Type: "TXT", Value: "x"}, ErrLogin},
+		{"another's zone", "mailgate", knotKey, "example.org", Want{Name: "example.org", Type: "TXT", Value: "x"}, ErrLogin},
+		{"an alias", "mailgate", knotKey, "example.com", Want{Name: "alias._domainkey.example.com", Type: "TXT", Value: "v=DKIM1; p=x"}, ErrCannot},
+		{"another SPF record", "mailgate", knotKey, "example.com", Want{Name: "example.com", Type: "TXT", Value: "v=spf1 a -all"}, ErrChanged},
+		{"what can't be given back", "mailgate", knotKey, "example.com", Want{Name: "odd.example.com", Type: "TXT", Value: "new", Replaces: []string{"old"}}, ErrCannot},
+	} {
+		h := k.host(c.key, c.text)
+		plan, err := h.Plan(ctx, c.zone, []Want{c.want})
+		if err == nil {
+			err = h.Apply(ctx, plan)
+		}
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.err)
+		}
+		if err != nil && strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: the error shows the key: %v", c.name, err)
+		}
+	}
+	wantTexts(t, "the apex", k.txt("example.com", "@"), []string{`300 "google-site-verification=abc\"d\\e"`, `300 "v=spf1 mx " "-all"`})
+	wantTexts(t, "odd", k.txt("example.com", "odd"), []string{`300 "\001"`, `300 "old"`})
+}
+
+// Whoever edits the zone between the difference and the order isn't overwritten.
+func TestKnotChangedMeanwhile(t *testing.T) {
+	k, ctx := startKnot(t), context.Background()
+	h, other := k.host("mailgate", knotKey), k.host("mailgate", knotKey)
+	plan, err := h.Plan(ctx, "example.com", []Want{{Name: "example.com", Type: "TXT", Value: "v=spf1 -all", Replaces: []string{"v=spf1 mx -all"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := other.Plan(ctx, "example.com", []Want{{Name: "example.com", Type: "TXT", Value: "another=1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Apply(ctx, theirs); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Apply(ctx, plan); !errors.Is(err, ErrChanged) {
+		t.Errorf("%v, want ErrChanged", err)
+	}
+	if !slices.Contains(k.txt("example.com", "@"), `300 "another=1"`) {
+		t.Error("the other's record is gone")
+	}
+}
+
+// A primary that answers no plain query is read by a transfer with the key.
+func TestKnotTransfers(t *testing.T) {
+	k, ctx := startKnot(t), context.Background()
+	h := k.host("mailgate", knotKey)
+	plan, err := h.Plan(ctx, "hidden.example", []Want{{Name: "hidden.example", Type: "TXT", Value: "v=spf1 -all", Replaces: []string{"v=spf1 mx -all"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Apply(ctx, plan); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, "the apex", k.txt("hidden.example", "@"), []string{`300 "google-site-verification=abc\"d\\e"`, `300 "v=spf1 -all"`})
+	_, err = h.Plan(ctx, "hidden.example", []Want{{Name: "alias._domainkey.hidden.example", Type: "TXT", Value: "x"}})
+	if !errors.Is(err, ErrCannot) {
+		t.Errorf("an alias: %v", err)
+	}
+}
+
+func TestKnotIsSilent(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.23:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h := (&knot{T: t, at: l.Addr().String()}).host("mailgate", knotKey)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := h.Plan(ctx, "example.com", []Want{{Name: "example.com", Type: "TXT", Value: "x"}}); err == nil || ctx.Err() != nil {
+		t.Errorf("a silent server: %v, %v", err, ctx.Err())
+	}
+}
