@@ -219,6 +219,7 @@ func textsAt(ctx context.Context, dns *dnsview.Resolver, name string, zones map[
 	}
 	a := ask(ctx, name, "TXT")
 	now := advise.Now{Known: a.Status != dnsview.Unknown, Values: a.Texts()}
+	slices.Sort(now.Values) // servers give them in any order
 	if n := len(a.CNAMEs); n > 0 {
 		now.Alias = a.CNAMEs[0]
 	}
