@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -92,5 +93,56 @@ func TestWriteKeyRefuses(t *testing.T) {
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file is left: %v", err)
+	}
+}
+
+// A key for another user is that user's, with the directories made for it; whoever
+// can't give it away leaves no key behind.
+func TestWriteKeyFor(t *testing.T) {
+	const nobody = 65534
+	dir, _ := keyDir(t)
+	made := filepath.Join(dir, "a", "b")
+	path := filepath.Join(made, "key.pem")
+	err := WriteKeyFor(path, testKeys()[0].Signer, &Owner{UID: nobody, GID: nobody})
+	if os.Geteuid() != 0 {
+		if _, missing := os.Stat(path); !errors.Is(err, fs.ErrPermission) || !errors.Is(missing, fs.ErrNotExist) {
+			t.Errorf("%v; the key: %v", err, missing)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{dir: 0, filepath.Dir(made): nobody, made: nobody, path: nobody} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := owner(info); got != want {
+			t.Errorf("%s belongs to %d, want %d", path, got, want)
+		}
+	}
+	chmod(t, filepath.Dir(filepath.Dir(dir)), 0o755)
+	if err := CheckFile(path, nobody); err != nil {
+		t.Errorf("its owner: %v", err)
+	}
+}
+
+func TestCheckFile(t *testing.T) {
+	dir, path := keyDir(t)
+	if err := CheckFile(path, os.Geteuid()); err != nil {
+		t.Errorf("a private key: %v", err)
+	}
+	chmod(t, path, 0o640)
+	var unsafe *UnsafeError
+	if err := CheckFile(path, os.Geteuid()); !errors.As(err, &unsafe) || !strings.Contains(unsafe.Mend, "chmod 600") {
+		t.Errorf("a key the group can read: %v", err)
+	}
+	chmod(t, path, 0o600)
+	if err := CheckFile(path, 65533); err == nil {
+		t.Error("a key of ours is another's")
+	}
+	if err := CheckFile(filepath.Join(dir, "none"), os.Geteuid()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v", err)
 	}
 }

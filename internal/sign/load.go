@@ -27,6 +27,28 @@ func LoadKey(path string) (crypto.Signer, []string, error) {
 	return key, warnings, nil
 }
 
+// CheckFile says what would keep a process of user uid from loading a key file, as
+// LoadKey would, an *UnsafeError mostly; it reads nothing of it.
+func CheckFile(path string, uid int) error {
+	target, err := safePath(path, uid)
+	if err != nil {
+		return err
+	}
+	info, err := os.Lstat(target)
+	if err != nil {
+		return err
+	}
+	if err := checkFile(target, info, uid); err != nil {
+		return err
+	}
+	if uid != 0 && owner(info) != uid { // root's, and nobody else may read it
+		unsafe := notOurs(target, info, uid)
+		unsafe.Reason = fmt.Sprintf("belongs to root, and %s can't read it", userName(uid))
+		return unsafe
+	}
+	return nil
+}
+
 // readPrivate reads a file that only uid and root can have read or written. Every
 // directory on the way is checked first, so that nobody else can put another file
 // in its place before it is opened; owner and mode are then taken from the opened
