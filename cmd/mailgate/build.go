@@ -23,6 +23,7 @@ import (
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
+	"mailgate/internal/rotation"
 	"mailgate/internal/sign"
 	"mailgate/internal/tlspolicy"
 )
@@ -71,12 +72,22 @@ func (a *app) configOrDefault() (*config.Config, error) {
 
 // loadKeys reads every key the configuration names. All faults are told at once.
 func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
+	return loadKeysBy(cfg, rotation.Book{}, log)
+}
+
+// loadKeysBy is loadKeys with those keys that rotation has put in the place of others.
+// One on standby that can't be read is left out.
+func loadKeysBy(cfg *config.Config, book rotation.Book, log *slog.Logger) (*sign.Keyring, error) {
 	var domains []sign.DomainKeys
 	var faults []error
 	for _, d := range cfg.Domains {
 		keys := sign.DomainKeys{Pattern: d.Pattern, SignAs: d.SignAs, SubDomains: d.SubDomains}
-		for _, k := range d.Keys {
+		for _, k := range keyUses(d, book) {
 			signer, warnings, err := sign.LoadKey(k.File)
+			if err != nil && k.Standby {
+				log.Warn("the key that was replaced can't stand in for the new one", "domain", d.Pattern, "selector", k.Selector, "error", err)
+				continue
+			}
 			if err != nil {
 				faults = append(faults, fmt.Errorf("key %s of %s: %w", k.Selector, d.Pattern, err))
 				continue
@@ -87,7 +98,7 @@ func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
 			if cfg.Engine == config.EngineAuto {
 				signer = accelerate(signer, k.Selector, log)
 			}
-			keys.Keys = append(keys.Keys, sign.Key{Selector: k.Selector, Signer: signer, Identity: k.Identity, Warnings: warnings})
+			keys.Keys = append(keys.Keys, sign.Key{Selector: k.Selector, Signer: signer, Identity: k.Identity, Standby: k.Standby, Warnings: warnings})
 		}
 		domains = append(domains, keys)
 	}

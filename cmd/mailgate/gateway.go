@@ -22,6 +22,7 @@ import (
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/relay"
+	"mailgate/internal/rotation"
 	"mailgate/internal/spool"
 	"mailgate/internal/store"
 	"mailgate/internal/tlspolicy"
@@ -58,6 +59,7 @@ type gateway struct {
 	watch      *overrideWatch
 	reports    *tlsreport.Reports
 	engine     *relay.Engine // delivers what is queued
+	rotations  *rotation.Engine
 	views      *views
 	signers    *signerWatch
 	probes     relay.Probes   // by which a release finds out that it will pass our milter
@@ -87,13 +89,20 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 	g.signers.register(g.registry)
 	w.found = g.signers.Found
 	g.views = &views{wiring: w, registry: g.registry}
-	l, err := g.build(cfg)
+	l, err := g.buildSite(cfg)
 	if err != nil {
 		return nil, err
 	}
 	g.live.Store(l)
 	if g.store, err = store.Open(ctx, "sqlite:"+cfg.Store.Path, g.storeOptions()); err != nil {
 		return nil, errors.Join(coded(exitSoftware, err), g.views.Close())
+	}
+	// The store knows which keys sign.
+	if g.rotations, err = g.newRotations(ctx); err != nil {
+		return nil, errors.Join(coded(exitSoftware, err), g.views.Close(), g.store.Close())
+	}
+	if l.gate, err = g.newGate(cfg, l.view); err != nil {
+		return nil, errors.Join(err, g.views.Close(), g.store.Close())
 	}
 	registerSpool(g.registry, g.store)
 	registerStore(g.registry, g.store.Usage)
@@ -140,12 +149,17 @@ func (g *gateway) Close() error {
 
 // build makes what a configuration asks for: all of it, or an error.
 func (g *gateway) build(cfg *config.Config) (*live, error) {
+	l, err := g.buildSite(cfg)
+	if err == nil {
+		l.gate, err = g.newGate(cfg, l.view)
+	}
+	return l, err
+}
+
+// buildSite is build without the gate.
+func (g *gateway) buildSite(cfg *config.Config) (*live, error) {
 	if err := cfg.Unsupported(); err != nil {
 		return nil, coded(exitConfig, err)
-	}
-	keyring, err := loadKeys(cfg, g.log)
-	if err != nil {
-		return nil, coded(configCode(err), err)
 	}
 	overrides, err := tlsTable(cfg)
 	if err != nil {
@@ -166,7 +180,6 @@ func (g *gateway) build(cfg *config.Config) (*live, error) {
 	return &live{
 		cfg:     cfg,
 		view:    view,
-		gate:    gate.New(gateConfig(cfg), keyring, view.checker, view.txt),
 		tls:     overrides,
 		trusted: milter.In(cfg.Milter.Trusted),
 
@@ -218,6 +231,7 @@ func (g *gateway) Run(ctx context.Context, ready func()) error {
 	group.Go(func() error { return g.warnByDNS(ctx) })
 	group.Go(func() error { return g.policies.Run(ctx) })
 	group.Go(func() error { return g.watch.Run(ctx) })
+	group.Go(func() error { return g.rotations.Run(ctx) })
 	group.Go(func() error { return g.reports.Run(ctx) })
 	group.Go(func() error { return paceCollector(ctx) })
 	ready()
@@ -243,6 +257,7 @@ func (g *gateway) api() *web.API {
 		Quarantine: g.quarantine,
 		Queue:      queueView{g},
 		TLS:        tlsAPI{g},
+		Rotations:  rotationAPI{g},
 		Registry:   g.registry,
 		Status:     g.status,
 		Reload:     g.reload,

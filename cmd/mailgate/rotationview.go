@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mailgate/internal/advise"
+	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
+	"mailgate/internal/quarantine"
+	"mailgate/internal/rotation"
+	"mailgate/internal/web"
+)
+
+// rotationAPI implements web.Rotations.
+type rotationAPI struct{ g *gateway }
+
+// Rotations implements web.Rotations.
+func (v rotationAPI) Rotations(ctx context.Context, domain string) ([]web.Rotation, error) {
+	var d mail.Domain
+	if domain != "" {
+		o, err := v.order(web.RotationOrder{Domain: domain}, "")
+		if err != nil {
+			return nil, err
+		}
+		d = o.Domain
+	}
+	return v.views(ctx, v.g.rotations.Rotations(d)), nil
+}
+
+// Rotate implements web.Rotations.
+func (v rotationAPI) Rotate(ctx context.Context, o web.RotationOrder, actor string) ([]web.Rotation, error) {
+	return v.do(ctx, o, actor, v.g.rotations.Rotate)
+}
+
+// CancelRotation implements web.Rotations.
+func (v rotationAPI) CancelRotation(ctx context.Context, o web.RotationOrder, actor string) ([]web.Rotation, error) {
+	return v.do(ctx, o, actor, v.g.rotations.Cancel)
+}
+
+func (v rotationAPI) do(ctx context.Context, o web.RotationOrder, actor string,
+	act func(context.Context, rotation.Order) ([]rotation.Rotation, error)) ([]web.Rotation, error) {
+	order, err := v.order(o, actor)
+	if err != nil {
+		return nil, err
+	}
+	list, err := act(ctx, order)
+	if err != nil {
+		return nil, rotationError(err)
+	}
+	return v.views(ctx, list), nil
+}
+
+// order reads an order. A domain that mail is signed for stands for the one it is
+// signed as.
+func (v rotationAPI) order(o web.RotationOrder, actor string) (rotation.Order, error) {
+	d, err := mail.ParseDomain(o.Domain)
+	if err != nil {
+		return rotation.Order{}, fmt.Errorf("domain %q: %w: %w", o.Domain, quarantine.ErrQuery, err)
+	}
+	signs := func(d mail.Domain) bool {
+		_, ok := rotationDomain(v.g.live.Load().cfg, d)
+		return ok
+	}
+	if keys := v.g.live.Load().gate.Keys().For(d); !signs(d) && len(keys) > 0 {
+		d = keys[0].Domain
+	}
+	return rotation.Order{Domain: d, Selector: o.Selector, DryRun: o.DryRun, Again: o.Again, By: actor}, nil
+}
+
+// rotationError is err in the API's terms.
+func rotationError(err error) error {
+	for _, as := range []struct{ is, as error }{
+		{rotation.ErrOrder, quarantine.ErrQuery},
+		{rotation.ErrNoKey, quarantine.ErrNotFound},
+		{rotation.ErrNone, quarantine.ErrNotFound},
+		{rotation.ErrTooLate, quarantine.ErrConflict},
+		{rotation.ErrInvisible, quarantine.ErrWouldBeRefused},
+		{rotation.ErrUnsure, quarantine.ErrWaiting},
+	} {
+		if errors.Is(err, as.is) {
+			return &renamed{err, as.as}
+		}
+	}
+	return err
+}
+
+// renamed is an error in its own words that counts as another.
+type renamed struct{ words, as error }
+
+func (e *renamed) Error() string   { return e.words.Error() }
+func (e *renamed) Unwrap() []error { return []error{e.words, e.as} }
+
+func (v rotationAPI) views(ctx context.Context, list []rotation.Rotation) []web.Rotation {
+	views := make([]web.Rotation, len(list))
+	for i, r := range list {
+		views[i] = v.view(ctx, r)
+	}
+	return views
+}
+
+func (v rotationAPI) view(ctx context.Context, r rotation.Rotation) web.Rotation {
+	w := web.Rotation{
+		Domain: string(r.Domain), Old: web.RotationKey(r.Old), New: web.RotationKey(r.New), State: string(r.State), By: r.By,
+		Begun: r.Begun, Visible: r.Visible, Switched: r.Switched, Revoke: r.Revoke, Ended: r.Ended,
+		Hold: r.Hold, Grace: r.Grace, Waited: r.Waited, Looked: r.Looked, Problem: r.Problem, Record: r.Record,
+		Servers: []web.RotationServer{},
+	}
+	if r.Record == "" {
+		w.State = "planned"
+	}
+	for _, s := range r.Servers {
+		w.Servers = append(w.Servers, web.RotationServer{Name: s.Name, State: string(s.State), Words: s.Words})
+	}
+	c, configured := rotationDomain(v.g.live.Load().cfg, r.Domain)
+	if name, value := r.ToPublish(); name != "" && w.State != "planned" {
+		w.Publish = []web.RotationRecord{v.record(ctx, name, value, r.Seen)}
+		if configured && c.Publisher != "" {
+			w.Publisher = &web.RotationPublished{
+				Name: c.Publisher, Tried: r.Publisher.Tried, Written: r.Publisher.Written, Failures: r.Publisher.Failures, Error: r.Publisher.Error,
+			}
+		}
+	}
+	if r.State.Switched() && v.named(r) {
+		w.Configure = fmt.Sprintf("{ selector = %q, file = %q }", r.New.Selector, r.New.File)
+	}
+	return w
+}
+
+// named reports whether the configuration names the old key.
+func (v rotationAPI) named(r rotation.Rotation) bool {
+	return slices.ContainsFunc(rotationSite(v.g.live.Load().cfg).Keys, func(k rotation.Key) bool {
+		return k.Domain == r.Domain && k.Selector == r.Old.Selector
+	})
+}
+
+// record puts what is to be published into the form of the domain's DNS host.
+func (v rotationAPI) record(ctx context.Context, name, value string, seen []string) web.RotationRecord {
+	zone := v.g.live.Load().view.resolver.ZoneOf(ctx, name)
+	host, title := advise.DetectHost(zone.NameServers)
+	if title == "" {
+		title = host.Title()
+	}
+	replaces := slices.DeleteFunc(slices.Clone(seen), func(old string) bool { return old == value })
+	fields := advise.Form(advise.Record{Check: preflight.DKIM, Type: "TXT", Name: name, Zone: zone.Apex, Value: value, Replaces: replaces}, host)
+	return web.RotationRecord{At: title, Type: fields.Type, Name: fields.Name, Value: fields.Value, Replaces: replaces, Notes: fields.Notes}
+}
