@@ -1,0 +1,177 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailgate/internal/mail"
+	"mailgate/internal/sign"
+)
+
+// derive finds the domains of the new configuration by asking the old signer, and
+// then where the two differ.
+func (p *Plan) derive(m model, k known, o Options) {
+	d := deriver{plan: p, model: m, known: k, options: o, files: map[string]string{}}
+	d.run()
+	p.differ(m, k)
+}
+
+type deriver struct {
+	plan    *Plan
+	model   model
+	known   known
+	options Options
+	files   map[string]string // key file by record
+}
+
+func (d *deriver) run() {
+	anyone := d.known.anyone()
+	// Parents come first, so that what a wildcard says already isn't said again.
+	order := slices.Clone(d.known.domains)
+	slices.SortStableFunc(order, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
+	entries := map[string][]Domain{}
+	for _, name := range order {
+		if exact, ok := d.domain(name, normal(d.model.sign(anyone, name))); ok {
+			entries[name] = append(entries[name], exact)
+		}
+		if below, ok := d.wildcard(anyone, name); ok {
+			entries[name] = append(entries[name], below)
+		}
+		d.plan.index(entries[name])
+	}
+	for _, name := range d.known.domains {
+		d.plan.Domains = append(d.plan.Domains, entries[name]...)
+	}
+	d.plan.join()
+}
+
+// join says "subdomains" where a domain and its wildcard say the same. It does so for
+// all or none: mailgate looks for a parent with subdomains first, however near a
+// wildcard is.
+func (p *Plan) join() {
+	var joined []Domain
+	for _, d := range p.Domains {
+		if !strings.HasPrefix(d.Pattern, "*.") {
+			joined = append(joined, d)
+			continue
+		}
+		last := len(joined) - 1
+		if last < 0 || "*."+joined[last].Pattern != d.Pattern || joined[last].signer() != d.signer() || !slices.Equal(joined[last].Keys, d.Keys) {
+			return
+		}
+		joined[last].SubDomains = true
+	}
+	p.Domains = joined
+	p.patterns = nil
+	p.index(joined)
+}
+
+// wildcard is the entry for the sub-domains of name that have none of their own;
+// false when they aren't signed, each as itself, or as a parent's says already.
+func (d *deriver) wildcard(anyone, name string) (Domain, bool) {
+	one, other := d.known.below(name)
+	signatures := normal(d.model.sign(anyone, one))
+	second := normal(d.model.sign(anyone, other))
+	if len(signatures) == 0 || !slices.Equal(shown(signatures), shown(second)) {
+		return Domain{}, false
+	}
+	if slices.Equal(shown(signatures), shown(d.plan.signs(one))) {
+		return Domain{}, false
+	}
+	for i := range signatures {
+		if second[i].file != signatures[i].file {
+			return Domain{}, false // each has a key of its own
+		}
+		if second[i].identity != signatures[i].identity {
+			d.plan.note(Differs, signatures[i].at, "i=", "the identity of each sub-domain of "+name+" is its own; mailgate leaves i= out, which means @"+signatures[i].domain, "")
+			signatures[i].identity = ""
+		}
+	}
+	return d.domain("*."+name, signatures)
+}
+
+// domain makes an entry. Mailgate signs each From domain as one domain: the one
+// aligned with From, where there are several.
+func (d *deriver) domain(pattern string, signatures []signature) (Domain, bool) {
+	if len(signatures) == 0 {
+		return Domain{}, false
+	}
+	name := strings.TrimPrefix(pattern, "*.")
+	as := aligned(signatures, name)
+	entry := Domain{Pattern: pattern}
+	if as != name {
+		entry.SignAs = as
+	}
+	for _, s := range signatures {
+		if s.domain != as {
+			d.plan.note(Left, s.at, s.String(), "a second signing domain for mail From "+pattern+": mailgate signs it as "+as+" only", "")
+			continue
+		}
+		if key, ok := d.key(s); ok {
+			entry.Keys = append(entry.Keys, key)
+		}
+	}
+	return entry, len(entry.Keys) > 0
+}
+
+func aligned(signatures []signature, name string) string {
+	best := ""
+	for _, s := range signatures {
+		if (name == s.domain || strings.HasSuffix(name, "."+s.domain)) && len(s.domain) > len(best) {
+			best = s.domain
+		}
+	}
+	if best == "" {
+		return signatures[0].domain
+	}
+	return best
+}
+
+func (d *deriver) key(s signature) (Key, bool) {
+	if _, err := mail.ParseDomain(s.domain); err != nil {
+		d.plan.note(Left, s.at, s.String(), err.Error(), "")
+		return Key{}, false
+	}
+	if err := sign.CheckSelector(s.selector); err != nil {
+		d.plan.note(Left, s.at, s.String(), err.Error(), "make a key with another selector: mailgate keys generate "+s.domain+" --selector NAME")
+		return Key{}, false
+	}
+	if s.inline != nil && d.options.Keys == "" {
+		d.plan.note(Left, s.at, s.String(), "the private key stands in the configuration itself; mailgate reads keys from files", "run again with --write-keys DIRECTORY")
+		return Key{}, false
+	}
+	if s.inline != nil {
+		s.file = fmt.Sprintf("%s/%s.%s.pem", strings.TrimRight(d.options.Keys, "/"), s.domain, s.selector)
+	}
+	record := s.selector + "._domainkey." + s.domain
+	if other, taken := d.files[record]; taken && other != s.file {
+		d.plan.note(Left, s.at, s.String(), fmt.Sprintf("a second key for the record %s: %s, beside %s", record, s.file, other), "only one can be published there: find out which, or give one another selector")
+		return Key{}, false
+	}
+	if _, told := d.files[record]; !told && s.inline != nil {
+		d.plan.Inline = append(d.plan.Inline, Inline{s.file, s.inline})
+	}
+	d.files[record] = s.file
+	return Key{s.selector, s.file, d.identity(s)}, true
+}
+
+// identity is i= as mailgate takes it; what the old signer would leave out is "".
+func (d *deriver) identity(s signature) string {
+	at := strings.LastIndexByte(s.identity, '@')
+	if at < 0 {
+		return ""
+	}
+	domain, err := mail.ParseDomain(s.identity[at+1:])
+	if err != nil || !domain.IsUnder(mail.Domain(s.domain)) {
+		return ""
+	}
+	if at == 0 && string(domain) == s.domain {
+		return "" // what it means without
+	}
+	if _, err := mail.ParsePath(s.identity); at > 0 && err != nil {
+		d.plan.note(Left, s.at, "i="+s.identity, err.Error(), "")
+		return ""
+	}
+	return s.identity[:at] + "@" + string(domain)
+}

@@ -1,0 +1,74 @@
+package convert
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+
+	"mailgate/internal/sign"
+)
+
+// checkKeys looks at every key file as mailgate will, and says what to mend. It
+// speaks for the user it runs as.
+func (p *Plan) checkKeys(t *tree) {
+	seen := map[string]bool{}
+	for _, in := range p.Inline {
+		seen[in.File] = true
+	}
+	for _, d := range p.Domains {
+		for _, k := range d.Keys {
+			if seen[k.File] {
+				continue
+			}
+			seen[k.File] = true
+			p.checkKey(t, k.File)
+		}
+	}
+}
+
+func (p *Plan) checkKey(t *tree, file string) {
+	at, err := t.real(file)
+	if err == nil {
+		_, warnings, loadErr := sign.LoadKey(at)
+		for _, w := range warnings {
+			p.note(Differs, place{file: file}, "", w, "mailgate keys rotate makes a longer one")
+		}
+		err = loadErr
+	}
+	if err == nil {
+		return
+	}
+	var unsafe *sign.UnsafeError
+	switch {
+	case errors.As(err, &unsafe):
+		shown := func(s string) string { return strings.ReplaceAll(s, t.root, "") }
+		if t.root == "" {
+			shown = func(s string) string { return s }
+		}
+		where := place{file: file}
+		text := shown(unsafe.Path) + " " + unsafe.Reason
+		if shown(unsafe.Path) == file {
+			text = unsafe.Reason
+		}
+		p.note(Mend, where, "", text+": mailgate won't read the key", shown(unsafe.Mend)+"   (for the user that mailgate runs as)")
+	case errors.Is(err, fs.ErrNotExist):
+		p.note(Mend, place{file: file}, "", "there is no such key file", "put the key there, or take it out of the configuration")
+	case errors.Is(err, fs.ErrPermission):
+		p.note(Mend, place{file: file}, "", "this user can't read the key", "run this as the user that mailgate runs as, and see who owns the file")
+	case errors.Is(err, sign.ErrShortKey):
+		p.note(Mend, place{file: file}, "", "the RSA key has under 1024 bits, which receivers count as no signature", "make a new one: mailgate keys generate")
+	default:
+		p.note(Mend, place{file: file}, "", "mailgate can't use the key: "+cause(rootCause(err)).Error(), "")
+	}
+}
+
+// rootCause is the innermost error, without the paths around it.
+func rootCause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
