@@ -45,6 +45,8 @@ type wiring struct {
 	crashPoint func(name string)
 	checkpoint int
 	indexEvery int
+
+	rotationClock func() time.Time // nil: time.Now
 }
 
 // gateway is everything that runs under `mailgate serve`.
@@ -257,6 +259,7 @@ func (g *gateway) api() *web.API {
 		Quarantine: g.quarantine,
 		Queue:      queueView{g},
 		TLS:        tlsAPI{g},
+		Keys:       keysAPI{g},
 		Rotations:  rotationAPI{g},
 		Registry:   g.registry,
 		Status:     g.status,

@@ -38,6 +38,7 @@ func (g *gateway) newRotations(ctx context.Context) (*rotation.Engine, error) {
 			return info.ModTime(), nil
 		},
 		Log:        g.log,
+		Now:        g.rotationClock,
 		CrashPoint: g.crashPoint,
 	})
 	g.registry.MustRegister(&rotationCollector{
