@@ -99,6 +99,9 @@ func (q *inquiry) explainBad(ctx context.Context, key Key, a dnsview.Answer, v k
 			Text: "The selector is not published; a wildcard record answers in its place.",
 		}}
 	}
+	if n := len(a.CNAMEs); n > 0 {
+		v.findings[0].Text += " The name is an alias (CNAME): the record is that of " + a.CNAMEs[n-1] + "."
+	}
 	if panel, configured := q.panel(ctx, key.name(), "TXT"); configured && panel.Status == dnsview.Found &&
 		judgeKey(key, panel.Records).valid {
 		v.findings[0].Text += " The panel's own server has the right one."

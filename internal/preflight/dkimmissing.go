@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -16,10 +17,7 @@ import (
 // the plain check failed, further names are asked for.
 func (q *inquiry) diagnoseMissing(ctx context.Context, key Key, a dnsview.Answer) Finding {
 	if n := len(a.CNAMEs); n > 0 {
-		return Finding{
-			Code: "dkim-cname-dangling", Status: Fail, Record: "CNAME " + a.CNAMEs[n-1],
-			Text: "The name is a CNAME to " + a.CNAMEs[n-1] + ", which has no TXT record.",
-		}
+		return q.aliasDangles(ctx, key, a)
 	}
 	if f, found := q.onlyInPanel(ctx, key, a); found {
 		return f
@@ -30,9 +28,52 @@ func (q *inquiry) diagnoseMissing(ctx context.Context, key Key, a dnsview.Answer
 	if f, found := q.nameLacksSubdomain(ctx, key, a); found {
 		return f
 	}
-	return Finding{
+	f := Finding{
 		Code: "dkim-missing", Status: Fail,
 		Text: "No key is published at " + key.name() + whoWasAsked(a) + ".",
+	}
+	if strings.HasPrefix(a.Zone, "_domainkey.") || strings.HasPrefix(a.Zone, key.Selector+"._domainkey.") {
+		f.Text += " " + a.Zone + " is a zone of its own: what stands in the zone over it is never asked for."
+	}
+	q.misplaced(ctx, key, a, &f)
+	return f
+}
+
+// aliasDangles is the finding for a CNAME that leads to no TXT record.
+func (q *inquiry) aliasDangles(ctx context.Context, key Key, a dnsview.Answer) Finding {
+	target := a.CNAMEs[len(a.CNAMEs)-1]
+	f := Finding{
+		Code: "dkim-cname-dangling", Status: Fail, Record: "CNAME " + target,
+		Text: "The name is a CNAME to " + target + ", which has no TXT record.",
+	}
+	meant, doubled := strings.CutSuffix(target, "."+string(key.Domain))
+	if doubled && strings.Contains(meant, ".") {
+		if found := q.published(ctx, meant, "TXT"); hasKeyRecord(found) {
+			f.Text += " It was meant for " + meant + ", which has one: in the zone file the final dot is missing."
+			f.Evidence = evidence(a, found)
+		}
+	}
+	return f
+}
+
+// probeTime bounds what asking for names people may have meant takes: what is known
+// already must not be lost over it.
+const probeTime = time.Second
+
+// misplaced looks for the key under the names it gets where _domainkey is left out
+// or spelled otherwise.
+func (q *inquiry) misplaced(ctx context.Context, key Key, a dnsview.Answer, f *Finding) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	domain := string(key.Domain)
+	for _, name := range []string{key.Selector + "." + domain, key.Selector + ".domainkey." + domain, "_domainkey." + domain, key.Selector + "._domainkeys." + domain} {
+		found := q.published(ctx, name, "TXT")
+		if found.Status != dnsview.Found || !slices.ContainsFunc(found.Texts(), func(s string) bool { return looksLikeKey(s) && hasTag(s, "p") }) {
+			continue
+		}
+		f.Text += " There is one at " + name + ", where nobody looks."
+		f.Evidence = evidence(a, found)
+		return
 	}
 }
 

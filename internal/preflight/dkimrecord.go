@@ -61,19 +61,22 @@ func looksLikeKey(s string) bool {
 	if isSPF(s) || isDMARC(s) {
 		return false
 	}
-	s = strings.ToLower(dropFWS(strings.TrimLeft(s, "\"“ ")))
-	for _, start := range []string{"v=dkim1", "k=rsa", "k=ed25519", "p=", "-----begin"} {
+	s = strings.ToLower(dropFWS(strings.TrimLeft(s, quoteMarks+" ")))
+	for _, start := range []string{"k=rsa", "k=ed25519", "p=", "-----begin"} {
 		if strings.HasPrefix(s, start) {
 			return true
 		}
 	}
-	return strings.Contains(s, ";p=")
+	return strings.Contains(s, "v=dkim1") || strings.Contains(s, ";p=")
 }
 
 // splitInTwo reports whether the records are pieces of one key record.
 func splitInTwo(key Key, records []dnsview.Record) bool {
 	if len(records) < 2 || len(records) > 4 {
 		return false
+	}
+	if tagsApart(records) {
+		return true
 	}
 	head := slices.IndexFunc(records, func(r dnsview.Record) bool { return looksLikeKey(r.Text) })
 	whole := records[head].Text
@@ -89,19 +92,42 @@ func splitInTwo(key Key, records []dnsview.Record) bool {
 	if key.Public == nil || len(records) > 2 {
 		return true
 	}
-	record, err := parseKeyRecord(whole)
+	record, err := parseKeyRecord(strings.Map(dropQuotes, whole))
 	return err == nil && !record.Revoked
+}
+
+// tagsApart reports whether one record has p= and the others the tags before it:
+// "v=DKIM1; k=rsa;" and "p=…".
+func tagsApart(records []dnsview.Record) bool {
+	withKey := 0
+	for _, r := range records {
+		switch s := strings.ToLower(dropFWS(strings.TrimLeft(r.Text, quoteMarks+" "))); {
+		case strings.HasPrefix(s, "p="):
+			withKey++
+		case strings.Contains(s, "p=") || !strings.HasPrefix(s, "v=dkim1") && !strings.HasPrefix(s, "k=") && !strings.HasPrefix(s, "h="):
+			return false
+		}
+	}
+	return withKey == 1
 }
 
 // isBase64Piece reports whether s may be the tail of a cut key.
 func isBase64Piece(s string) bool {
-	s = strings.TrimRight(dropFWS(s), ";\"")
+	s = strings.Trim(dropFWS(s), ";"+quoteMarks)
 	_, err := decodeBase64(s[:len(s)/4*4])
 	return len(s) >= 16 && err == nil
 }
 
-// judgeRecord compares the one key record at a name with the key.
+// judgeRecord compares the one key record at a name with the key. What verifiers can
+// read is as it should be, whatever stands in n=.
 func judgeRecord(key Key, r dnsview.Record) keyVerdict {
+	record, err := parseKeyRecord(r.Text)
+	switch {
+	case err == nil && record.Revoked:
+		return keyFails("dkim-revoked", r.Text, "The record's p= is empty: the key is revoked.")
+	case err == nil:
+		return judgeParsed(key, record, r.Text)
+	}
 	if v, found := judgeSpelling(r.Text); found {
 		return v
 	}
@@ -109,46 +135,7 @@ func judgeRecord(key Key, r dnsview.Record) keyVerdict {
 		return keyFails("dkim-truncated-at-255", r.Text,
 			"The record ends after %d bytes, in the middle of the key.", n)
 	}
-	record, err := parseKeyRecord(r.Text)
-	switch {
-	case err != nil:
-		return keyFails("dkim-syntax", r.Text, "The record can't be read: %v.", err)
-	case record.Revoked:
-		return keyFails("dkim-revoked", r.Text, "The record's p= is empty: the key is revoked.")
-	}
-	return judgeParsed(key, record, r.Text)
-}
-
-// judgeSpelling finds what people paste wrong. The record may still parse.
-func judgeSpelling(text string) (keyVerdict, bool) {
-	switch {
-	case strings.Contains(text, "-----") || strings.Contains(text, "BEGIN PUBLIC"):
-		return keyFails("dkim-pem-header-in-value", text,
-			"The record has the lines of the PEM file (-----BEGIN …-----) in it."), true
-	case strings.ContainsAny(text, "\"“”"):
-		return keyFails("dkim-quotes-in-value", text,
-			"The record has quotation marks in its value."), true
-	case !strings.Contains(text, ";") && !strings.Contains(text, "p="):
-		return keyFails("dkim-truncated-at-semicolon", text,
-			"The record is only %q: everything after the first semicolon is lost.", clip(text, 40)), true
-	}
-	return keyVerdict{}, false
-}
-
-// cutShort reports whether the record is one string of (nearly) 255 bytes that
-// ends inside a key: ours where we know it, any otherwise.
-func cutShort(key Key, r dnsview.Record) (length int, cut bool) {
-	_, p, found := strings.Cut(r.Text, "p=")
-	if !found || len(r.Text) < 250 || len(r.Text) > 256 || len(r.Strings) > 1 {
-		return 0, false
-	}
-	p = dropFWS(p)
-	if key.Public == nil {
-		_, err := parseKeyRecord(r.Text)
-		return len(r.Text), err != nil
-	}
-	ours := publishedForm(key.Public)
-	return len(r.Text), len(p) < len(ours) && strings.HasPrefix(ours, p)
+	return keyFails("dkim-syntax", r.Text, "The record can't be read: %s.", whyUnreadable(r.Text, err))
 }
 
 // judgeParsed compares a readable record with the key.

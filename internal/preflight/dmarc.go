@@ -49,7 +49,7 @@ func (q *inquiry) checkDMARC(ctx context.Context) dmarcCheck {
 		c.dkim[k.Domain] = tree.aligned(from, k.Domain, c.fact.StrictDKIM)
 	}
 	c.spf = tree.aligned(from, spfDomain, c.fact.StrictSPF)
-	c.findings = q.describeDMARC(tree, old, now, c.fact)
+	c.findings = q.describeDMARC(ctx, tree, old, now, c.fact)
 	return c
 }
 

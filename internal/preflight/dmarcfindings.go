@@ -1,16 +1,18 @@
 package preflight
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
 )
 
 // describeDMARC makes the findings about records; those about alignment follow
 // when DKIM and SPF are known.
-func (q *inquiry) describeDMARC(tree dmarcTree, old, now discovery, fact DMARCFact) []Finding {
+func (q *inquiry) describeDMARC(ctx context.Context, tree dmarcTree, old, now discovery, fact DMARCFact) []Finding {
 	if fact.Published == Maybe {
 		for _, name := range walkNames(q.id.From) {
 			if !tree[name].known {
@@ -19,7 +21,7 @@ func (q *inquiry) describeDMARC(tree dmarcTree, old, now discovery, fact DMARCFa
 		}
 	}
 	if fact.Published == No {
-		return []Finding{q.noUsableDMARC(tree)}
+		return []Finding{q.noUsableDMARC(ctx, tree)}
 	}
 	entry := tree[fact.Domain]
 	f := Finding{
@@ -61,7 +63,7 @@ func capital(s string) string {
 }
 
 // noUsableDMARC says why there is no record that counts.
-func (q *inquiry) noUsableDMARC(tree dmarcTree) Finding {
+func (q *inquiry) noUsableDMARC(ctx context.Context, tree dmarcTree) Finding {
 	from := q.id.From
 	f := Finding{Check: DMARC, Code: "dmarc-missing", Status: Warn, Name: "_dmarc." + string(from)}
 	f.Text = string(from) + " has no DMARC record" + whoWasAsked(tree[from].answer) + "."
@@ -87,7 +89,35 @@ func (q *inquiry) noUsableDMARC(tree dmarcTree) Finding {
 		f.Text = fmt.Sprintf("The DMARC record counts for nothing: %v.", reason)
 		return f
 	}
+	q.dmarcElsewhere(ctx, tree, &f)
 	return f
+}
+
+// dmarcElsewhere says where the record is that was meant for _dmarc.
+func (q *inquiry) dmarcElsewhere(ctx context.Context, tree dmarcTree, f *Finding) {
+	from := q.id.From
+	a := tree[from].answer
+	if n := len(a.CNAMEs); n > 0 {
+		f.Text += " The name is a CNAME to " + a.CNAMEs[n-1] + ", which has none."
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	for _, place := range []struct{ name, fault string }{
+		{string(from), "receivers ask for _dmarc." + string(from)},
+		{f.Name + "." + string(from), "the zone's name was added twice"},
+		{"_dmarc." + f.Name, "_dmarc was added twice"},
+		{"dmarc." + string(from), "the name begins with an underscore"},
+	} {
+		found := q.published(ctx, place.name, "TXT")
+		at := slices.IndexFunc(found.Texts(), looksLikeDMARC)
+		if found.Status != dnsview.Found || at < 0 {
+			continue
+		}
+		f.Text += " There is one at " + place.name + ": " + place.fault + "."
+		f.Evidence = evidence(a, found)
+		return
+	}
 }
 
 // orgDomainsDiffer warns where the two ways of finding the organisational domain

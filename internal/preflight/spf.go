@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"mailgate/internal/dnsview"
 )
@@ -94,6 +95,11 @@ func (q *inquiry) diagnoseNoSPF(ctx context.Context, domain string, a dnsview.An
 		f.Text = "The record does not begin with \"v=spf1 \", so it counts for nothing."
 		return
 	}
+	if at := slices.IndexFunc(a.Texts(), isSenderID); at >= 0 {
+		f.Code, f.Record = "spf-missing", a.Records[at].Text
+		f.Text = "The record is one of Sender ID (spf2.0), which nobody asks for; " + domain + " has none of SPF (v=spf1)."
+		return
+	}
 	old := q.published(ctx, domain, "SPF")
 	if old.Status == dnsview.Found && slices.ContainsFunc(old.Texts(), isSPF) {
 		f.Code, f.Record, f.Evidence = "spf-type-99-only", old.Records[0].Text, evidence(a, old)
@@ -105,6 +111,12 @@ func (q *inquiry) diagnoseNoSPF(ctx context.Context, domain string, a dnsview.An
 		f.Text += ", so it does not allow " + addressList(q.id.Egress)
 	}
 	f.Text += "."
+}
+
+// isSenderID tells the records of RFC 4406, which came to nothing.
+func isSenderID(s string) bool {
+	s = strings.TrimPrefix(strings.ToLower(s), "v=")
+	return strings.HasPrefix(s, "spf2.0/") || strings.HasPrefix(s, "spf2.0 ")
 }
 
 func spfRecordOf(a dnsview.Answer) string {

@@ -122,6 +122,9 @@ func (e evaluation) finding(domain string, othersPass bool) Finding {
 // permanentError says why the record can't be evaluated.
 func (e evaluation) permanentError(domain string, f *Finding) {
 	switch {
+	case errors.Is(e.reason, spf.ErrLookupLimitReached) && e.resolver.again != "":
+		f.Code = "spf-too-many-lookups"
+		f.Text = fmt.Sprintf("The SPF record of %s includes itself, so evaluation never ends.", e.resolver.again)
 	case errors.Is(e.reason, spf.ErrLookupLimitReached):
 		f.Code = "spf-too-many-lookups"
 		f.Text = fmt.Sprintf("The SPF record of %s takes %d of 10 DNS lookups.", domain, f.Lookups)

@@ -39,7 +39,7 @@ func spfTerms(record string) ([]spfTerm, error) {
 		}
 		term, err := parseSPFTerm(word)
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", clip(word, 60), err)
+			return nil, fmt.Errorf("%q: %w%s", clip(word, 60), err, spfHint(word))
 		}
 		if term.modifier && (term.name == "redirect" || term.name == "exp") {
 			if seen[term.name] {
@@ -82,6 +82,31 @@ func isModifierName(s string) bool {
 	}
 	return s != ""
 }
+
+// spfHint says what a term that is none was meant for, where that is known.
+func spfHint(word string) string {
+	bare := strings.TrimLeft(word, "+-~?")
+	name, argument, _ := strings.Cut(bare, ":")
+	_, isAddress := netip.ParseAddr(bare)
+	_, isNetwork := netip.ParsePrefix(bare)
+	switch {
+	case isAddress == nil || isNetwork == nil:
+		return "; an address has ip4: or ip6: before it"
+	case strings.HasPrefix(word, "–") || strings.HasPrefix(word, "—") || strings.HasPrefix(word, "−"):
+		return "; its dash is not a minus"
+	case strings.HasSuffix(word, ",") || strings.HasSuffix(word, ";"):
+		return "; terms have only spaces between them"
+	case strings.EqualFold(name, "ip") || strings.EqualFold(name, "ipv4") || strings.EqualFold(name, "ipv6"):
+		return "; it is written ip4: or ip6:"
+	case argument == "" && strings.HasSuffix(word, ":"):
+		return "; no space may follow the colon"
+	case strings.EqualFold(word, spfVersion):
+		return "; the version stands once, at the beginning"
+	}
+	return ""
+}
+
+const spfVersion = "v=spf1"
 
 // check looks at the mechanism's argument; macros are left to evaluation.
 func (t spfTerm) check() error {

@@ -18,7 +18,8 @@ type spfResolver struct {
 	own  string // the domain being checked
 	ipv6 bool   // the address being checked is IPv6
 
-	asked   bool     // the own record was asked for
+	asked   []string // domains whose records were asked for
+	again   string   // one of them that was asked for often, so it includes itself
 	follow  []string // hosts whose addresses belong to the MX or PTR term before
 	lookups int
 	voids   int
@@ -33,16 +34,32 @@ func (r *spfResolver) LookupTXT(ctx context.Context, name string) ([]string, err
 	if name == r.own {
 		ask = r.q.published
 	}
-	if r.asked {
+	if len(r.asked) > 0 {
 		r.lookups++
 	}
-	r.asked = true
+	r.noteAsked(name)
 	a, err := r.ask(ctx, ask, name, "TXT")
 	texts := a.Texts()
 	if err == nil || isNegative(a) {
 		r.noteAbsent(name, texts)
 	}
 	return texts, err
+}
+
+// noteAsked finds out whether a record includes itself: one that some others include
+// is asked for some times, one that includes itself until the limit.
+func (r *spfResolver) noteAsked(name string) {
+	const often = 10
+	r.asked = append(r.asked, name)
+	times := 0
+	for _, n := range r.asked {
+		if n == name {
+			times++
+		}
+	}
+	if times >= often && r.again == "" {
+		r.again = name
+	}
 }
 
 func (r *spfResolver) noteAbsent(name string, texts []string) {

@@ -31,6 +31,7 @@ import (
 //	bogus name TYPE                  SERVFAIL from the resolvers
 //	- name TYPE                      takes a record of an earlier text away
 //	lame ns2                         that server does not answer for the zone
+//	zone apex ns1.esp.example        a zone of its own, and its one name server
 //
 // {KEY} stands for p= of the key that signs, {OLD}, {K1024}, {K768} and {ED} for
 // other keys.
@@ -38,6 +39,7 @@ type fakeDNS struct {
 	records map[string][]dnsview.Record // "view name TYPE"
 	faults  map[string]bool
 	lame    map[string]bool
+	zones   map[string]string // apex → name server, beside apex
 	apex    string
 	panelAt string
 	now     func() time.Time
@@ -51,7 +53,7 @@ var fakeServers = []string{"ns1.host.example", "ns2.host.example"}
 
 func newFakeDNS(texts ...string) *fakeDNS {
 	d := &fakeDNS{
-		records: map[string][]dnsview.Record{}, faults: map[string]bool{}, lame: map[string]bool{},
+		records: map[string][]dnsview.Record{}, faults: map[string]bool{}, lame: map[string]bool{}, zones: map[string]string{},
 		apex: "example.com", panelAt: "127.0.0.1:53", now: time.Now, ttl: 300 * time.Second,
 	}
 	for _, text := range texts {
@@ -72,6 +74,9 @@ func (d *fakeDNS) add(text string) {
 		words := strings.SplitN(line, " ", 4)
 		view := "auth"
 		switch first := words[0]; {
+		case first == "zone":
+			d.zones[words[1]] = words[2]
+			continue
 		case first == "lame":
 			d.lame[words[1]+".host.example"] = true
 			continue
@@ -196,14 +201,15 @@ func (d *fakeDNS) Published(ctx context.Context, name, qtype string) dnsview.Ans
 	if d.down.Load() || ctx.Err() != nil || d.faults["fault "+name+" "+qtype] {
 		return d.unknown(name, qtype)
 	}
-	a := dnsview.Answer{Name: name, Type: qtype, Zone: d.apex, NameServers: slices.Clone(fakeServers)}
+	a := dnsview.Answer{Name: name, Type: qtype}
+	a.Zone, a.NameServers = d.cut(name)
 	final := name
 	for target, found := d.lookup("auth", final, "CNAME"); found && len(target) > 0 && len(a.CNAMEs) < 8; target, found = d.lookup("auth", final, "CNAME") {
 		final = target[0].Text
 		a.CNAMEs = append(a.CNAMEs, final)
 	}
 	known := false
-	for _, server := range fakeServers {
+	for _, server := range a.NameServers {
 		o := dnsview.Observation{View: dnsview.Authoritative, Server: server, Address: "192.0.2.53:53", Name: final, Type: qtype,
 			Rcode: "NOERROR", AA: true, TTL: 300, When: d.now()}
 		if d.lame[server] {
@@ -273,7 +279,18 @@ func (d *fakeDNS) ZoneOf(ctx context.Context, name string) dnsview.Zone {
 	if d.down.Load() {
 		return dnsview.Zone{Status: dnsview.Unknown}
 	}
-	return dnsview.Zone{Apex: d.apex, NameServers: fakeServers, Status: dnsview.Found, Expires: d.now().Add(d.ttl)}
+	apex, servers := d.cut(name)
+	return dnsview.Zone{Apex: apex, NameServers: servers, Status: dnsview.Found, Expires: d.now().Add(d.ttl)}
+}
+
+// cut returns the zone a name is in.
+func (d *fakeDNS) cut(name string) (apex string, servers []string) {
+	for apex, server := range d.zones {
+		if name == apex || strings.HasSuffix(name, "."+apex) {
+			return apex, []string{server}
+		}
+	}
+	return d.apex, slices.Clone(fakeServers)
 }
 
 // madeUpKey returns a public key that is always the same. Nobody has its private
@@ -301,6 +318,8 @@ var keyNames = sync.OnceValue(func() *strings.Replacer {
 	return strings.NewReplacer(
 		"{KEY}", ours, "{KEY1}", ours[:200], "{KEY2}", ours[200:],
 		"{CUT}", ours[:255-len("v=DKIM1; k=rsa; p=")],
+		"{CUTOLD}", publishedForm(madeUpKey("old", 2048))[:255-len("v=DKIM1; k=rsa; p=")],
+		"{CUT9}", ours[:300], "{KEYA}", ours[:64], "{KEYB}", ours[64:],
 		"{SPACED}", ours[:100]+" "+ours[100:],
 		"{OLD}", publishedForm(madeUpKey("old", 2048)),
 		"{K1024}", publishedForm(madeUpKey("short", 1024)),
