@@ -259,6 +259,7 @@ func (g *gateway) api() *web.API {
 		Quarantine: g.quarantine,
 		Queue:      queueView{g},
 		TLS:        tlsAPI{g},
+		Keys:       keysAPI{g},
 		Rotations:  rotationAPI{g},
 		Registry:   g.registry,
 		Status:     g.status,

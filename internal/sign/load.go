@@ -15,8 +15,12 @@ const maxKeyFile = 64 << 10
 // for people. A file that others can read or write, that belongs to somebody else
 // than this process's user or root, or that is reached through a directory which
 // others can change, is refused with an *UnsafeError that says how to mend it.
-func LoadKey(path string) (crypto.Signer, []string, error) {
-	data, err := readPrivate(path, os.Geteuid())
+func LoadKey(path string) (crypto.Signer, []string, error) { return LoadKeyAs(path, os.Geteuid()) }
+
+// LoadKeyAs is LoadKey as a process of user uid would do it. For root, who looks at the
+// keys of another user's gateway.
+func LoadKeyAs(path string, uid int) (crypto.Signer, []string, error) {
+	data, err := readPrivate(path, uid)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load key %s: %w", path, err)
 	}

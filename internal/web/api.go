@@ -18,6 +18,7 @@ type Options struct {
 	Quarantine *quarantine.Quarantine
 	Queue      Queue // nil: there are no routes for it
 	TLS        TLS   // likewise
+	Keys       Keys  // likewise
 	Rotations  Rotations
 	Registry   *prometheus.Registry
 	Status     func() Status                           // what doesn't come from the quarantine
@@ -44,6 +45,7 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/log/verify", knows(a.verify, "against"))
 	a.queueRoutes(mux)
 	a.tlsRoutes(mux)
+	a.keyRoutes(mux)
 	a.rotationRoutes(mux)
 	mux.HandleFunc("POST /v1/reload", knows(a.reload))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.o.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
