@@ -4,270 +4,185 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/netip"
-	"os"
-	"slices"
-	"sync"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailgate/internal/advise"
-	"mailgate/internal/config"
 	"mailgate/internal/mail"
-	"mailgate/internal/preflight"
-	"mailgate/internal/sign"
 )
 
-// checkFlags are what `check` is told beside the domain.
+// checkFlags are what `check` is told beside the domains.
 type checkFlags struct {
 	selectors []string
 	ips       []string
 	mailFrom  string
 	to        string
+	file      string // of domains, "-": standard input
+	all       bool   // the configured domains
+	at        string // the one server that is asked
+	as        string // DNS host in whose form records are printed
+	wait      time.Duration
+	summary   bool // of several domains, without the details
+	evidence  bool // of what is well, too
 }
 
 func (a *app) checkCommand() *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
-		Use:   "check DOMAIN",
+		Use:   "check [DOMAIN]...",
 		Short: "Would mail from a domain be refused, with what it publishes now?",
-		Long: `Ask DNS what the receivers will ask, and predict their answer. Works without the
-daemon. With a configuration that has keys for the domain, the published keys are
-compared with these; without one, name the selectors.
+		Long: `Ask DNS what the receivers will ask, predict their answer, and show the records
+to publish. Works without the daemon and without a configuration. With one that has
+keys for the domain, the published keys are compared with these; without one, name
+the selectors.
+
+Several domains (as arguments, in a --file, or --all that are configured) give a
+line each, worst first, and then the details of those that aren't well. Ctrl-C
+stops and shows what is done so far.
+
+--wait tests again and again, with DNS asked afresh, until all is well or the time
+is over; only then the result is shown. --at asks one server and nobody else: the new
+DNS host before the domain is delegated to it, or the panel's own.
+
+As JSON one DOMAIN gives an object; several, --file and --all give an array, in the
+order asked.
 
 Exit code: 0 all is well, 1 something fails, 2 DNS gave no answer or something
-needed is not known.`,
+needed is not known; of several domains the worst, and 1 is worse than 2.`,
 		Example: `  mailgate check example.com --selector mail --ip 203.0.113.9 --ip 2001:db8::9
   mailgate check example.com --to partner.example
-  mailgate check example.com --format json`,
-		Args: usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args[0], f) },
+  mailgate check example.com --wait 10m && mailgate quarantine recheck --domain example.com
+  mailgate check example.com --at ns1.newhost.example --as route53
+  mailgate check --all --summary
+  mailgate check --file domains.txt --format json`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.selectors, "selector", nil, "DKIM `SELECTOR` to look at, repeatable (default: the configured keys')")
 	flags.StringArrayVar(&f.ips, "ip", nil, "public `ADDRESS` mail leaves from, repeatable (default: the configured egress)")
 	flags.StringVar(&f.mailFrom, "mail-from", "", "`DOMAIN` of MAIL FROM (default: the domain itself)")
 	flags.StringVar(&f.to, "to", "", "predict for mail to this `DOMAIN` only (default: all big providers)")
+	flags.StringVar(&f.file, "file", "", "check the domains in `FILE`, one a line, # for comments; - is standard input")
+	flags.BoolVar(&f.all, "all", false, "check all configured domains; of \"*.example.com\", example.com")
+	flags.StringVar(&f.at, "at", "", "ask this `SERVER` only: a name, an address, or address:port")
+	flags.StringVar(&f.as, "as", "", "show records in the form of this `HOST`: "+hostWords(", ")+" (default: told from the name servers)")
+	flags.DurationVar(&f.wait, "wait", 0, "test again until all is well, for at most this `TIME`, such as 10m")
+	flags.BoolVar(&f.summary, "summary", false, "of several domains, only the line of each")
+	flags.BoolVar(&f.evidence, "evidence", false, "what every name server said, also of what is well")
 	return cmd
 }
 
-// checked is what `check` shows.
-type checked struct {
-	Domain      string                 `json:"domain"`
-	Verdict     string                 `json:"verdict"` // pass, fail or unknown
-	Notes       []string               `json:"notes,omitempty"`
-	Report      *preflight.Report      `json:"report"`
-	Predictions []preflight.Prediction `json:"predictions"`
-	Advice      advise.Advice          `json:"advice"`
-	hostOf      advise.HostOf
+// hostWords lists the DNS hosts that --as takes.
+func hostWords(separator string) string {
+	var words []string
+	for _, h := range advise.Hosts() {
+		words = append(words, string(h))
+	}
+	return strings.Join(words, separator)
 }
 
-func (a *app) check(cmd *cobra.Command, name string, f checkFlags) error {
-	domain, err := mail.ParseDomain(name)
-	if err != nil {
-		return usageError(fmt.Errorf("domain %q: %w", name, err))
-	}
+// maxWait bounds --wait.
+const maxWait = 24 * time.Hour
+
+func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
 	site, err := a.checkSite()
 	if err != nil {
 		return err
 	}
-	id, err := site.identity(domain, f)
-	if err != nil {
+	r := &checkRun{site: site, flags: f, json: a.json(), progress: newProgress(cmd.ErrOrStderr(), a.json())}
+	if err := r.plan(args, cmd); err != nil {
 		return err
 	}
-	var to mail.Domain
+	ctx := cmd.Context()
+	if r.view, err = a.checkView(ctx, site, f.at); err != nil {
+		return err
+	}
+	defer r.view.resolver.Close()
+	r.look = r.one
+	results, stopped := r.run(ctx)
+	if err := r.print(cmd, results); err != nil {
+		return err
+	}
+	return r.ended(cmd, results, stopped)
+}
+
+// plan reads the arguments.
+func (r *checkRun) plan(args []string, cmd *cobra.Command) (err error) {
+	f := r.flags
+	if r.targets, err = targetsToCheck(args, f, r.site.cfg.Domains, cmd.InOrStdin()); err != nil {
+		return err
+	}
+	r.several = len(r.targets) > 1 || f.file != "" || f.all
 	if f.to != "" {
-		if to, err = mail.ParseDomain(f.to); err != nil {
+		if r.to, err = mail.ParseDomain(f.to); err != nil {
 			return usageError(fmt.Errorf("--to %q: %w", f.to, err))
 		}
 	}
-	view, err := newView(site.cfg.DNS, wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort})
-	if err != nil {
-		return coded(exitConfig, err)
+	if f.as != "" {
+		if r.host, err = advise.ParseHost(f.as); err != nil {
+			return usageError(fmt.Errorf("--as: %w", err))
+		}
 	}
-	defer view.resolver.Close()
-	c := site.run(cmd.Context(), view, id, to)
-	if a.json() {
-		if err := printJSON(cmd, c); err != nil {
+	if f.wait < 0 || f.wait > maxWait {
+		return usageError(fmt.Errorf("--wait %s: a time of at most %s", f.wait, maxWait))
+	}
+	for i := range r.targets {
+		t := &r.targets[i]
+		if t.id, err = r.site.identityOf(*t, f); err != nil {
 			return err
 		}
-	} else if err := printCheck(cmd.OutOrStdout(), c); err != nil {
-		return err
-	}
-	switch c.Verdict {
-	case "pass":
-		return nil
-	case "fail":
-		return coded(exitFail, nil)
-	}
-	return coded(exitUnknown, nil)
-}
-
-// site is what is known of this site: from the configuration, if there is one.
-type site struct {
-	cfg        *config.Config
-	keys       *sign.Keyring // empty when the keys can't be read
-	unreadable bool          // the keys
-	notes      []string
-}
-
-// checkSite reads the configuration. The default one may be missing, and keys one
-// may not read are a note only: check is for everybody.
-func (a *app) checkSite() (*site, error) {
-	none, err := sign.NewKeyring(nil)
-	if err != nil {
-		return nil, err
-	}
-	s := &site{keys: none}
-	if s.cfg, err = a.configOrDefault(); err != nil {
-		return nil, err
-	}
-	notes := &noteHandler{}
-	keys, err := loadKeys(s.cfg, notes.logger())
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		s.unreadable = true
-		s.notes = append(s.notes, "the signing keys can't be read, so published keys are not compared with them: run this as root")
-	case err != nil:
-		return nil, coded(exitConfig, err)
-	default:
-		s.keys = keys
-	}
-	return s, nil
-}
-
-func (s *site) identity(domain mail.Domain, f checkFlags) (preflight.Identity, error) {
-	id := preflight.Identity{From: domain, MailFrom: domain, Helo: s.cfg.Hostname, Egress: s.cfg.Egress}
-	if f.mailFrom != "" {
-		d, err := mail.ParseDomain(f.mailFrom)
-		if err != nil {
-			return id, usageError(fmt.Errorf("--mail-from %q: %w", f.mailFrom, err))
+		if lacks := lackOf(t.id); f.wait > 0 && len(lacks) > 0 {
+			return usageError(fmt.Errorf("--wait: nobody can tell when all is well with %s, as %s", t.domain, lacks[0]))
 		}
-		id.MailFrom = d
-	}
-	if len(f.ips) > 0 {
-		id.Egress = nil
-	}
-	for _, ip := range f.ips {
-		address, err := netip.ParseAddr(ip)
-		if err != nil || address.Zone() != "" {
-			return id, usageError(fmt.Errorf("--ip %q is no IP address", ip))
-		}
-		id.Egress = append(id.Egress, address.Unmap())
-	}
-	if len(id.Egress) == 0 {
-		s.notes = append(s.notes, "no egress address is known, so SPF can't be predicted: give --ip, or a configuration with egress")
-	}
-	return id, s.addKeys(&id, f.selectors)
-}
-
-// addKeys puts in the keys to look for: the configured ones, or bare selectors.
-func (s *site) addKeys(id *preflight.Identity, selectors []string) error {
-	for _, k := range s.keys.For(id.From) {
-		if len(selectors) == 0 || slices.Contains(selectors, k.Selector) {
-			id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public()})
-		}
-	}
-	if s.unreadable && len(selectors) == 0 {
-		selectors = s.selectors(id.From)
-	}
-	for _, selector := range selectors {
-		if err := sign.CheckSelector(selector); err != nil {
-			return usageError(fmt.Errorf("--selector %q: %w", selector, err))
-		}
-		known := slices.ContainsFunc(id.Keys, func(k preflight.Key) bool { return k.Selector == selector })
-		if !known {
-			id.Keys = append(id.Keys, preflight.Key{Domain: id.From, Selector: selector})
-		}
-	}
-	if len(id.Keys) == 0 {
-		s.notes = append(s.notes, "no selector is known, so DKIM was not checked: give --selector, or a configuration with keys for the domain")
 	}
 	return nil
 }
 
-// selectors are the configured ones of a domain whose keys can't be read.
-func (s *site) selectors(d mail.Domain) []string {
-	var list []string
-	for _, configured := range s.cfg.Domains {
-		if configured.Name != d {
-			continue
-		}
-		for _, k := range configured.Keys {
-			list = append(list, k.Selector)
-		}
+// checkView is the view of DNS that is asked: with --at that of one server.
+func (a *app) checkView(ctx context.Context, s *site, at string) (*view, error) {
+	v, err := newView(s.cfg.DNS, a.checkWiring())
+	if err != nil {
+		return nil, coded(exitConfig, err)
 	}
-	return list
+	if at == "" {
+		return v, nil
+	}
+	defer v.resolver.Close()
+	return viewAt(ctx, v, at)
 }
 
-// checkTime bounds what DNS may take.
-const checkTime = 5 * time.Second
-
-func (s *site) run(ctx context.Context, v *view, id preflight.Identity, to mail.Domain) *checked {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	providers := []preflight.Provider{preflight.Google, preflight.Microsoft, preflight.Yahoo, preflight.Apple}
-	var wg sync.WaitGroup
-	if to != "" {
-		wg.Go(func() { providers = []preflight.Provider{v.checker.Provider(ctx, to)} })
+// ended is the exit code: the worst of all domains, or that of an interruption.
+func (r *checkRun) ended(cmd *cobra.Command, results []*checked, stopped error) error {
+	if stopped != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "mailgate:", stopped)
+		return coded(exitInterrupted, nil)
 	}
-	report := v.checker.Check(ctx, id)
-	wg.Wait()
-	c := &checked{Domain: string(id.From), Notes: s.notes, Predictions: []preflight.Prediction{}}
-	if len(id.Keys) == 0 {
-		report = withoutKeyFinding(report)
-	}
-	c.Report = report
-	for _, p := range providers {
-		prediction := preflight.Predict(p, report, preflight.Extra{Bulk: gateConfig(s.cfg).Bulk(id.From)})
-		if len(id.Keys) == 0 {
-			prediction = leaveDKIMOpen(prediction)
-		}
-		c.Predictions = append(c.Predictions, prediction)
-	}
-	c.Advice, c.hostOf = adviceFor(ctx, v.resolver, report, s.keys.For(id.From))
-	c.Verdict = verdictOf(c, len(id.Keys) == 0)
-	return c
-}
-
-// withoutKeyFinding leaves out that no key signs: who checks a domain without
-// naming a selector said nothing about that.
-func withoutKeyFinding(r *preflight.Report) *preflight.Report {
-	shown := *r
-	shown.Findings = slices.DeleteFunc(slices.Clone(r.Findings), func(f preflight.Finding) bool { return f.Code == "dkim-no-key" })
-	return &shown
-}
-
-// leaveDKIMOpen makes a refusal unknown that a signature might turn.
-func leaveDKIMOpen(p preflight.Prediction) preflight.Prediction {
-	p.Warnings = nil
-	if p.Verdict == preflight.Refuse {
-		p.Verdict, p.Reply, p.Codes = preflight.UnknownVerdict, "", nil
-		p.Why = "it hangs on DKIM, which was not checked"
-	}
-	return p
-}
-
-// verdictOf is fail when a finding fails or a refusal is predicted, unknown when
-// DNS kept silent about something that matters or DKIM could not be looked at.
-func verdictOf(c *checked, noKeys bool) string {
-	worst := c.Report.Worst()
-	open := noKeys || worst == preflight.Unknown
-	for _, p := range c.Predictions {
-		switch p.Verdict {
-		case preflight.Refuse:
-			worst = preflight.Fail
-		case preflight.UnknownVerdict:
-			open = true
+	worst := exitPass
+	for _, c := range results {
+		switch {
+		case c.Verdict == "fail":
+			return coded(exitFail, nil)
+		case c.Verdict != "pass":
+			worst = exitUnknown
 		}
 	}
-	switch {
-	case worst == preflight.Fail:
-		return "fail"
-	case open:
-		return "unknown"
+	if worst == exitPass {
+		return nil
 	}
-	return "pass"
+	return coded(worst, nil)
+}
+
+// splitAt reads the server of --at: a name or address, and a port.
+func splitAt(at string) (host, port string, err error) {
+	host, port = strings.Trim(at, "[]"), "53"
+	if h, p, e := net.SplitHostPort(at); e == nil {
+		host, port = h, p
+	}
+	if host == "" {
+		return "", "", errors.New("--at: a name server is a name, an address, or address:port")
+	}
+	return host, port, nil
 }

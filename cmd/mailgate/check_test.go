@@ -93,7 +93,7 @@ func TestCheckKeyOnlyInPanel(t *testing.T) {
 	p.publish(t, p.panel)
 	code, out := p.mailgate(t, "check", "example.com")
 	for _, want := range []string{
-		"✗ DKIM   mail   dkim-only-on-local-dns", "NXDOMAIN aa", "spf-softfail", "mx1.example.com",
+		"✗ DKIM   mail              dkim-only-on-local-dns", "NXDOMAIN aa", "only your own server sees this", "spf-softfail", "mx1.example.com",
 		"Gmail would say (prediction, rule gmail-unauthenticated):\n    550 5.7.26", p.key.Record()[:60], "v=spf1 ip4:203.0.113.9 ip4:198.51.100.1 ~all",
 	} {
 		if !strings.Contains(out, want) {
@@ -113,7 +113,7 @@ func TestCheckPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out := p.mailgate(t, "check", "example.com")
-	if code != exitPass || !strings.Contains(out, "✓ Gmail would take it (prediction)") || strings.Contains(out, "Publish") {
+	if code != exitPass || !strings.Contains(out, "✓ Gmail, Microsoft, Yahoo and iCloud would take it (prediction)") || strings.Contains(out, "Publish") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	code, out = p.mailgate(t, "check", "example.com", "--format", "json", "--to", "partner.example")

@@ -13,6 +13,7 @@ func TestMain(m *testing.M) {
 		"mailgate":     main,
 		"sendmail":     main, // a link
 		crashChildName: crashChild,
+		dnsProgram:     dnsMain,
 	})
 }
 

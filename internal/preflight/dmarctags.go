@@ -24,37 +24,38 @@ type dmarcTag struct {
 	mean         func(value string) string
 }
 
+// Sources of tags.
 const (
-	rfc9989 = "RFC 9989"
-	rfc7489 = "RFC 7489" // and gone from RFC 9989
+	RFC9989 = "RFC 9989"
+	RFC7489 = "RFC 7489" // and gone from RFC 9989
 )
 
 // dmarcTags are the tags in the order they are explained; RFC 9989 section 4.7 and
 // RFC 7489 section 6.3.
 func dmarcTags() []dmarcTag {
 	return []dmarcTag{
-		{"p", rfc9989, "none", "nothing is asked of receivers", policyMeaning("")},
-		{"sp", rfc9989, "p", "sub-domains: the same as p", policyMeaning("sub-domains: ")},
-		{"np", rfc9989, "sp", "sub-domains that don't exist: the same as sp", policyMeaning("sub-domains that don't exist: ")},
-		{"adkim", rfc9989, "r", "d= of DKIM may be any domain of the same organisation", choiceMeaning(map[string]string{
+		{"p", RFC9989, "none", "nothing is asked of receivers", policyMeaning("")},
+		{"sp", RFC9989, "p", "sub-domains: the same as p", policyMeaning("sub-domains: ")},
+		{"np", RFC9989, "sp", "sub-domains that don't exist: the same as sp", policyMeaning("sub-domains that don't exist: ")},
+		{"adkim", RFC9989, "r", "d= of DKIM may be any domain of the same organisation", choiceMeaning(map[string]string{
 			"r": "d= of DKIM may be any domain of the same organisation", "s": "d= of DKIM must be the From domain itself"})},
-		{"aspf", rfc9989, "r", "MAIL FROM may be any domain of the same organisation", choiceMeaning(map[string]string{
+		{"aspf", RFC9989, "r", "MAIL FROM may be any domain of the same organisation", choiceMeaning(map[string]string{
 			"r": "MAIL FROM may be any domain of the same organisation", "s": "MAIL FROM must be the From domain itself"})},
-		{"rua", rfc9989, "", "nobody gets reports", func(v string) string { return "daily reports, a sum per source, go to " + reportTo(v) }},
-		{"ruf", rfc9989, "", "", func(v string) string {
+		{"rua", RFC9989, "", "nobody gets reports", func(v string) string { return "daily reports, a sum per source, go to " + reportTo(v) }},
+		{"ruf", RFC9989, "", "", func(v string) string {
 			return "reports on single messages go to " + reportTo(v) + "; few receivers send them"
 		}},
-		{"fo", rfc9989, "", "", failureMeaning},
-		{"t", rfc9989, "n", "the policy is meant as it says", choiceMeaning(map[string]string{
+		{"fo", RFC9989, "", "", failureMeaning},
+		{"t", RFC9989, "n", "the policy is meant as it says", choiceMeaning(map[string]string{
 			"y": "a test: receivers are asked to be one step milder than the policy; older ones don't know this tag", "n": "the policy is meant as it says"})},
-		{"psd", rfc9989, "u", "no public suffix is declared here", choiceMeaning(map[string]string{
+		{"psd", RFC9989, "u", "no public suffix is declared here", choiceMeaning(map[string]string{
 			"y": "a public suffix: the domains under it are organisations of their own", "n": "this is the organisational domain: the walk up ends here",
 			"u": "no public suffix is declared here"})},
-		{"pct", rfc7489, "", "", percentMeaning},
-		{"rf", rfc7489, "", "", func(string) string {
+		{"pct", RFC7489, "", "", percentMeaning},
+		{"rf", RFC7489, "", "", func(string) string {
 			return "form of the reports on single messages; gone from RFC 9989, may be left out"
 		}},
-		{"ri", rfc7489, "", "", func(v string) string {
+		{"ri", RFC7489, "", "", func(v string) string {
 			return "seconds between reports; gone from RFC 9989 (they are daily), may be left out"
 		}},
 	}

@@ -20,7 +20,7 @@ func explained(tags []DMARCTag) []string {
 			line = "[" + line + "]"
 		case t.Fault:
 			line = "!" + line
-		case t.Source == rfc7489:
+		case t.Source == RFC7489:
 			line += " (old)"
 		}
 		lines = append(lines, line)
