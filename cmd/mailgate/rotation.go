@@ -94,6 +94,7 @@ func (g *gateway) applyRotations(context.Context) error {
 		return err
 	}
 	g.live.Store(&l)
+	g.signers.Keep(l.gate.Keys())
 	g.quarantine.Reloaded()
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 	"mailgate/internal/sign"
 )
@@ -78,14 +80,21 @@ func (w *signerWatch) Found(r *preflight.Report) {
 }
 
 func (w *signerWatch) set(keys []preflight.KeyFact) *signerSet {
-	name := string(keys[0].Domain)
+	var selectors []string
 	for _, k := range keys {
-		name += " " + k.Selector
+		selectors = append(selectors, k.Selector)
 	}
+	name := setName(keys[0].Domain, selectors)
 	if w.sets[name] == nil {
 		w.sets[name] = &signerSet{amiss: map[string]amiss{}}
 	}
 	return w.sets[name]
+}
+
+// setName is the same in whichever order the keys are.
+func setName(d mail.Domain, selectors []string) string {
+	slices.Sort(selectors)
+	return string(d) + " " + strings.Join(selectors, " ")
 }
 
 func (w *signerWatch) tell(r *preflight.Report, k preflight.KeyFact, now amiss) {
@@ -113,22 +122,19 @@ func keyFinding(r *preflight.Report, k preflight.KeyFact) string {
 	return r.Findings[i].Code
 }
 
-// Keep forgets the sets that hold a key which isn't in the ring any more.
+// Keep forgets the sets that are not in the ring any more.
 func (w *signerWatch) Keep(ring *sign.Keyring) {
 	known := map[string]bool{}
-	for _, k := range ring.Keys() {
-		known[string(k.Domain)+" "+k.Selector] = true
+	for keys := range ring.Sets() {
+		var selectors []string
+		for _, k := range keys {
+			selectors = append(selectors, k.Selector)
+		}
+		known[setName(keys[0].Domain, selectors)] = true
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name := range w.sets {
-		domain, selectors, _ := strings.Cut(name, " ")
-		for selector := range strings.FieldsSeq(selectors) {
-			if !known[domain+" "+selector] {
-				delete(w.sets, name)
-			}
-		}
-	}
+	maps.DeleteFunc(w.sets, func(name string, _ *signerSet) bool { return !known[name] })
 }
 
 // count is the number of keys with which that is amiss.

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -164,6 +165,20 @@ func nearest(index map[mail.Domain][]Key, from mail.Domain) []Key {
 // Domains lists the configured domains, sorted; of a wildcard, the domain under
 // the "*.".
 func (r *Keyring) Domains() []mail.Domain { return slices.Clone(r.domains) }
+
+// Sets goes through the keys that sign together, those of one configured domain after
+// the other. The slices are shared: don't change them.
+func (r *Keyring) Sets() iter.Seq[[]Key] {
+	return func(yield func([]Key) bool) {
+		for _, index := range []map[mail.Domain][]Key{r.exact, r.wild} {
+			for _, keys := range index {
+				if !yield(keys) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Keys lists every key once, sorted by Key.Name: the records to publish.
 func (r *Keyring) Keys() []Key {

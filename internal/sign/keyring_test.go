@@ -95,6 +95,13 @@ func TestKeyringFor(t *testing.T) {
 	if keys := ring.Keys(); len(keys) != 11 {
 		t.Errorf("Keys() gives %d", len(keys))
 	}
+	sets := map[int]int{} // by size
+	for keys := range ring.Sets() {
+		sets[len(keys)]++
+	}
+	if sets[1] != 9 || sets[2] != 1 || len(sets) != 2 {
+		t.Errorf("Sets() by size: %v", sets)
+	}
 	if n := testing.AllocsPerRun(100, func() { ring.For("a.b.eu.shop.example.com") }); n != 0 {
 		t.Errorf("For allocates %v times", n)
 	}
