@@ -18,16 +18,16 @@ func (a *app) recordsCommand() *cobra.Command {
 		Long: `Show every record that DOMAIN should publish, whether or not it is there: DKIM of
 each configured key, one SPF record merged with the one that is published, and
 DMARC. Each is "published as it should be", "to add", "to replace" (today's is
-shown) or "not known". Works without the daemon, and without a configuration: give
-the selectors, their key files and the addresses then.
+shown), published with a fault, or "not known". Works without the daemon, and
+without a configuration: give the selectors, their key files and the addresses.
 
 --as picks the form: bind is a zone file, of which every line can be used as it is;
 cloudflare, cpanel, hestia (and vesta), aliyun, route53; web is for other hosts.
 Without it the form is that of the host the name servers belong to.
 
-Exit code: 0 the records are told, 1 one of them can't be published as it is (over
-10 DNS queries for SPF, too long for the host), 2 DNS gave no answer, so that what
-is there is not known. Whether mail would pass is "mailgate check".`,
+Exit code: 0 the records are told, 1 one of them can't be right as it is (an include
+at fault, over 10 DNS queries for SPF, too long for the host), 2 DNS gave no answer,
+so that what is there is not known. Whether mail would pass is "mailgate check".`,
 		Example: `  mailgate records example.com
   mailgate records example.com --as bind > example.com.records
   mailgate records example.com --selector mail --key mail.pem --ip 203.0.113.9 --ip 2001:db8::9
@@ -101,7 +101,7 @@ func (w *wanted) shown() recordsShown {
 // exit is the error with the exit code; nil where all could be told.
 func (s recordsShown) exit() error {
 	for _, r := range s.Records {
-		if r.State != advise.AsItIs && (r.Form.Problem != "" || r.Lookups > advise.MaxLookups) {
+		if r.State == advise.Faulty || r.State != advise.AsItIs && (r.Form.Problem != "" || r.Lookups > advise.MaxLookups) {
 			return coded(exitFail, nil)
 		}
 	}
@@ -125,6 +125,8 @@ func printRecords(out io.Writer, w *wanted) error {
 				return p.green("✓")
 			case advise.ToReplace:
 				return p.red("~")
+			case advise.Faulty:
+				return p.red("✗")
 			case advise.Partly, advise.Unsure:
 				return p.yellow("?")
 			}

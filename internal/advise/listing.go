@@ -155,6 +155,8 @@ func stateWords(r Record) string {
 		return "published as it should be"
 	case Partly:
 		return "published on some of the name servers only: wait, or mend the transfer between them"
+	case Faulty:
+		return "published, with a fault that takes more than this record: see below"
 	case ToAdd:
 		return "to add"
 	case ToReplace:
@@ -174,6 +176,8 @@ func stateMark(s State) string {
 		return "✓"
 	case ToReplace:
 		return "~"
+	case Faulty:
+		return "✗"
 	case Partly, Unsure:
 		return "?"
 	}

@@ -61,8 +61,8 @@ func (a *adviser) spfState(r *Record, now []string, known bool, findings []prefl
 	case len(now) != 1 || r.State == Unsure || r.State == Partly:
 	case !faults:
 		r.State, r.Value, r.Replaces = AsItIs, now[0], nil
-	case r.Value == parseSPF(now[0]).String(): // the fault is in an include, or asks for a decision
-		r.State, r.Value, r.Replaces = AsItIs, now[0], nil
+	case r.Value == parseSPF(now[0]).String():
+		r.State, r.Value, r.Replaces = Faulty, now[0], nil
 	}
 	if r.State == Unsure && len(now) == 1 {
 		r.Notes = append(r.Notes, fmt.Sprintf("DNS gave no answer about something this record needs, so it isn't known whether it allows %s.", addressList(a.report.Egress)))

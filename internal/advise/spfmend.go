@@ -3,6 +3,7 @@ package advise
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,7 +15,11 @@ func (t spfTerms) mended(domain string) (spfTerms, []string) {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	ended := "" // the all that was met
-	for _, old := range t.rejoined() {
+	parted := t.rejoined().parted()
+	if len(parted) > len(t.rejoined()) {
+		note("Terms stood together without a space between them.")
+	}
+	for _, old := range parted {
 		term := tidyTerm(old)
 		name, value := spfTerm(term)
 		switch {
@@ -58,6 +63,29 @@ func (t spfTerms) rejoined() spfTerms {
 		joined = append(joined, term)
 	}
 	return joined
+}
+
+// gluedAddress matches an ip4 or ip6 term that the next term follows without a space.
+var gluedAddress = regexp.MustCompile(`(?i)^([+~?-]?ip[46]:[0-9a-f.:/]*?)([+~?-]?(?:ip[46]:|include:|a:|mx:|all$|mx$).*)$`)
+
+// parted puts a space back that was lost where two strings of a record were joined:
+// "ip4:192.0.2.1ip4:192.0.2.2".
+func (t spfTerms) parted() spfTerms {
+	var parted spfTerms
+	for _, term := range t {
+		for {
+			pieces := gluedAddress.FindStringSubmatch(term)
+			if pieces == nil {
+				break
+			}
+			if _, ok := spfNetwork(pieces[1]); !ok {
+				break
+			}
+			parted, term = append(parted, pieces[1]), pieces[2]
+		}
+		parted = append(parted, term)
+	}
+	return parted
 }
 
 // continues reports whether next is what the mechanism lacks after its colon.

@@ -57,6 +57,7 @@ func TestMergeSPF(t *testing.T) {
 		{"address as a host", []string{"v=spf1 a:192.0.2.1 +include:192.0.2.2 mx:mx.example -all"}, nil, "v=spf1 ip4:192.0.2.1 ip4:192.0.2.2 mx:mx.example -all", 2},
 		{"space after the colon", []string{"v=spf1 ip4: 192.0.2.1 include: a.example -all"}, nil, "v=spf1 ip4:192.0.2.1 include:a.example -all", 0},
 		{"dash of a word processor, commas", []string{"v=spf1 a, mx, –all"}, nil, "v=spf1 a mx -all", 3},
+		{"a space lost", []string{"v=spf1 ip4:203.0.113.9ip4:198.51.100.0/24ip6:2001:db8::/32-all"}, both[:1], "v=spf1 ip4:203.0.113.9 ip4:198.51.100.0/24 ip6:2001:db8::/32 -all", 1},
 		{"includes itself", []string{"v=spf1 include:Example.com. mx -all"}, nil, "v=spf1 mx -all", 1},
 		{"two all", []string{"v=spf1 mx ~all -all"}, nil, "v=spf1 mx ~all", 1},
 		{"behind all", []string{"v=spf1 mx -all include:a.example redirect=b.example exp=c.example"}, nil,
