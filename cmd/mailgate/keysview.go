@@ -95,7 +95,7 @@ func (k *listedKey) describe(d config.Domain, now time.Time) {
 	case errors.Is(k.fault, fs.ErrPermission): // to us; the gateway may well read it
 		k.listed.Why = "you may not read it, so what is published isn't compared with it: run this as root"
 	case k.fault != nil:
-		k.listed.State, k.listed.Problem = web.KeyUnused, faultWords(k.fault)
+		k.listed.State, k.listed.Problem = web.KeyUnused, keyFaultWords(k.fault)
 		k.listed.Why = "the key can't be read"
 	case k.use.Standby:
 		k.listed.State = web.KeyStandby
@@ -108,8 +108,8 @@ func (k *listedKey) describe(d config.Domain, now time.Time) {
 	}
 }
 
-// faultWords names the file once.
-func faultWords(err error) string {
+// keyFaultWords names the file once.
+func keyFaultWords(err error) string {
 	var unsafe *sign.UnsafeError
 	if errors.As(err, &unsafe) {
 		return unsafe.Error()
