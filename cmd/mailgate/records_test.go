@@ -22,9 +22,9 @@ func TestRecordsOfNothing(t *testing.T) {
 	p.set(t, "example.com", "mx1 A 203.0.113.9\n")
 	code, out := p.mailgate(t, "records", "example.com", "--as", "cloudflare")
 	for _, want := range []string{
-		"At Cloudflare, zone example.com:", "+ DKIM   to add\n", "Type TXT   Name mail._domainkey   Content " + p.key.Record() + "\n",
-		"+ SPF    to add\n      Type TXT   Name @   Content v=spf1 ip4:203.0.113.9 ~all\n",
-		"+ DMARC  to add\n      Type TXT   Name _dmarc   Content v=DMARC1; p=none; rua=mailto:postmaster@example.com\n",
+		"At Cloudflare, zone example.com:", "+ DKIM mail: to add\n", "Type TXT   Name mail._domainkey   Content " + p.key.Record() + "\n",
+		"+ SPF: to add\n      Type TXT   Name @   Content v=spf1 ip4:203.0.113.9 ~all\n",
+		"+ DMARC: to add\n      Type TXT   Name _dmarc   Content v=DMARC1; p=none; rua=mailto:postmaster@example.com\n",
 		"next: p=quarantine", "then: p=reject",
 	} {
 		if !strings.Contains(out, want) {

@@ -72,6 +72,7 @@ func (l Listing) isZoneFile() bool {
 type page struct {
 	Listing
 	comment bool // lines for people are comments
+	said    []string
 	b       strings.Builder
 }
 
@@ -90,7 +91,11 @@ func (p *page) mark(r Record) {
 	if p.comment {
 		start = ";   "
 	}
-	fmt.Fprintf(&p.b, "%s%s %-5s  %s\n", start, p.Mark(r.State), strings.ToUpper(string(r.Check)), p.Clean(stateWords(r)))
+	about := strings.ToUpper(string(r.Check))
+	if selector, _, found := strings.Cut(r.Name, "._domainkey."); found {
+		about += " " + selector
+	}
+	fmt.Fprintf(&p.b, "%s%s %s: %s\n", start, p.Mark(r.State), p.Clean(about), p.Clean(stateWords(r)))
 }
 
 func (p *page) gap() {
@@ -119,8 +124,14 @@ func (p *page) record(r Record, host Host) {
 	for _, old := range r.Replaces {
 		p.say(3, "today: "+old)
 	}
-	for _, note := range slices.Concat(f.problems(), r.Notes, f.Notes) {
+	for _, note := range slices.Concat(f.problems(), r.Notes) {
 		p.say(3, note)
+	}
+	for _, note := range f.Notes {
+		if !slices.Contains(p.said, note) { // of the host, not of the record
+			p.said = append(p.said, note)
+			p.say(3, note)
+		}
 	}
 	for i, next := range r.Next {
 		word := "next: "
