@@ -8,7 +8,10 @@ import (
 // batch is the transaction an operation of the writer works in. Its statements
 // are prepared once and kept, so only constant SQL may be given to it. They run
 // without a deadline: to break one off would undo the whole group.
-type batch struct{ w *writer }
+type batch struct {
+	w     *writer
+	known map[any]int64 // keys that keyOf returned
+}
 
 func (b *batch) prepare(query string) (*sql.Stmt, error) {
 	if stmt := b.w.stmts[query]; stmt != nil {

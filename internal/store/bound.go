@@ -50,7 +50,7 @@ func roomy(most int64) int64 { return most - most/20 }
 // bring is update for a part of a message: of size bytes, with rest bytes, itself
 // included, to come. It fails as full when those would go beyond the bound.
 func (s *Store) bring(ctx context.Context, name string, size int, rest int64, do func(*batch) error) error {
-	err := s.submit(&op{name: name, ctx: ctx, size: size, rest: max(rest, int64(size)), bounded: true, do: do})
+	err := s.submit(&op{name: name, ctx: ctx, size: size, rest: max(rest, int64(size)), bounded: true, adds: true, do: do})
 	if errors.Is(err, spool.ErrFull) {
 		s.bound.refused.Add(1)
 	}

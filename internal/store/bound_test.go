@@ -143,8 +143,11 @@ func TestPurgeShrinks(t *testing.T) {
 // checkpointed returns when what was written is in the database file.
 func checkpointed(t testing.TB, s *Store) {
 	t.Helper()
-	for _, size := range []int{checkpointBytes, 0} { // the second one waits for the checkpoint after the first
-		if err := s.update(t.Context(), "test", size, func(*batch) error { return nil }); err != nil {
+	for size, running := checkpointBytes, true; running; size = 0 { // a checkpoint begins after the first one
+		if err := s.update(t.Context(), "test", size, func(b *batch) error {
+			running = size > 0 || b.w.copier.running
+			return nil
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

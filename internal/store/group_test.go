@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -13,10 +14,18 @@ import (
 // and returns what each was answered. The store's own goroutine is ended first.
 func group(t *testing.T, s *Store, do ...func(*batch) error) []error {
 	t.Helper()
-	s.w.close()
 	var ops []*op
 	for _, do := range do {
-		ops = append(ops, &op{name: "test", ctx: t.Context(), do: do, done: make(chan struct{})})
+		ops = append(ops, &op{do: do})
+	}
+	return groupOf(t, s, ops...)
+}
+
+func groupOf(t *testing.T, s *Store, ops ...*op) []error {
+	t.Helper()
+	s.w.close()
+	for _, o := range ops {
+		o.name, o.ctx, o.done = "test", t.Context(), make(chan struct{})
 	}
 	s.w.write(ops)
 	var errs []error
@@ -48,6 +57,59 @@ func TestGroupKeepsOperationsApart(t *testing.T) {
 		t.Errorf("position %+v after %+v", got, before)
 	}
 	verify(t, s, 2)
+}
+
+// TestGroupWithoutSavepoints: one that adds and fails half way after all leaves
+// nothing either, and the others are done all the same.
+func TestGroupWithoutSavepoints(t *testing.T) {
+	s := fresh(t, Options{})
+	broken := errors.New("changed its mind")
+	before := s.w.next
+	errs := groupOf(t, s, &op{adds: true, do: entry},
+		&op{adds: true, do: func(b *batch) error { return errors.Join(entry(b), broken) }},
+		&op{do: entry}, &op{adds: true, do: entry})
+	if errs[0] != nil || !errors.Is(errs[1], broken) || errs[2] != nil || errs[3] != nil {
+		t.Errorf("answers %v", errs)
+	}
+	if got := s.w.next; got.entry != 3 || got.seq != before.seq+3 || got.body != before.body+3 {
+		t.Errorf("position %+v after %+v", got, before)
+	}
+	verify(t, s, 3)
+}
+
+// TestGroupForgetsKeys: a key that one operation of a group has found is not used by
+// another when its row may be gone.
+func TestGroupForgetsKeys(t *testing.T) {
+	find := func(b *batch) error {
+		key, err := b.identity("a.example", "b.example")
+		if err != nil {
+			return err
+		}
+		var there int
+		if err := b.row("SELECT count(*) FROM identities WHERE id = ?", []any{key}, &there); err != nil || there != 1 {
+			return fmt.Errorf("key %d: %d rows, %w", key, there, err)
+		}
+		return nil
+	}
+	other := func(b *batch) error {
+		return b.exec("INSERT INTO identities (id, from_domain, mail_domain) VALUES (9, 'c', 'c')")
+	}
+	for name, between := range map[string]func(*batch) error{
+		"deleted": func(b *batch) error { return b.exec("DELETE FROM identities") },
+		"undone":  func(b *batch) error { return errors.Join(find(b), errors.New("changed its mind")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fresh(t, Options{})
+			first := &op{adds: true, do: find}
+			if name == "undone" {
+				first.do = other
+			}
+			errs := groupOf(t, s, first, &op{do: between}, &op{adds: true, do: find})
+			if errs[0] != nil || errs[2] != nil {
+				t.Errorf("answers %v", errs)
+			}
+		})
+	}
 }
 
 // TestGroupFull: when there is no room for the group, those for which there is

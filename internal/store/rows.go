@@ -22,10 +22,20 @@ func moment(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// keyOf returns the key that find finds, or that of the row add inserts.
-func (b *batch) keyOf(find string, findArgs []any, add string, addArgs []any) (key int64, err error) {
+// keyOf returns the key that find finds, or that of the row add inserts. what is the
+// row in a type of its own: messages of one group have most such rows in common.
+func (b *batch) keyOf(what any, find string, findArgs []any, add string, addArgs []any) (key int64, err error) {
+	if key, ok := b.known[what]; ok {
+		return key, nil
+	}
 	if err = b.row(find, findArgs, &key); errors.Is(err, sql.ErrNoRows) {
-		return b.insert(add, addArgs...)
+		key, err = b.insert(add, addArgs...)
+	}
+	if err == nil {
+		if b.known == nil {
+			b.known = map[any]int64{}
+		}
+		b.known[what] = key
 	}
 	return key, err
 }

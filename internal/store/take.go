@@ -289,10 +289,16 @@ func (b *batch) stamp(now time.Time) int64 {
 	return b.w.next.taken
 }
 
+// Rows of identities and evidence, as keyOf knows them.
+type (
+	identityRow [2]mail.Domain
+	evidenceRow [sha256.Size]byte
+)
+
 // identity returns the key of a pair of domains.
 func (b *batch) identity(from, mailFrom mail.Domain) (id int64, err error) {
 	args := []any{string(from), string(mailFrom)}
-	return b.keyOf("SELECT id FROM identities WHERE from_domain = ? AND mail_domain = ?", args,
+	return b.keyOf(identityRow{from, mailFrom}, "SELECT id FROM identities WHERE from_domain = ? AND mail_domain = ?", args,
 		"INSERT INTO identities (from_domain, mail_domain) VALUES (?, ?)", args)
 }
 
@@ -302,6 +308,6 @@ func (b *batch) evidence(data []byte) (any, error) {
 		return nil, nil
 	}
 	sum := sha256.Sum256(data)
-	return b.keyOf("SELECT id FROM evidence WHERE hash = ?", []any{sum[:]},
+	return b.keyOf(evidenceRow(sum), "SELECT id FROM evidence WHERE hash = ?", []any{sum[:]},
 		"INSERT INTO evidence (hash, data) VALUES (?, ?)", []any{sum[:], data})
 }

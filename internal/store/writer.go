@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"sync"
 
 	"mailgate/internal/spool"
@@ -34,6 +33,7 @@ type op struct {
 	ctx  context.Context
 	size int                // of the body in it, bytes
 	do   func(*batch) error // may run twice, when the first run is undone
+	adds bool               // it adds to a message, and hardly ever fails
 
 	bounded bool  // Options.MaxBytes counts for it
 	rest    int64 // bytes of the body from here on
@@ -51,7 +51,8 @@ type writer struct {
 	quit    chan struct{}
 	once    sync.Once
 	ended   chan struct{}
-	written int // bytes since the last checkpoint, about
+	copier  copier
+	written int // bytes since the last checkpoint began, about
 	every   int // bytes between checkpoints
 
 	pageSize int64 // of the database, bytes
@@ -81,7 +82,10 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 		s: s, conn: conn, stmts: map[string]*sql.Stmt{},
 		every: cmp.Or(s.o.CheckpointBytes, checkpointBytes), ops: make(chan *op), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if err := w.look(ctx); err != nil {
+	if err = w.look(ctx); err == nil {
+		w.copier, err = newCopier(ctx, s)
+	}
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -156,7 +160,11 @@ func (w *writer) run() {
 		select {
 		case o := <-w.ops:
 			w.write(w.gather(o))
+			w.checkpointSome()
+		case <-w.copier.done:
+			w.copied()
 		case <-w.quit:
+			w.awaitCopier()
 			return
 		}
 	}
@@ -192,14 +200,12 @@ func (w *writer) write(group []*op) {
 		w.written += o.size + opBytes
 		close(o.done)
 	}
-	if w.written >= w.every {
-		w.checkpoint()
-	}
 }
 
 // writeEach does the operations of a group that had no room one by one, since the
 // small ones may have. The checkpoint lets the WAL begin anew.
 func (w *writer) writeEach(group []*op) {
+	w.awaitCopier()
 	w.checkpoint()
 	for _, o := range group {
 		if err := w.commit([]*op{o}); err != nil {
@@ -210,7 +216,21 @@ func (w *writer) writeEach(group []*op) {
 
 // commit does a group in one transaction. An error says that nothing of it is
 // kept; otherwise each operation has its own result.
-func (w *writer) commit(group []*op) (err error) {
+func (w *writer) commit(group []*op) error {
+	err := w.transact(group, false)
+	if errors.Is(err, errUnguarded) {
+		err = w.transact(group, true)
+	}
+	return err
+}
+
+// errUnguarded: an operation failed that had no savepoint.
+var errUnguarded = errors.New("an operation without a savepoint failed")
+
+// transact is commit. Savepoints cost as much as a good part of the rows, so only
+// guarded gives one to operations that add: without it the failure of one of them
+// undoes the group.
+func (w *writer) transact(group []*op, guarded bool) (err error) {
 	if err := w.s.Err(); err != nil {
 		return err
 	}
@@ -233,7 +253,7 @@ func (w *writer) commit(group []*op) (err error) {
 		if o.err = w.admit(o, &coming); o.err != nil {
 			continue
 		}
-		if err := b.try(o); err != nil {
+		if err := b.do(o, guarded); err != nil {
 			return err
 		}
 	}
@@ -250,6 +270,23 @@ func (w *writer) commit(group []*op) (err error) {
 	}
 	w.s.o.CrashPoint("after-commit")
 	w.measured(used)
+	return nil
+}
+
+// do does one operation; see try for its errors.
+func (b *batch) do(o *op, guarded bool) error {
+	if guarded || !o.adds {
+		err := b.try(o)
+		b.known = nil // it may have deleted or, undone, never added what is known
+		return err
+	}
+	if o.err = o.do(b); o.err != nil {
+		if faultOf(o.err) != faultOne {
+			return o.err
+		}
+		return errUnguarded
+	}
+	b.w.s.o.CrashPoint(o.name)
 	return nil
 }
 
@@ -273,25 +310,6 @@ func (b *batch) try(o *op) error {
 	return b.exec("RELEASE op")
 }
 
-// checkpoint copies the WAL into the database.
-func (w *writer) checkpoint() {
-	if w.s.Err() != nil {
-		return
-	}
-	w.written = 0
-	w.s.o.CrashPoint("before-checkpoint")
-	var busy, frames, copied int
-	err := w.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &copied)
-	w.s.o.CrashPoint("after-checkpoint")
-	switch {
-	case err == nil:
-	case faultOf(err) == faultFull:
-		w.s.o.Logger.Warn("no space to move the database's log into the database", "database", w.s.path, "error", err)
-	default:
-		w.s.failed(fmt.Errorf("checkpoint: %w", err))
-	}
-}
-
 // close ends the goroutine after the operation it is at.
 func (w *writer) close() {
 	w.once.Do(func() { close(w.quit) })
@@ -303,5 +321,5 @@ func (w *writer) release() error {
 	for _, stmt := range w.stmts {
 		stmt.Close()
 	}
-	return w.conn.Close()
+	return errors.Join(w.copier.conn.Close(), w.conn.Close())
 }
