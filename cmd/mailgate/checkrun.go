@@ -110,10 +110,10 @@ func (r *checkRun) each(ctx context.Context, numbers []int, fresh bool, done fun
 	var mu sync.Mutex
 	n := 0
 	for _, i := range numbers {
-		if ctx.Err() != nil {
-			break
-		}
 		group.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
+			}
 			c := r.look(ctx, r.targets[i], fresh)
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return nil // what it says of DNS is not DNS's doing
