@@ -3,7 +3,7 @@
 # With arguments: those packages instead.
 set -eu
 
-packages=(gcc libc6-dev ca-certificates openssl iproute2 postfix bind9-utils knot unbound python3-dkim python3-dnspython python3-nacl)
+packages=(gcc libc6-dev ca-certificates openssl iproute2 postfix bind9-utils knot unbound python3-dkim python3-dnspython python3-nacl opendkim)
 
 must_install() { # PACKAGE...
 	if [ "$(id -u)" != 0 ]; then

@@ -29,8 +29,9 @@ func importSummary(plan *convert.Plan) string {
 	for _, d := range plan.Domains {
 		keys += len(d.Keys)
 	}
-	return fmt.Sprintf("%s: %s with %s; %d settings not taken over, %d to mend, %s",
-		plan.Source, count(len(plan.Domains), "domain", "domains"), count(keys, "key", "keys"), kinds[convert.Left], kinds[convert.Mend],
+	return fmt.Sprintf("%s: %s with %s; %s not taken over, %s to mend, %s",
+		plan.Source, count(len(plan.Domains), "domain", "domains"), count(keys, "key", "keys"),
+		count(kinds[convert.Left], "setting", "settings"), count(kinds[convert.Mend], "thing", "things"),
 		count(len(plan.Differences)+plan.NotShown, "address signed otherwise", "addresses signed otherwise"))
 }
 

@@ -91,6 +91,9 @@ func (p *Plan) differ(m model, k known) {
 		}
 		compare(a.local, a.domain, why)
 	}
+	for _, name := range k.endings[:min(len(k.endings), maxDifferences)] {
+		compare(anyone, name, "a pattern without a dot: any name that ends so was signed")
+	}
 	compare(anyone, unlisted, "")
 }
 

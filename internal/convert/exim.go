@@ -28,11 +28,11 @@ func Exim(file string, o Options) (*Plan, error) {
 		c.plan.derive(m, k, o)
 		m.missing(k)
 		m.bySender()
+		m.unfound()
 		c.others(m, k)
 	}
 	c.plan.checkKeys(t)
-	c.plan.Files = t.files
-	return c.plan, nil
+	return c.plan.finish(t), nil
 }
 
 type exim struct {

@@ -104,6 +104,7 @@ func (e *eximString) compare(name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	e.touched.words = appendNew(appendNew(e.touched.words, a), b)
 	switch name {
 	case "eq":
 		return a == b, nil

@@ -23,6 +23,7 @@ type eximString struct {
 type eximTouched struct {
 	dirs, files []string
 	paths       []string // with a domain in them
+	words       []string // compared with something
 	sender      bool     // the envelope sender was asked for
 }
 

@@ -155,6 +155,13 @@ func (m *eximModel) known() known {
 			}
 		}
 	}
+	for _, word := range m.touched.words {
+		for item := range items(word) {
+			if strings.Contains(item, ".") && item != probe && !strings.ContainsAny(item, "*/@") {
+				k.addDomain(item)
+			}
+		}
+	}
 	for _, name := range m.touched.paths {
 		for _, d := range m.conf.tree.fill(name, probe) {
 			k.addDomain(d)
@@ -196,6 +203,13 @@ func (m *eximModel) lists(k *known) {
 				k.addDomain(strings.TrimLeft(item, "*."))
 			}
 		}
+	}
+}
+
+// unfound tells when no domain was found at all.
+func (m *eximModel) unfound() {
+	if len(m.conf.plan.Domains) == 0 {
+		m.note(m.transport.at, m.transport.name, "no domain was found that it signs for", "add a [[domain]] for each of yours")
 	}
 }
 

@@ -32,6 +32,7 @@ type known struct {
 	domains   []string // in the order of the configuration
 	addresses []address
 	locals    []func(string) bool // rules about local parts
+	endings   []string            // domains that patterns without a dot reach, such as notexample.com
 }
 
 type address struct{ local, domain string }

@@ -20,8 +20,7 @@ func OpenDKIM(file string, o Options) (*Plan, error) {
 	if err := c.convert(o); err != nil {
 		return nil, err
 	}
-	c.plan.Files = t.files
-	return c.plan, nil
+	return c.plan.finish(t), nil
 }
 
 // opendkim is one conversion.

@@ -191,6 +191,9 @@ func (m *twoTables) learn(k *known, key string) {
 	if !strings.Contains(domain, "*") {
 		k.addDomain(domain)
 	}
+	if host := key[at+1:]; m.signing.patterns && len(host) > 1 && host[0] == '*' && host[1] != '.' && host[1] != '*' {
+		k.endings = append(k.endings, "not"+domain)
+	}
 	if at < 0 || m.signing.patterns && local == "*" {
 		return
 	}

@@ -89,6 +89,16 @@ type Difference struct {
 	Why  string   `json:"why"`
 }
 
+// finish names the files that were read. Lists are empty rather than null in JSON.
+func (p *Plan) finish(t *tree) *Plan {
+	p.Files = append([]string{}, t.files...)
+	p.Trusted = append([]string{}, p.Trusted...)
+	p.Domains = append([]Domain{}, p.Domains...)
+	p.Notes = append([]Note{}, p.Notes...)
+	p.Differences = append([]Difference{}, p.Differences...)
+	return p
+}
+
 // Complete reports whether everything was taken over and is signed as before.
 func (p *Plan) Complete() bool {
 	for _, n := range p.Notes {

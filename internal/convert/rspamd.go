@@ -40,8 +40,7 @@ func Rspamd(file string, o Options) (*Plan, error) {
 	}
 	c.beside()
 	c.plan.checkKeys(c.tree)
-	c.plan.Files = c.tree.files
-	return c.plan, nil
+	return c.plan.finish(c.tree), nil
 }
 
 type rspamd struct {
