@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -14,19 +15,36 @@ type content struct {
 	conn    *conn
 	dots    dots
 	endings endings
-	raw     []byte // memory of what decode gives
-	clean   []byte // not yet read
-	memory  []byte // of clean
-	size    int64
-	ended   bool  // the client sent all of it
-	err     error // the first, again and again
+	*scratch
+	clean []byte // not yet read
+	size  int64
+	ended bool  // the client sent all of it
+	err   error // the first, again and again
+}
+
+// scratch is the memory that a message needs while it comes in. Messages use it one
+// after the other: made anew for each, it would be most of what they leave behind.
+type scratch struct {
+	raw    []byte // what decode gives
+	memory []byte // of content.clean
+	in     *bufio.Reader
+	body   [bodyBuffer]byte
+}
+
+// newScratch returns memory for a message; end gives it back.
+func (s *Server) newScratch() *scratch {
+	if used, ok := s.scratches.Get().(*scratch); ok {
+		return used
+	}
+	return &scratch{in: bufio.NewReaderSize(nil, bodyBuffer)}
 }
 
 // begin reads the message that the library asked for.
 func (c *conn) begin() *content {
 	c.door.Busy(true)
 	c.deadline = time.Now().Add(c.server.Limits.Message)
-	c.content = &content{conn: c}
+	c.content = &content{conn: c, scratch: c.server.newScratch()}
+	c.content.in.Reset(c.content)
 	return c.content
 }
 
@@ -41,6 +59,8 @@ func (c *conn) end() {
 		}
 	}
 	c.content = nil
+	t.in.Reset(nil)
+	c.server.scratches.Put(t.scratch)
 	c.give = []byte(".\r\n")
 	c.door.Busy(false)
 }

@@ -49,8 +49,7 @@ func (s *session) data(m *message, body *content) error {
 	ctx, cancel := context.WithTimeout(s.conn.ctx, s.server.Limits.Message)
 	defer cancel()
 	defer m.discard()
-	r := bufio.NewReaderSize(body, bodyBuffer)
-	if err := s.readHeader(m, r); err != nil {
+	if err := s.readHeader(m, body.in); err != nil {
 		return s.refuse(m, err)
 	}
 	m.began = time.Now()
@@ -58,7 +57,7 @@ func (s *session) data(m *message, body *content) error {
 	if refusal := m.tx.Refusal(); refusal != nil {
 		return s.refuseOutcome(m, m.tx.Explain(), fromGate(refusal))
 	}
-	if err := s.readBody(m, r); err != nil {
+	if err := s.readBody(m, body); err != nil {
 		return s.refuse(m, err)
 	}
 	if body.endings.longest > softLimit {
@@ -114,7 +113,7 @@ func (m *message) mayWriteAs(header mail.Header) error {
 }
 
 // readBody gives the body to the gate, and all that is kept to the copy.
-func (s *session) readBody(m *message, r io.Reader) error {
+func (s *session) readBody(m *message, body *content) error {
 	m.copy = spool.NewBuffer(s.server.SpillDir)
 	for _, f := range m.kept {
 		if _, err := m.copy.Write(f.Raw); err != nil {
@@ -125,9 +124,9 @@ func (s *session) readBody(m *message, r io.Reader) error {
 		return s.noCopy(m, err)
 	}
 	wanted := m.tx.NeedsBody()
-	buf := make([]byte, bodyBuffer)
+	buf := body.body[:]
 	for {
-		n, err := r.Read(buf)
+		n, err := body.in.Read(buf)
 		if n > 0 && wanted {
 			_, refused := m.tx.Write(buf[:n])
 			wanted = refused == nil // if it is, Finish says so

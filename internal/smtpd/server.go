@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"mailgate/internal/door"
@@ -124,7 +125,8 @@ type Users interface {
 // Server takes mail at any number of listeners.
 type Server struct {
 	Config
-	door *door.Door
+	door      *door.Door
+	scratches sync.Pool // of *scratch
 }
 
 // NewServer fills in the defaults.
