@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -57,7 +58,18 @@ func (a *app) logger(out io.Writer, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(out, options)), nil
 }
 
+// useProcessors lets one more goroutine run than there are processors, unless
+// GOMAXPROCS is in the environment: the store's writer is often in an fsync, and the
+// runtime is slow to give its place to another.
+func useProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS() // in a container, its share
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+}
+
 func (a *app) serve(ctx context.Context, log *slog.Logger) (err error) {
+	useProcessors()
 	cfg, err := loadConfig(a.config)
 	if err != nil {
 		return err
