@@ -42,6 +42,7 @@ so that what is there is not known. Whether mail would pass is "mailgate check".
 		words = append(words, string(h))
 	}
 	cmd.Flags().StringVar(&f.as, "as", "", "`FORM`: "+strings.Join(words, ", ")+" (default: told from the name servers)")
+	cmd.AddCommand(a.recordsPublishCommand())
 	return cmd
 }
 

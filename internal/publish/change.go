@@ -38,12 +38,13 @@ func (c Changes) Empty() bool { return len(c.Sets) == 0 }
 
 // Change is what is done to the records of one name and type.
 type Change struct {
-	Name   string        `json:"name"` // absolute, lower case, without the final dot
-	Type   string        `json:"type"`
-	Add    []string      `json:"add"`
-	Remove []string      `json:"remove"`
-	Keep   []string      `json:"keep"` // others' values at the name, which stay
-	TTL    time.Duration `json:"ttl_ns"`
+	Name    string        `json:"name"` // absolute, lower case, without the final dot
+	Type    string        `json:"type"`
+	Add     []string      `json:"add"`
+	Remove  []string      `json:"remove"`
+	Keep    []string      `json:"keep"`              // others' values at the name, which stay
+	Missing []string      `json:"missing,omitempty"` // that should go, and that the host doesn't have
+	TTL     time.Duration `json:"ttl_ns"`
 
 	was []value // when the change was planned
 }

@@ -69,6 +69,11 @@ func (s *set) against(have []value) (Change, error) {
 			c.Keep = append(c.Keep, v.text)
 		}
 	}
+	for _, text := range s.remove {
+		if !slices.Contains(texts(have), text) && !slices.Contains(c.Missing, text) {
+			c.Missing = append(c.Missing, text)
+		}
+	}
 	if len(c.Keep) > 0 { // all records of a name have one TTL (RFC 2181, section 5.2)
 		c.TTL = have[0].ttl
 	}
