@@ -152,11 +152,11 @@ func (s *site) readKeys(domain mail.Domain, f recordsFlags) (notes []string, err
 	return notes, nil
 }
 
-// look asks DNS, for at most checkTime.
+// look asks DNS, for at most checkTime. Some of it is kept for reading in whole what
+// the report has shortened, which is mostly remembered.
 func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	w.Report = w.view.checker.Check(ctx, id)
 	dns := w.view.resolver
 	want := advise.Want{All: true, Keys: w.keys(id), Reports: reports}
 	names := []string{string(id.From), "_dmarc." + string(id.From)}
@@ -166,7 +166,12 @@ func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string
 	if id.Helo != "" {
 		names = append(names, string(id.Helo))
 	}
-	w.Zones = zonesOver(ctx, dns, names)
+	first, done := context.WithTimeout(ctx, checkTime*4/5)
+	defer done()
+	var wait sync.WaitGroup
+	wait.Go(func() { w.Zones = zonesOver(first, dns, names) })
+	w.Report = w.view.checker.Recheck(first, id) // Check gives up all when its time is up
+	wait.Wait()
 	want.Zones = slices.Sorted(maps.Keys(w.Zones))
 	want.Now = func(name string) advise.Now { return textsAt(ctx, dns, name, w.Zones) }
 	want.Addresses = func(host string, mx bool) ([]netip.Addr, bool) { return hostAddresses(ctx, dns, host, mx) }
