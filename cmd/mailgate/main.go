@@ -107,6 +107,8 @@ Run it:      mailgate serve --config ` + defaultConfig,
 	flags.StringVar(&a.format, "format", "text", "text or json")
 	root.AddCommand(a.serveCommand(), a.demoCommand(), a.checkCommand(), a.recordsCommand(), a.keysCommand(),
 		a.quarantineCommand(), a.queueCommand(), a.tlsCommand(), a.relayCommand(), a.sendmailCommand(), a.explainCommand(), a.storeCommand(), a.configCommand(), a.doctorCommand(), a.reloadCommand(), a.statusCommand())
+	root.AddCommand(a.buildCommands()...)
+	a.complete(root)
 	return root
 }
 
