@@ -1,67 +1,121 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"mailgate/internal/advise"
+	"mailgate/internal/bounce"
 	"mailgate/internal/preflight"
 )
 
-// maxExplained bounds the text explain reads from standard input, in bytes.
-const maxExplained = 1 << 20
+// explainFlags are what `explain` is told beside the text.
+type explainFlags struct{ noDNS bool }
 
 func (a *app) explainCommand() *cobra.Command {
-	return &cobra.Command{
+	var f explainFlags
+	cmd := &cobra.Command{
 		Use:   "explain [TEXT|-]",
-		Short: "Say what a finding means, what receivers do about it, and how to mend it",
-		Long: `Say what a finding means, what receivers do about it, how it looks in DNS, how to
-mend it and how to check that. TEXT is one finding code or several, as check,
-quarantine list and the log show them, or the rule of a prediction; "-" reads it
-from standard input. Without TEXT all codes are listed, with a kind (dkim, spf,
-dmarc, dns, ptr, host, soa, from, relay) the codes of that kind, with "rules" the rules; with
-what mail is held for (refused, waiting, foreign) what that may be. Works without the
-daemon.
+		Short: "Say what a bounce, log line, finding or code means, and what to do",
+		Long: `Say what a refusal means, what it doesn't mean, whose it is to mend, and how; and what
+is still wrong now.
 
-The texts of bounces are not understood in this version.`,
-		Example: "  mailgate explain dkim-only-on-local-dns\n  mailgate explain spf\n  mailgate explain gmail-unauthenticated\n  mailgate explain --format json",
-		Args:    usageArgs(cobra.ArbitraryArgs),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args) },
+TEXT is whatever tells of mail that didn't arrive: a line of the log of Exim, Postfix,
+sendmail, qmail, Exchange (message tracking) or mailgate; a bounce's text, such as an
+Exchange NDR; an SMTP reply; or the codes alone (5.7.26, "550 5.7.1"). "-" reads
+standard input: a whole bounce message (RFC 3464), several of them in mbox form, or a
+log of any length, of which the same refusals are counted. Put TEXT in single quotes,
+as the shell would take its quotes, dollars and backslashes.
+
+A refusal for want of SPF, DKIM, DMARC or PTR is checked against DNS as it is now: for
+the sender's domain, with the address and, out of a report, the selectors the message
+had; otherwise with the configured ones. DNS may take 5 seconds; --no-dns leaves it out.
+
+TEXT may also be a finding code or several, as check, quarantine list and the log show
+them, or a rule's name: then it is said what receivers do about it, how it looks in
+DNS, how to mend it and how to check that. Without TEXT all codes are listed, with a
+kind (dkim, spf, dmarc, dns, ptr, host, soa, from, relay) the codes of that kind, with
+"rules" the rules; with what mail is held for (refused, waiting, foreign) what that
+may be.
+
+Works without the daemon and without a configuration. Exit code: 0 explained, 2 not
+understood.`,
+		Example: `  mailgate explain '1nSeUV-0005zz-De ** x@gmail.com R=dnslookup T=remote_smtp H=gmail-smtp-in.l.google.com [142.250.1.27]: SMTP error from remote mail server after end of data: 550-5.7.26 This mail has been blocked because the sender is unauthenticated.'
+  mailgate explain - < bounce.eml
+  mailgate explain - < /var/log/mail.log
+  journalctl -u postfix --since today | mailgate explain - --format json
+  mailgate explain 550 5.7.1
+  mailgate explain dkim-only-on-local-dns
+  mailgate explain gmail-unauthenticated`,
+		Args: usageArgs(cobra.ArbitraryArgs),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args, f) },
 	}
+	cmd.Flags().BoolVar(&f.noDNS, "no-dns", false, "don't look at what the sender's domain publishes now")
+	return cmd
 }
 
 // explained is what `explain` shows as JSON.
 type explained struct {
 	Findings []advise.Explanation `json:"findings,omitempty"`
-	Rules    []preflight.Refusal  `json:"rules,omitempty"`
+	Rules    []preflight.Refusal  `json:"rules,omitempty"`   // of predictions
+	Replies  []bounce.Rule        `json:"replies,omitempty"` // rules by which replies are read
+	Codes    []statusExplained    `json:"codes,omitempty"`
+	Readings []reading            `json:"readings,omitempty"`
+	Input    *inputRead           `json:"input,omitempty"` // with readings
 }
 
 func (e *explained) add(name string) {
 	if f, ok := advise.Explain(name); ok {
 		e.Findings = append(e.Findings, f)
 	}
-	if r, ok := preflight.ExplainRule(name); ok {
+	r, ok := preflight.ExplainRule(name)
+	if ok {
 		e.Rules = append(e.Rules, r)
+	}
+	if replies := bounce.Explain(name); len(replies) > 0 && !ok {
+		e.Replies = append(e.Replies, replies[0])
 	}
 }
 
-func (a *app) explain(cmd *cobra.Command, args []string) error {
-	text, err := textToExplain(cmd.InOrStdin(), args)
-	if err != nil {
-		return err
-	}
-	names := namesOf(text)
-	show := printNames
-	if len(names) == 0 {
-		show = printExplained
-		if names, err = namesIn(text); err != nil {
-			return usageError(err)
+func (a *app) explain(cmd *cobra.Command, args []string, f explainFlags) error {
+	text := strings.Join(args, " ")
+	in := io.Reader(strings.NewReader(text))
+	if text == "-" {
+		short, whole, rest, err := beginningOf(cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		text, in = short, rest
+		if !whole {
+			return a.explainBounces(cmd, in, f, "")
 		}
 	}
+	if names := namesOf(text); len(names) > 0 {
+		return a.showNames(cmd, names, printNames)
+	}
+	if names := namesIn(text); len(names) > 0 {
+		return a.showNames(cmd, names, printExplained)
+	}
+	if status, ok := codesIn(text); ok {
+		if a.json() {
+			return printJSON(cmd, explained{Codes: []statusExplained{status}})
+		}
+		printStatus(cmd.OutOrStdout(), status)
+		return nil
+	}
+	if err := misspelt(text); err != nil {
+		return usageError(err)
+	}
+	return a.explainBounces(cmd, in, f, text)
+}
+
+func (a *app) showNames(cmd *cobra.Command, names []string, show func(io.Writer, explained)) error {
 	var all explained
 	for _, name := range names {
 		all.add(name)
@@ -73,20 +127,24 @@ func (a *app) explain(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// textToExplain is what was given as arguments, or on standard input.
-func textToExplain(in io.Reader, args []string) (string, error) {
-	text := strings.Join(args, " ")
-	if text != "-" {
-		return text, nil
+// maxNames is how much of standard input may be nothing but names, in bytes.
+const maxNames = 4096
+
+// beginningOf is the text of a short input, and the whole of any as a reader.
+func beginningOf(in io.Reader) (text string, whole bool, all io.Reader, err error) {
+	buffered := bufio.NewReaderSize(in, maxNames)
+	start, err := buffered.Peek(maxNames)
+	switch {
+	case err == nil:
+		return "", false, buffered, nil
+	case !errors.Is(err, io.EOF):
+		return "", false, nil, coded(exitSoftware, fmt.Errorf("read standard input: %w", err))
 	}
-	input, err := io.ReadAll(io.LimitReader(in, maxExplained))
-	if err != nil {
-		return "", coded(exitSoftware, fmt.Errorf("read standard input: %w", err))
+	text = strings.TrimSpace(string(start))
+	if text == "" {
+		return "", false, nil, usageError(errors.New("explain -: nothing came on standard input"))
 	}
-	if text = strings.TrimSpace(string(input)); text == "" {
-		return "", usageError(errors.New("explain -: nothing came on standard input"))
-	}
-	return text, nil
+	return text, true, buffered, nil
 }
 
 // namesOf lists the codes of a kind, all codes for no kind, or the rules; none for
@@ -111,21 +169,35 @@ func namesOf(kind string) []string {
 	return list
 }
 
-// namesIn are the codes and rules a text is made of. Its error says what explain
-// takes.
-func namesIn(text string) ([]string, error) {
+// namesIn are the codes and rules a text is made of; none if there is more in it.
+func namesIn(text string) []string {
 	found := advise.NamesIn(text)
-	if len(found) > 0 && len(found) == len(strings.Fields(text)) {
-		return found, nil
+	words := strings.FieldsFunc(text, func(c rune) bool { return c == ' ' || c == ',' || c == '\n' || c == '\t' })
+	for _, w := range words {
+		if w = strings.ToLower(w); len(bounce.Explain(w)) > 0 && !slices.Contains(found, w) {
+			found = append(found, w)
+		}
 	}
-	if len(found) > 0 {
-		return nil, fmt.Errorf("this text is not understood in this version, but it names: mailgate explain %s", strings.Join(found, " "))
+	if len(found) != len(words) {
+		return nil
+	}
+	return found
+}
+
+// misspelt is an error for a text that is meant as a code or rule and isn't one.
+func misspelt(text string) error {
+	words := strings.Fields(text)
+	if len(words) > 3 || strings.ContainsAny(text, "@:[](){}<>0123456789") {
+		return nil
 	}
 	if similar := advise.Similar(text); len(similar) > 0 {
-		return nil, fmt.Errorf("%q: no such finding; did you mean %s?", plain(text, 60), strings.Join(similar, ", "))
+		return fmt.Errorf("%q: no such finding; did you mean %s?", plain(text, 60), strings.Join(similar, ", "))
 	}
-	return nil, fmt.Errorf("%q is not a finding; explain takes finding codes such as dkim-missing (mailgate explain lists them); it doesn't understand the texts of bounces in this version",
-		plain(text, 60))
+	if len(words) == 1 {
+		return fmt.Errorf("%q is no finding, rule or code (mailgate explain lists them); a bounce or log line is explained from its whole text, in single quotes or by: mailgate explain - < FILE",
+			plain(text, 60))
+	}
+	return nil
 }
 
 func printNames(out io.Writer, all explained) {
@@ -160,11 +232,20 @@ func printExplained(out io.Writer, all explained) {
 		}
 		printRule(out, r)
 	}
+	for i, u := range all.Replies {
+		if i > 0 || len(all.Findings)+len(all.Rules) > 0 {
+			fmt.Fprintln(out)
+		}
+		printReplyRule(out, u)
+	}
 }
 
 func printRule(out io.Writer, r preflight.Refusal) {
 	fmt.Fprintf(out, "%s\n%s", r.Rule, wrapped("", "A rule of predictions: "+r.Provider.Title()+" answers so"+whom(r)+"."))
 	fmt.Fprintf(out, "\nReply\n%s", wrapped("  ", r.Reply))
+	if replies := bounce.Explain(r.Rule); len(replies) > 0 {
+		fmt.Fprintf(out, "\nMeans\n%s", wrapped("  ", capital(impersonal(replies[0].Means))))
+	}
 	fmt.Fprintf(out, "\nKnown from\n%s", wrapped("  ", r.Source))
 	fmt.Fprint(out, "\nRests on the findings of\n")
 	for _, c := range r.Checks {

@@ -87,9 +87,6 @@ func heldMeaning(r *Reading) Meaning {
 		m.Fault = SenderDNS
 		m.Means = "mailgate keeps the message for " + strings.Join(r.Findings, ", ") + "; it leaves by itself once that is mended."
 	}
-	if r.QueueID != "" {
-		m.Do = []string{"See it: mailgate quarantine show " + r.QueueID}
-	}
 	return m
 }
 
@@ -104,7 +101,7 @@ func codeMeaning(r *Reading) Meaning {
 		return m
 	}
 	if basic, ok := basicCodes[r.Reply.Code]; ok {
-		m.Means = "No rule knows these words, and the code says little: " + basic
+		m.Means = "No rule knows these words, and the code says little: " + basic + "."
 		m.Source = "RFC 5321, section 4.2.3"
 		return m
 	}

@@ -10,7 +10,7 @@ type memory struct {
 }
 
 // origin is where a message came from.
-type origin struct{ sender, tls string }
+type origin struct{ sender string }
 
 // remembered is how many messages and sessions are kept in mind.
 const remembered = 20_000
@@ -51,7 +51,7 @@ func (m *memory) read(l line) (list []Reading, delivered bool) {
 
 func (m *memory) sentBy(id, sender string) {
 	if id != "" {
-		m.messages.put(id, origin{sender: sender})
+		m.messages.put(id, origin{sender: strings.Clone(cut(sender, maxField))})
 	}
 }
 
@@ -62,13 +62,12 @@ func sessionKey(l line, host string) string {
 // recent is a map that forgets the oldest.
 type recent[V any] struct {
 	values map[string]V
-	order  []string // a ring
+	order  []string // a ring, once it is full
 	next   int
+	most   int
 }
 
-func newRecent[V any](n int) *recent[V] {
-	return &recent[V]{values: map[string]V{}, order: make([]string, n)}
-}
+func newRecent[V any](n int) *recent[V] { return &recent[V]{values: map[string]V{}, most: n} }
 
 func (r *recent[V]) get(key string) (V, bool) {
 	v, ok := r.values[key]
@@ -78,9 +77,17 @@ func (r *recent[V]) get(key string) (V, bool) {
 func (r *recent[V]) put(key string, v V) {
 	key = strings.Clone(cut(key, maxField))
 	if _, known := r.values[key]; !known {
-		delete(r.values, r.order[r.next])
-		r.order[r.next] = key
-		r.next = (r.next + 1) % len(r.order)
+		r.remember(key)
 	}
 	r.values[key] = v
+}
+
+func (r *recent[V]) remember(key string) {
+	if len(r.order) < r.most {
+		r.order = append(r.order, key)
+		return
+	}
+	delete(r.values, r.order[r.next])
+	r.order[r.next] = key
+	r.next = (r.next + 1) % r.most
 }

@@ -136,6 +136,9 @@ func (r *Reading) finish() {
 	r.Recipient, r.Sender = bareAddress(r.Recipient), bareAddress(r.Sender)
 	r.readText()
 	r.Provider = r.provider()
+	if r.Predicted {
+		r.Results = nil // nobody has found them
+	}
 	r.Meaning = meaningOf(r)
 }
 

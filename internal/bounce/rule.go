@@ -77,13 +77,21 @@ var table = Rules()
 
 func ruleFor(r *Reading) *Rule {
 	low := strings.ToLower(r.Reply.Text)
+	prose := r.Format == Plain && r.Reply.class() == 0
 	for i := range table {
+		if prose && !aboutConnection(table[i].Kind) {
+			continue // anybody may write of DKIM
+		}
 		if table[i].fits(r, low) {
 			return &table[i]
 		}
 	}
 	return nil
 }
+
+// aboutConnection reports whether rules of a kind know what mail servers themselves
+// say, which has no codes.
+func aboutConnection(k Kind) bool { return k == Network || k == TLS || k == DNS }
 
 func (u *Rule) fits(r *Reading, low string) bool {
 	contains := func(s string) bool { return strings.Contains(low, s) }
@@ -98,6 +106,11 @@ func (u *Rule) fits(r *Reading, low string) bool {
 		return false
 	}
 	return true
+}
+
+// Fits reports whether the rule goes with a basic code; 0 is any.
+func (u Rule) Fits(code int) bool {
+	return code == 0 || len(u.codes) == 0 || slices.Contains(u.codes, code)
 }
 
 // fitsEnhanced matches an enhanced code with a pattern: "5.7.26"; "x.7.26" for any

@@ -41,7 +41,7 @@ func accessRules() []Rule {
 			Name: "rate", Kind: Rate, Fault: OurSending, Source: seen,
 			text: []string{"rate limit", "ratelimit", "rate exceeded", "too many connections", "too many messages", "too many concurrent", "too many recipients", "too much mail", "too fast", "throttl", "frequency limit", "exceeded the limit", "limit exceeded", "hourly limit", "exceeded the rate", "sending limit", "connection rate", "message rate", "many connections", "max message per connection", "excessive", "connection limit", "max defers and failures"}, unless: []string{"size"},
 			Means: "More messages or connections than the server lets through in this time.",
-			Do:    []string{"It is tried again if the answer was temporary. Send slower, with fewer connections at once."},
+			Do:    []string{"Send slower, with fewer connections at once."},
 		},
 		{
 			Name: "storage", Kind: Trouble, Fault: Receiver, Source: "RFC 3463; " + seen,
@@ -53,7 +53,7 @@ func accessRules() []Rule {
 			Name: "storage", Kind: Trouble, Fault: Receiver, Source: "RFC 5321; " + seen,
 			text:  []string{"insufficient system storage", "insufficient system resources", "insufficient disk space", "no space left", "insufficient storage", "disk full"},
 			Means: "The server has no room or memory left.",
-			Do:    []string{"It is tried again. Exchange answers so under back pressure: look at its disk."},
+			Do:    []string{"Exchange answers so under back pressure: look at its disk."},
 		},
 	}
 }

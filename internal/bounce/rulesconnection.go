@@ -41,7 +41,7 @@ func connectionRules() []Rule {
 			text:  []string{"host not found, try again", "temporary lookup failure", "host lookup did not complete", "name server: host not found, try again", "lookup error", "name server timeout", "dns query failed", "temporary failure in name resolution", "servfail", "dns error", "mx lookup failed", "host name lookup failure", "lookup failed temporarily", "dnsquery", "i/o timeout: dns", "dns: "},
 			Means: "DNS gave no answer about {todomain}: a fault of its name servers, or of your resolver.",
 			Not:   []string{"a domain that doesn't exist"},
-			Do:    []string{"It is tried again. If other domains fail, too, it is your resolver."},
+			Do:    []string{"If other domains fail, too, it is your resolver."},
 		},
 		{
 			Name: "host-unknown", Kind: DNS, Fault: RecipientAddress, Source: "RFC 3463; words of Postfix, Exim, sendmail and Exchange",
@@ -61,21 +61,21 @@ func connectionRules() []Rule {
 			Name: "connection-refused", Kind: Network, Fault: Receiver, Source: "words of Postfix, Exim, sendmail and Exchange",
 			text:  []string{"connection refused", "connectionrefused", "actively refused", "10061"},
 			Means: "Nothing listens at port 25 of {host}, or a firewall says so.",
-			Do:    []string{"It is tried again. If it happens with every destination, port 25 is blocked on your side."},
+			Do:    []string{"If it happens with every destination, port 25 is blocked on your side."},
 		},
 		{
 			Name: "connection-lost", Kind: Network, Fault: Nobody, Source: "words of Postfix, Exim, sendmail and Exchange",
 			text:  []string{"lost connection", "remote host closed connection", "connection reset", "connection was closed", "connection dropped", "remote server closed", "broken pipe", "unexpected disconnect", "unexpected eof", "closed the connection", "10054", "connection died", "deferred: connection reset", "premature end-of-file", ": eof", "socket closed"},
 			Means: "{host} broke the connection off without an answer: overload, a filter in between, or a program that fails on this message.",
 			Not:   []string{"a verdict on SPF, DKIM or DMARC"},
-			Do:    []string{"It is tried again. If it is always at the same command, look for a firewall that meddles with SMTP, or a path that loses large packets (MTU)."},
+			Do:    []string{"If it is always at the same command, look for a firewall that meddles with SMTP, or a path that loses large packets (MTU)."},
 		},
 		{
 			Name: "connection-timeout", Kind: Network, Fault: Nobody, Source: "words of Postfix, Exim, sendmail and Exchange",
 			text:   []string{"connection timed out", "timed out", "operation timed out", "connection timeout", "i/o timeout", "timeout while", "timeout waiting", "10060", "failed to connect", "timeout - closing connection", "failed to respond", "command timeout", "timeout exceeded"},
 			unless: []string{"authentication"},
 			Means:  "{host} didn't answer in time.",
-			Do:     []string{"It is tried again. If it happens with every destination, port 25 is blocked on your side, by your provider for instance."},
+			Do:     []string{"If it happens with every destination, port 25 is blocked on your side, by your provider for instance."},
 		},
 		{
 			Name: "unreachable", Kind: Network, Fault: Nobody, Source: "words of Postfix, Exim and sendmail",

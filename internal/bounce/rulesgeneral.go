@@ -159,14 +159,14 @@ func recipientRules() []Rule {
 		{
 			Name: "user-unknown", Kind: Recipient, Fault: RecipientAddress, Source: "RFC 3463; " + seen,
 			enhanced: []string{"5.1.1", "5.1.10", "5.1.0", "5.1.3", "5.1.6", "5.1.351"}, unless: []string{"relay", "sender"},
-			Means: "The receiver has no mailbox {to}.",
+			Means: "The recipient's mailbox isn't there: the receiver doesn't know {to}.",
 			Do:    []string{"Ask the recipient for the right address, and take this one off your lists."},
 		},
 		{
 			Name: "user-unknown", Kind: Recipient, Fault: RecipientAddress, Source: seen,
 			text:   []string{"user unknown", "unknown user", "no such user", "unknown recipient", "recipient unknown", "user not found", "mailbox not found", "recipient not found", "unknown or illegal alias", "does not exist", "doesn't exist", "no mailbox here", "no such recipient", "no such address", "invalid recipient", "invalid mailbox", "mailbox unavailable", "doesn't have a ", "not our customer", "address unknown", "unknown address", "unknown local part", "undeliverable address", "unrouteable address", "unroutable address", "no such person", "user doesn't", "recipient address rejected: user", "verification failed", "is not a valid mailbox", "bad destination mailbox"},
 			unless: []string{"domain does not exist", "host", "sender"},
-			Means:  "The receiver has no mailbox {to}.",
+			Means:  "The recipient's mailbox isn't there: the receiver doesn't know {to}.",
 			Do:     []string{"Ask the recipient for the right address, and take this one off your lists."},
 		},
 		{

@@ -78,14 +78,14 @@ func microsoftRules() []Rule {
 			enhanced: []string{"4.7.500-699", "4.7.850-899"},
 			Means:    "Microsoft has seen suspicious traffic or a poor reputation of {ip}, and slows it down.",
 			Not:      []string{"about SPF, DKIM or DMARC"},
-			Do:       []string{"It is tried again. Send slower from a new address, and see what was sent from {ip}."},
+			Do:       []string{"Send slower from a new address, and see what was sent from {ip}."},
 		},
 		{
 			Name: "microsoft-throttled", Provider: m, Kind: Rate, Fault: OurSending, Source: microsoftSeen,
 			text:  []string{"rp-001", "rp-002", "rp-003", "rate limited due to ip reputation"},
 			Means: "Outlook limits the connections or messages that {ip} may open, by its reputation.",
 			Not:   []string{"about SPF, DKIM or DMARC"},
-			Do:    []string{"It is tried again. Send slower, and see what was sent from {ip}."},
+			Do:    []string{"Send slower, and see what was sent from {ip}."},
 		},
 		{
 			Name: "microsoft-account-blocked", Provider: m, Kind: Reputation, Fault: OurSending, Source: exchangeCodes,

@@ -52,7 +52,7 @@ func otherProviders() []Rule {
 			text:  []string{"[tss04]", "[tss05]", "[tss06]", "[ts01]", "[ts02]", "[ts03]", "temporarily deferred", "user complaints"},
 			Means: "Yahoo puts mail from {ip} off: more of it than usual, or complaints of users. It also answers so to senders without SPF, DKIM and DMARC.",
 			Not:   []string{"a block for good"},
-			Do:    []string{"It is tried again. Check SPF, DKIM and DMARC, and send slower."},
+			Do:    []string{"Check SPF, DKIM and DMARC, and send slower."},
 		},
 		{
 			Name: "apple-dmarc-reject", Provider: a, Kind: Authentication, Fault: SenderDNS, Source: appleCodes,
@@ -79,7 +79,7 @@ func otherProviders() []Rule {
 			Name: "apple-volume", Provider: a, Kind: Rate, Fault: OurSending, Source: appleCodes,
 			text:  []string{"excessive volume"},
 			Means: "More mail than iCloud takes for this recipient, or from you, at the moment.",
-			Do:    []string{"It is tried again; send slower."},
+			Do:    []string{"Send slower."},
 		},
 		{
 			Name: "qq-dmarc", Provider: q, Kind: Authentication, Fault: SenderDNS, Source: qqCodes,
