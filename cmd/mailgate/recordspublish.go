@@ -39,9 +39,10 @@ The domain needs a publisher in the configuration: the account at the DNS host. 
 docs/publishing.md. Without one, "mailgate records DOMAIN" shows what to enter by
 hand.
 
-Exit code: 0 every name server has the records (or there was nothing to do), 1 the
-host refused or you said no, 2 the time to wait ended, or DNS didn't tell what is
-published.`,
+Exit code: 0 every name server has the records, or there was nothing to do; 1 the
+host can't have a record, somebody else changed it meanwhile, or you said no; 2 the
+time to wait ended, or DNS didn't tell what is published; 69 the host can't be
+reached; 77 it refuses the login.`,
 		Example: `  mailgate records publish example.com --dry-run
   mailgate records publish example.com
   mailgate records publish example.com --yes --wait 30m && mailgate check example.com`,
@@ -272,5 +273,5 @@ func publisherExample(domain mail.Domain, zone string, host advise.Host) string 
 	if !known {
 		account = "  provider    = \"rfc2136\"            # or cloudflare, alidns, route53\n  server      = \"192.0.2.53:53\"      # the primary name server of %s\n  key_name    = \"mailgate\"           # of the TSIG key\n  secret_file = \"secrets/my-dns\"     # its secret in base64; mode 0600"
 	}
-	return fmt.Sprintf("  [[publisher]]\n  name        = \"my-dns\"\n"+account+"\n\n  [[domain]]\n  name      = %q\n  publisher = \"my-dns\"", zone, domain)
+	return fmt.Sprintf("  [[publisher]]\n  name        = \"my-dns\"\n"+account+"\n\n  [[domain]]\n  name      = %q\n  publisher = \"my-dns\"               # beside its keys", zone, domain)
 }
