@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -148,5 +149,107 @@ func TestCheckWithoutDNS(t *testing.T) {
 	code, out := p.mailgate(t, "check", "example.com")
 	if code != exitUnknown || strings.Contains(out, "✗") {
 		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+// A panel that has another key than the world is worth a line, though all is well.
+func TestCheckPanelDiffers(t *testing.T) {
+	p := newPlace(t)
+	p.publish(t, p.dns)
+	other, err := sign.Generate("rsa2048")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.panel.AddTXT(p.key.Name(), sign.Key{Domain: "example.com", Selector: "mail", Signer: other}.Record()); err != nil {
+		t.Fatal(err)
+	}
+	_, out := p.mailgate(t, "check", "example.com")
+	for _, want := range []string{"✓ DKIM   mail ", "(panel)  NOERROR aa  another key", "<- your own server and the world may differ"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the screen lacks %q\n%s", want, out)
+		}
+	}
+}
+
+// Scripts rely on these names.
+func TestCheckJSON(t *testing.T) {
+	p := newPlace(t)
+	code, out := p.mailgate(t, "check", "example.com", "--format", "json")
+	var c map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(out), &c); err != nil || code != exitFail {
+		t.Fatalf("exit %d, %v\n%s", code, err, out)
+	}
+	for _, name := range []string{"domain", "verdict", "report", "keys", "spf_tree", "dmarc", "predictions", "advice"} {
+		if len(c[name]) < 3 {
+			t.Errorf("%s is %s", name, c[name])
+		}
+	}
+	if _, given := c["at"]; given {
+		t.Error("at, though no server was named")
+	}
+	var tree struct {
+		Lookups   *int
+		Root      struct{ Terms []struct{ Text string } }
+		Addresses []struct{ Result, Term string }
+	}
+	if err := json.Unmarshal(c["spf_tree"], &tree); err != nil || tree.Lookups == nil || len(tree.Root.Terms) != 2 || tree.Addresses[0].Result != "softfail" || tree.Addresses[0].Term != "~all" {
+		t.Errorf("%v, %s", err, c["spf_tree"])
+	}
+}
+
+// listener passes lines on as they are written.
+type listener struct {
+	lines chan string
+	all   strings.Builder
+}
+
+func (l *listener) Write(b []byte) (int, error) {
+	l.all.Write(b)
+	select {
+	case l.lines <- string(b):
+	default:
+	}
+	return len(b), nil
+}
+
+// With --wait the record is published while it waits, and the exit code is that of
+// the end.
+func TestCheckWaits(t *testing.T) {
+	p := newPlace(t)
+	told := &listener{lines: make(chan string, 1)}
+	var out strings.Builder
+	ended := make(chan int)
+	go func() {
+		args := []string{"check", "example.com", "--ip", "198.51.100.1", "--wait", "1m", "--config", p.config}
+		ended <- run(&app{authorityPort: p.dns.Port()}, args, strings.NewReader(""), &out, told)
+	}()
+	line := <-told.lines
+	if !strings.Contains(line, "waiting: DKIM mail dkim-missing (on 0 of 1 name servers)") {
+		t.Errorf("told %q", line)
+	}
+	p.publish(t, p.dns)
+	if code := <-ended; code != exitPass || !strings.Contains(out.String(), "✓ DKIM   mail ") || strings.Count(out.String(), "name servers:") != 1 {
+		t.Errorf("exit %d\n%s%s", code, out.String(), told.all.String())
+	}
+}
+
+// Ctrl-C before anything is done.
+func TestCheckInterruptedAtOnce(t *testing.T) {
+	p := newPlace(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, format := range []string{"text", "json"} {
+		var out, errOut strings.Builder
+		root := newRoot(&app{authorityPort: p.dns.Port()})
+		root.SetArgs([]string{"check", "example.com", "example.org", "--format", format, "--config", p.config})
+		root.SetOut(&out)
+		root.SetErr(&errOut)
+		err := root.ExecuteContext(ctx)
+		if err == nil || exitCode(err) != exitInterrupted || errOut.String() != "mailgate: interrupted: 0 of 2 checked\n" {
+			t.Errorf("%v\n%s", err, errOut.String())
+		}
+		if want := map[string]string{"text": "", "json": "[]\n"}[format]; out.String() != want {
+			t.Errorf("%s: %q", format, out.String())
+		}
 	}
 }

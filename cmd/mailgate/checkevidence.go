@@ -29,11 +29,7 @@ func (s checkScreen) keyEvidence(c *checked, f preflight.Finding) bool {
 		if f.Status == preflight.Pass && !s.evidence && !(panel && (k.Match == preflight.KeyOther || k.Match == preflight.KeyInvalid)) {
 			continue
 		}
-		server := strings.TrimSuffix(plain(k.Server, 60), ":53")
-		if k.View != dnsview.Authoritative {
-			server += " (" + string(k.View) + ")"
-		}
-		g.add(server, cmp.Or(rcodeWord(k.Rcode, "", k.AA), "–"), keyWord(k), milliseconds(k.RTT))
+		g.add(serverWord([]string{k.Server}, k.View), cmp.Or(rcodeWord(k.Rcode, "", k.AA), "–"), keyWord(k), milliseconds(k.RTT))
 		if panel {
 			remark = panelRemark(k.Match, published)
 		}
@@ -73,6 +69,24 @@ func keyWord(server preflight.KeyServer) string {
 	return cmp.Or(plain(server.Error, 60), "no answer that counts")
 }
 
+// serverWord names servers, and whose view it is where it isn't that of the domain's
+// own name servers; one without a name was not even asked.
+func serverWord(servers []string, view dnsview.View) string {
+	var names []string
+	for _, server := range servers {
+		if server != "" {
+			names = append(names, strings.TrimSuffix(plain(server, 60), ":53"))
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return "not asked (" + string(view) + ")"
+	case view != dnsview.Authoritative:
+		return strings.Join(names, ", ") + " (" + string(view) + ")"
+	}
+	return strings.Join(names, ", ")
+}
+
 func rcodeWord(rcode, fault string, aa bool) string {
 	said := plain(rcode, 0)
 	if fault != "" {
@@ -88,22 +102,28 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 }
 
-// observations prints what servers said about the thing itself: those that said
-// the same in one line. How the zone and its servers were found is in the JSON.
-func (s checkScreen) observations(f preflight.Finding) {
-	type said struct {
-		view              dnsview.View
-		name, kind, rcode string
-		records           string
-		servers           []string
-		fastest, slowest  time.Duration
-	}
+// said is what one or several servers answered to one question.
+type said struct {
+	view              dnsview.View
+	name, kind, rcode string
+	records           string
+	heard             bool // with authority or by a resolver that knows
+	servers           []string
+	fastest, slowest  time.Duration
+}
+
+// saidOf gathers the evidence of a finding, servers that said the same together.
+// How the zone and its servers were found is in the JSON.
+func saidOf(f preflight.Finding) []said {
 	var all []said
 	for _, o := range f.Evidence {
 		if o.Error == "" && f.Check != preflight.SOA && (o.Type == "SOA" || o.Type == "NS") {
 			continue
 		}
-		one := said{o.View, o.Name, o.Type, rcodeWord(o.Rcode, o.Error, o.AA), strings.Join(o.Records, "\n"), nil, o.RTT, o.RTT}
+		one := said{
+			view: o.View, name: o.Name, kind: o.Type, rcode: rcodeWord(o.Rcode, o.Error, o.AA), records: strings.Join(o.Records, "\n"),
+			heard: o.Rcode == "NOERROR" || o.Rcode == "NXDOMAIN", fastest: o.RTT, slowest: o.RTT,
+		}
 		at := slices.IndexFunc(all, func(x said) bool {
 			return x.view == one.view && x.name == one.name && x.kind == one.kind && x.rcode == one.rcode && x.records == one.records
 		})
@@ -111,16 +131,18 @@ func (s checkScreen) observations(f preflight.Finding) {
 			at, all = len(all), append(all, one)
 		}
 		x := &all[at]
-		x.servers = append(x.servers, strings.TrimSuffix(plain(o.Server, 60), ":53"))
+		x.servers = append(x.servers, o.Server)
 		x.fastest, x.slowest = min(x.fastest, o.RTT), max(x.slowest, o.RTT)
 	}
+	return all
+}
+
+// observations prints what servers said about the thing itself.
+func (s checkScreen) observations(f preflight.Finding) {
+	all := saidOf(f)
 	g := &grid{cut: []int{0, 1, 3}}
 	g.add("", "", "", "", "")
 	for _, x := range all {
-		servers := strings.Join(x.servers, ", ")
-		if x.view != dnsview.Authoritative {
-			servers += " (" + string(x.view) + ")"
-		}
 		question := ""
 		if x.name != f.Name {
 			question = plain(x.name, 60) + " " + x.kind
@@ -129,16 +151,16 @@ func (s checkScreen) observations(f preflight.Finding) {
 		if milliseconds(x.fastest) != took {
 			took = strings.TrimSuffix(milliseconds(x.fastest), " ms") + "–" + took
 		}
-		g.add(servers, x.rcode, question, relevant(f, x.records, len(all)), took)
+		g.add(serverWord(x.servers, x.view), x.rcode, question, relevant(f, x.records, x.heard, len(all)), took)
 	}
 	s.rows(g)
 }
 
 // relevant is what matters of an answer: the record itself where the servers'
 // answers differ.
-func relevant(f preflight.Finding, records string, answers int) string {
+func relevant(f preflight.Finding, records string, heard bool, answers int) string {
 	prefix := map[preflight.Check]string{preflight.SPF: "v=spf1", preflight.DMARC: "v=DMARC1"}[f.Check]
-	if prefix == "" {
+	if prefix == "" || !heard {
 		return ""
 	}
 	for record := range strings.SplitSeq(records, "\n") {
