@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
@@ -34,7 +33,6 @@ func Load(ctx context.Context, notes spool.Notes) (Book, error) {
 		if err := json.Unmarshal(n.Data, r); err != nil {
 			return Book{}, fmt.Errorf("read the rotation of key %s: %w", n.Name, err)
 		}
-		r.Looked = time.Time{} // what was between then and now, nobody saw
 		b.all[n.Name] = r
 	}
 	return b, nil

@@ -54,7 +54,7 @@ type Rotation struct {
 	Revoke   time.Time `json:"revoke,omitzero"`   // the old one is on its way out since
 	Ended    time.Time `json:"ended,omitzero"`
 
-	Looked  time.Time     `json:"looked,omitzero"` // at DNS, last, since the start
+	Looked  time.Time     `json:"looked,omitzero"` // at DNS, last
 	Waited  time.Duration `json:"waited_ns"`       // of Hold while holding, of Grace while signing
 	Hold    time.Duration `json:"hold_ns"`         // what the lives of the records ask for, as last seen
 	Grace   time.Duration `json:"grace_ns"`        // as configured when last looked at

@@ -13,7 +13,10 @@ const (
 	// for less: some DNS hosts have many machines behind one name server's address.
 	minHold = 30 * time.Second
 	// lifeUnknown is taken for the old record's TTL until it was seen.
-	lifeUnknown     = time.Hour
+	lifeUnknown = time.Hour
+	// longestGap is how late a look may come: by a restart, or by many that are due.
+	longestGap = 5 * time.Minute
+
 	publishPatience = time.Minute
 )
 
@@ -59,6 +62,7 @@ func (e *Engine) await(ctx context.Context, r Rotation) error {
 	switch {
 	case s.missing() && r.State == Holding:
 		r.State, r.Visible, r.Waited, r.Publisher = Publishing, time.Time{}, 0, Published{}
+		e.note(r) // also where it can't be kept
 		if err := e.keep(ctx, r, "the new record is gone again from "+lacking(s), ""); err != nil {
 			return err
 		}
@@ -80,12 +84,17 @@ func (e *Engine) await(ctx context.Context, r Rotation) error {
 	return e.switchOver(ctx, r)
 }
 
-// saw notes what was seen, and returns the time since the last look. A gap longer than
-// there should be counts in part only: nothing is known of it.
+// saw notes what was seen, and returns the time since the last look. Over a gap longer
+// than there should be nothing is known: it counts for nothing, and what has to be seen
+// without a break begins anew.
 func (e *Engine) saw(r *Rotation, s sight) (since time.Duration) {
 	now := e.o.Now()
-	if !r.Looked.IsZero() {
-		since = min(max(0, now.Sub(r.Looked)), 2*longestWait(r.State))
+	since = now.Sub(r.Looked)
+	if since < 0 || since > longestWait(r.State)+longestGap {
+		since = 0
+		if r.State == Holding {
+			r.Visible, r.Waited = now, 0
+		}
 	}
 	r.Looked, r.Servers, r.Seen = now, s.servers, s.texts
 	return since

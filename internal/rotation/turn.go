@@ -93,7 +93,9 @@ func (e *Engine) waitFor(r Rotation) time.Duration {
 		return eager(now.Sub(r.Begun))
 	case r.State == Revoking:
 		return eager(now.Sub(r.Revoke))
-	case r.Problem != "" || e.isBehind():
+	case r.State == Signing && (r.Problem != "" || e.isBehind()):
+		return time.Minute
+	case r.Problem != "":
 		return soonest
 	case r.State == Holding:
 		return between(time.Second, r.Hold-r.Waited+time.Second, longestWait(r.State))
@@ -108,7 +110,7 @@ func longestWait(s State) time.Duration {
 	if s == Signing {
 		return 30 * time.Minute
 	}
-	return 5 * time.Minute
+	return time.Minute // what comes and goes between two looks isn't seen
 }
 
 func between(low, d, high time.Duration) time.Duration { return max(low, min(d, high)) }
