@@ -16,8 +16,8 @@ const maxCounted = 60
 // it takes; what others serve may change any day and is left for people to decide on.
 func (a *adviser) fit(r *Record) {
 	terms := parseSPF(r.Value)
-	queries, known := a.queries(terms, []string{r.Name})
-	if r.Lookups = queries; !known || queries <= MaxLookups {
+	queries := a.queries(terms, []string{r.Name})
+	if r.Lookups = queries; queries <= MaxLookups {
 		return
 	}
 	r.Notes = slices.DeleteFunc(r.Notes, func(n string) bool { return n == tooMany(terms.lookups()) })
@@ -27,7 +27,7 @@ func (a *adviser) fit(r *Record) {
 			if addresses, ok := flat(r.Name, terms[i]); ok {
 				written = append(written, terms[i])
 				terms = slices.Concat(terms[:i], addresses, terms[i+1:])
-				queries, _ = a.queries(terms, []string{r.Name})
+				queries = a.queries(terms, []string{r.Name})
 			}
 		}
 	}
@@ -35,7 +35,7 @@ func (a *adviser) fit(r *Record) {
 		r.Notes = append(r.Notes, fmt.Sprintf("It takes %d DNS queries and receivers make %d, so it counts as an error: %s. Take out what no longer sends for the domain, or give it a sub-domain of its own to send from.",
 			queries, MaxLookups, a.costs(r.Name, terms)))
 		if len(written) > 0 {
-			r.Notes = append(r.Notes, fmt.Sprintf("It would take %d with %s as %s.", r.Lookups, strings.Join(written, ", "), "published now"))
+			r.Notes = append(r.Notes, fmt.Sprintf("It would take %d with %s as published now.", r.Lookups, strings.Join(written, ", ")))
 		}
 	} else {
 		r.Notes = append(r.Notes, fmt.Sprintf("As published it takes %d DNS queries and receivers make %d; with %s written as addresses it takes %d. Change it here when these hosts' addresses change.",
@@ -44,39 +44,36 @@ func (a *adviser) fit(r *Record) {
 	r.Value, r.Lookups = terms.String(), queries
 }
 
-// queries counts the DNS queries terms take, with those of the records they include;
-// false where one of these isn't known. RFC 7208 section 4.6.4.
-func (a *adviser) queries(terms spfTerms, path []string) (n int, known bool) {
-	known = true
+// queries counts the DNS queries terms take, with those of the records they include,
+// as far as these are known. RFC 7208 section 4.6.4.
+func (a *adviser) queries(terms spfTerms, path []string) (n int) {
 	hasAll := slices.ContainsFunc(terms, func(t string) bool { name, _ := spfTerm(t); return name == "all" })
 	for _, term := range terms {
 		name, value := spfTerm(term)
 		switch {
 		case n > maxCounted:
-			return n, known
+			return n
 		case name == "a" || name == "mx" || name == "ptr" || name == "exists":
 			n++
 		case name == "include" || name == "redirect" && !hasAll:
-			more, ok := a.included(value, path)
-			n, known = n+1+more, known && ok
+			n += 1 + a.included(value, path)
 		}
 	}
-	return n, known
+	return n
 }
 
 // included counts the queries of the record at name.
-func (a *adviser) included(name string, path []string) (n int, known bool) {
+func (a *adviser) included(name string, path []string) int {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if slices.Contains(path, name) {
-		return maxCounted, true // it never ends
+		return maxCounted // it never ends
 	}
 	if strings.Contains(name, "%") {
-		return 0, true // another record for every sender
+		return 0 // another record for every sender
 	}
-	now := a.want.Now(name)
-	records := matching(now.Values, isSPF)
+	records := matching(a.want.Now(name).Values, isSPF)
 	if len(records) == 0 {
-		return 0, now.Known
+		return 0
 	}
 	return a.queries(parseSPF(records[0]), append(slices.Clone(path), name))
 }
@@ -89,7 +86,7 @@ func (a *adviser) costs(domain string, terms spfTerms) string {
 	}
 	var costs []cost
 	for _, term := range terms {
-		if n, _ := a.queries(spfTerms{term}, []string{domain}); n > 0 {
+		if n := a.queries(spfTerms{term}, []string{domain}); n > 0 {
 			costs = append(costs, cost{term, n})
 		}
 	}
