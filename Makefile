@@ -5,13 +5,17 @@ FUZZTIME ?= 30s
 PACKAGES := ./cmd/... ./internal/... ./test/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test install unit integration check imports bench fuzz crash
+.PHONY: help build docs run demo test install unit integration check imports bench fuzz crash
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## bin/mailgate
+build: docs ## bin/mailgate, with man pages in bin/man and completions of shells in bin/completion
 	$(GO) build -trimpath -o bin/mailgate ./cmd/mailgate
+
+# The date on the pages is the source's, so that two builds of it are the same.
+docs:
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} $(GO) run -tags docs ./cmd/mailgate docs bin
 
 run: build ## a gateway in ./var: makes a key and a configuration if there is none
 	./bin/mailgate serve --init ./var

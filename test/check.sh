@@ -15,6 +15,7 @@ fi
 
 # The tag only adds files, so this looks at everything.
 go vet -tags integration "$@"
+go vet -tags docs ./cmd/mailgate
 go run "$staticcheck" -tags integration "$@"
 
 out=$(mktemp)
