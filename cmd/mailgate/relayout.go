@@ -230,8 +230,10 @@ type kicker struct {
 // Take implements spool.Taker.
 func (k kicker) Take(ctx context.Context, m *spool.Message, content io.Reader) error {
 	err := k.Taker.Take(ctx, m, content)
-	if err == nil && len(m.In(spool.Queued)) > 0 {
-		k.engine.Kick()
+	if err == nil {
+		for _, r := range m.In(spool.Queued) {
+			k.engine.Queued(r.Address.Domain)
+		}
 	}
 	return err
 }

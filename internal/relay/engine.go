@@ -93,6 +93,14 @@ func (e *Engine) Kick() {
 	}
 }
 
+// Queued has the engine look at the queue, into which mail for d was put, unless d has
+// all the workers it may have: the one that ends first looks at it.
+func (e *Engine) Queued(d mail.Domain) {
+	if !e.lanes.full(d, e.settings()) {
+		e.Kick()
+	}
+}
+
 // Run delivers until ctx is done, then lets what is under way come to its end for
 // as long as Settings.Drain, and breaks off the rest: it is tried again at the next
 // start. It returns nil.

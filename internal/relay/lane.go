@@ -108,6 +108,14 @@ func (l *lanes) busy(s Settings) []mail.Domain {
 	return list
 }
 
+// full reports whether d is served by as many workers as its lane lets in.
+func (l *lanes) full(d mail.Domain, s Settings) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	in := l.serving[d]
+	return in != nil && in.full(s)
+}
+
 func (l *lanes) running() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -314,6 +314,32 @@ func TestEnter(t *testing.T) {
 	}
 }
 
+// Mail has the queue looked at, unless its destination has all the workers it may have.
+func TestQueued(t *testing.T) {
+	e := New(Options{Settings: func() Settings { return Settings{PerDestination: 2} }})
+	looks := func(d mail.Domain) bool {
+		e.Queued(d)
+		return len(e.kick) > 0 && <-e.kick == struct{}{}
+	}
+	s := e.settings()
+	if !looks("a.example") {
+		t.Error("nobody serves it")
+	}
+	first, _ := e.lanes.enter("a.example", "hop", s)
+	e.lanes.claimed("a.example")
+	if !looks("a.example") {
+		t.Error("it may have another worker")
+	}
+	e.lanes.enter("b.example", "hop", s)
+	if looks("a.example") || !looks("c.example") {
+		t.Error("its lane is full; what is not served was not looked at yet")
+	}
+	e.lanes.leave("a.example", first)
+	if !looks("a.example") {
+		t.Error("there is room again")
+	}
+}
+
 func TestPauseGrows(t *testing.T) {
 	var l lanes
 	in, _ := l.enter("dest.example", "dest.example", Settings{}.complete())
