@@ -67,6 +67,24 @@ func TestPublisherExamples(t *testing.T) {
 	}
 }
 
+// So is that of docs/publishing.md.
+func TestPublishingDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/publishing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```toml\n")[1:]
+	for _, rest := range blocks {
+		block, _, _ := strings.Cut(rest, "```")
+		if _, err := config.Parse([]byte(block), "/etc/mailgate/mailgate.toml"); err != nil {
+			t.Errorf("%v\n%s", err, block)
+		}
+	}
+	if len(blocks) != 5 {
+		t.Errorf("%d examples", len(blocks))
+	}
+}
+
 func TestPublishIntoAnotherZone(t *testing.T) {
 	p := newPlace(t)
 	t.Setenv("MAILGATE_MY_DNS_SECRET", "the-token")

@@ -91,6 +91,13 @@ type knot struct {
 
 func startKnot(t *testing.T) *knot {
 	t.Helper()
+	return startKnotWith(t, knotConf)
+}
+
+// startKnotWith starts it with a configuration whose first verb is its directory and
+// whose second is its port.
+func startKnotWith(t *testing.T, conf string) *knot {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.23:0")
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +108,7 @@ func startKnot(t *testing.T) *knot {
 	for _, zone := range []string{"example.com", "hidden.example", "closed.example"} {
 		k.write(zone+".zone", fmt.Sprintf(knotZone, zone))
 	}
-	k.write("knot.conf", fmt.Sprintf(knotConf, k.dir, port))
+	k.write("knot.conf", fmt.Sprintf(conf, k.dir, port))
 	cmd := exec.Command("knotd", "-c", filepath.Join(k.dir, "knot.conf"))
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -272,6 +279,57 @@ func TestKnotChangedMeanwhile(t *testing.T) {
 	if !slices.Contains(k.txt("example.com", "@"), `300 "another=1"`) {
 		t.Error("the other's record is gone")
 	}
+}
+
+// The name servers' configurations of docs/publishing.md work as they are written.
+func TestKnotAsDocumented(t *testing.T) {
+	conf := `server:
+    rundir: %[1]s
+    listen: 127.0.0.23@%[2]s
+control:
+    listen: %[1]s/knot.sock
+database:
+    storage: %[1]s
+template:
+  - id: default
+    storage: %[1]s
+log:
+  - target: stderr
+    any: warning
+` + documented(t, "knot")
+	k, ctx := startKnotWith(t, conf), context.Background()
+	h := k.host("mailgate", "bWFpbGdhdGUncyBvd24ga2V5LCBtYWRlIGJ5IGtleW1nciA=")
+	plan, err := h.Plan(ctx, "example.com", []Want{{Name: "example.com", Type: "TXT", Value: "v=spf1 -all", Replaces: []string{"v=spf1 mx -all"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Apply(ctx, plan); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, "the apex", k.txt("example.com", "@"), []string{`300 "google-site-verification=abc\"d\\e"`, `300 "v=spf1 -all"`})
+
+	file := filepath.Join(t.TempDir(), "named.conf")
+	if err := os.WriteFile(file, []byte(documented(t, "bind")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("named-checkconf", file).CombinedOutput(); err != nil {
+		t.Errorf("named-checkconf: %v\n%s", err, out)
+	}
+}
+
+// documented is the block of docs/publishing.md in a language.
+func documented(t *testing.T, language string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/publishing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```"+language+"\n")
+	block, _, ends := strings.Cut(rest, "```")
+	if !found || !ends {
+		t.Fatalf("docs/publishing.md has no block in %s", language)
+	}
+	return block
 }
 
 // A primary that answers no plain query is read by a transfer with the key.
