@@ -55,6 +55,7 @@ func (c *rspamd) model() (*rspamdModel, error) {
 	m.paths, m.names = c.hash("path_map"), c.hash("selector_map")
 	if c.conf.get("signing_table") != nil && c.conf.get("key_table") != nil {
 		m.signing, m.keys = c.glob("signing_table"), c.glob("key_table")
+		c.plan.note(Differs, c.place("signing_table"), "signing_table", "rspamd wants the address in the case of the table; mailgate signs ANN@EXAMPLE.COM as ann@example.com", "")
 	} else {
 		c.useDomain(m)
 	}
@@ -121,6 +122,12 @@ func (c *rspamd) hash(name string) map[string]entry {
 		return nil
 	}
 	all := map[string]entry{}
+	for _, item := range v.all() {
+		if item.fields == nil && !strings.Contains(item.text, "/") || strings.Contains(item.text, " ") || item.fields != nil && item.get("url") == nil && item.get("data") == nil {
+			c.plan.note(Moot, item.at, name, "rspamd takes names and values from a file only, and so uses none of these", "")
+			return nil
+		}
+	}
 	for _, line := range c.list(name, v) {
 		key, value := cutSpace(line)
 		all[key] = entry{key, value, v.at}
