@@ -202,6 +202,7 @@ func (r *checkRun) judge(ctx context.Context, c *checked, id preflight.Identity,
 	if r.host != "" {
 		c.hostOf = advise.Always(r.host, "")
 	}
+	c.Notes = append(c.Notes, signerNotes(c.Report)...)
 	c.Verdict = verdictOf(c, len(id.Keys) == 0)
 }
 

@@ -83,7 +83,7 @@ func (s *site) keysOf(t checkTarget) []sign.Key {
 func (s *site) addKeys(id *preflight.Identity, t checkTarget, selectors []string) error {
 	for _, k := range s.keysOf(t) {
 		if len(selectors) == 0 || slices.Contains(selectors, k.Selector) {
-			id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public()})
+			id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public(), Standby: k.Standby})
 		}
 	}
 	if s.unreadable && len(selectors) == 0 {
