@@ -318,9 +318,10 @@ func (e *eximString) readFile() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	end := "\n"
 	e.blanks()
 	if e.pos < len(e.text) && e.text[e.pos] == '{' {
-		if _, err := e.arg(); err != nil {
+		if end, err = e.arg(); err != nil {
 			return "", err
 		}
 	}
@@ -332,7 +333,7 @@ func (e *eximString) readFile() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s can't be read: %w", name, err)
 	}
-	return string(data), nil
+	return strings.ReplaceAll(string(data), "\n", end), nil
 }
 
 func (t *eximTouched) path(name string) { t.paths = appendNew(t.paths, name) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -46,8 +47,7 @@ func (e *eximString) lookup() (string, error) {
 // find looks a key up.
 func (e *eximString) find(kind, file, key string) (string, bool, error) {
 	kind, _, _ = strings.Cut(kind, ",")
-	partial := strings.HasPrefix(kind, "partial-")
-	kind = strings.TrimPrefix(kind, "partial-")
+	kind, partial := cutPartial(kind)
 	file = path.Clean("/" + strings.TrimSpace(file))
 	switch kind {
 	case "dsearch":
@@ -80,13 +80,33 @@ func (e *eximString) find(kind, file, key string) (string, bool, error) {
 	if v, ok := table.get("*"); ok && strings.HasPrefix(kind, "lsearch*") {
 		return v.value, true, nil
 	}
-	for rest := key; partial && rest != ""; {
-		_, rest, _ = strings.Cut(rest, ".")
+	for rest := key; partial >= 0 && rest != ""; {
 		if v, ok := table.get("*." + rest); ok {
 			return v.value, true, nil
 		}
+		if _, rest, _ = strings.Cut(rest, "."); strings.Count(rest, ".")+1 < partial {
+			break
+		}
 	}
 	return "", false, nil
+}
+
+// cutPartial takes "partial-" or "partial3-" off a lookup's type: how many labels of
+// the key must be left; -1 without.
+func cutPartial(kind string) (string, int) {
+	rest, ok := strings.CutPrefix(kind, "partial")
+	if !ok {
+		return kind, -1
+	}
+	digits, rest, _ := strings.Cut(rest, "-")
+	n, err := strconv.Atoi(digits)
+	switch {
+	case digits == "":
+		return rest, 2
+	case err != nil || n > 100:
+		return kind, -1 // with an affix of its own: not known
+	}
+	return rest, n
 }
 
 // parseLsearch reads "key: value" or "key value"; a line that begins with white space
