@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -235,6 +236,27 @@ func TestAliyunTooLong(t *testing.T) {
 	f.fail(500, "nobody asks") // refused before
 	_, err := h.Plan(t.Context(), "example.com", []Want{{Name: "a._domainkey.example.com", Type: "TXT", Value: strings.Repeat("x", 513)}})
 	if !errors.Is(err, ErrCannot) || !strings.Contains(err.Error(), "512") {
+		t.Error(err)
+	}
+}
+
+// libdns looks for the zone's plan without a time limit; the order is left behind
+// then, and the error says that it may still be taken.
+func TestAliyunHangs(t *testing.T) {
+	h, _ := openAliyunFake(t)
+	gone := make(chan struct{})
+	asked := make(chan struct{}, 1)
+	http.DefaultClient.Transport = serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked <- struct{}{}
+		<-gone
+	}))
+	t.Cleanup(func() { close(gone) })
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	err := h.guard(func() error {
+		return h.driver.write(ctx, "example.com", Change{Name: "example.com", Type: "TXT", Add: []string{"x"}})
+	})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "may still") {
 		t.Error(err)
 	}
 }
