@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,10 @@ func (a *app) explain(cmd *cobra.Command, args []string, f explainFlags) error {
 	text := strings.Join(args, " ")
 	in := io.Reader(strings.NewReader(text))
 	if text == "-" {
-		short, whole, rest, err := beginningOf(cmd.InOrStdin())
+		short, whole, rest, err := beginningOf(interruptible(cmd.Context(), cmd.InOrStdin()))
+		if cmd.Context().Err() != nil {
+			return coded(exitInterrupted, errors.New("interrupted"))
+		}
 		if err != nil {
 			return err
 		}
@@ -129,6 +133,17 @@ func (a *app) showNames(cmd *cobra.Command, names []string, show func(io.Writer,
 
 // maxNames is how much of standard input may be nothing but names, in bytes.
 const maxNames = 4096
+
+// interruptible ends with the context, also while a read of in waits.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
+	out, to := io.Pipe()
+	go func() {
+		_, err := io.Copy(to, in)
+		to.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { to.CloseWithError(ctx.Err()) })
+	return out
+}
 
 // beginningOf is the text of a short input, and the whole of any as a reader.
 func beginningOf(in io.Reader) (text string, whole bool, all io.Reader, err error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"strings"
@@ -148,5 +149,26 @@ func TestExplainManyKinds(t *testing.T) {
 	code, out := (&place{}).explainText(t, b.String())
 	if code != exitPass || !strings.HasPrefix(out, "2 × ") || strings.Count(out, "Rule: user-unknown") != maxShown || !strings.Contains(out, "10 kinds more") {
 		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+// Ctrl-C ends it, also while nothing comes in.
+func TestExplainInterrupted(t *testing.T) {
+	for _, come := range []string{"", strings.Repeat("Nov 22 02:49:23 mx1 CRON[99]: (root) CMD (true)\n", 500)} {
+		in, to := io.Pipe()
+		defer to.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			_, _ = io.WriteString(to, come)
+			cancel()
+		}()
+		root := newRoot(&app{})
+		root.SetArgs([]string{"explain", "-"})
+		root.SetIn(in)
+		root.SetOut(io.Discard)
+		root.SetErr(io.Discard)
+		if err := root.ExecuteContext(ctx); err == nil || exitCode(err) != exitInterrupted {
+			t.Errorf("%d bytes: %v", len(come), err)
+		}
 	}
 }

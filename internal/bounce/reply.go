@@ -90,7 +90,7 @@ func joinLines(text string, code int, enhanced string, several bool) string {
 	}
 	text = re.ReplaceAllString(text, " ")
 	text = re.ReplaceAllString(text, " ") // after a line without text, whose end was the next one's beginning
-	if several { // the last of them may end the text
+	if several {                          // the last of them may end the text
 		text = strings.TrimSuffix(strings.TrimRight(text, " \n"), " "+basic+"-")
 	}
 	return tidy(text)
