@@ -45,8 +45,9 @@ Actors are the users who gave commands, and what mailgate does by itself: milter
 it), relay (took, delivered, returned it, or held what was refused), recheck (judged or
 sent it), notify_after (told the sender), max_age (returned it), retention (removed old
 entries), start (held again what a stop interrupted), mailgate (forgot a TLS override
-that has ended). The actions override and no-override are about TLS overrides made at
-run time, and no message.`,
+that has ended), rotation (took the next step), rotate_every (began one). The actions
+override and no-override are about TLS overrides made at run time, rotate is about the
+replacement of a signing key; these are of no message.`,
 		Example: `  mailgate quarantine log --since 7d --action release
   mailgate quarantine log --id q7f3a
   mailgate quarantine log --actor root --since 2026-11-01 --until 2026-12-01 --limit 0 --format csv > november.csv
@@ -59,7 +60,7 @@ run time, and no message.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.id, "id", "", "of this message `ID`")
 	flags.StringVar(&f.recipient, "recipient", "", "part of the recipient's address")
-	flags.StringVar(&f.action, "action", "", "hold, queue, release, deliver, requeue, assess, notify, discard, return, bounce, trim, override or no-override")
+	flags.StringVar(&f.action, "action", "", "hold, queue, release, deliver, requeue, assess, notify, discard, return, bounce, trim, override, no-override or rotate")
 	flags.StringVar(&f.actor, "actor", "", "part of who did it: a user's name, or milter, relay, recheck, max_age, mailgate …")
 	flags.StringVar(&f.since, "since", "", "in the last `24h`, 7d …, or since a date such as 2026-11-20T15:04")
 	flags.StringVar(&f.until, "until", "", "before that `TIME`; a date means its first minute")
