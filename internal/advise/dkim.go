@@ -51,6 +51,10 @@ func (a *adviser) keyState(r *Record, key Key) {
 	if sound && (r.State == ToAdd || r.State == ToReplace) {
 		r.State, r.Replaces, r.Value = AsItIs, nil, now.Values[0]
 	}
+	tooShort := func(f preflight.Finding) bool { return f.Code == "dkim-key-short" && f.Status == preflight.Fail }
+	if r.State == AsItIs && slices.ContainsFunc(findings, tooShort) {
+		r.State = Faulty
+	}
 	if r.State == ToReplace && r.Alias != "" && !has(findings, "dkim-cname-dangling") {
 		r.Notes = append(r.Notes, fmt.Sprintf("The name is an alias (CNAME) for %s: have the record published there, or delete the CNAME and publish it here.", r.Alias))
 	}

@@ -15,7 +15,7 @@ const (
 	Partly    State = "partly"    // on some of the zone's name servers only, so nothing is to be written
 	ToAdd     State = "add"       // nothing of its kind is published
 	ToReplace State = "replace"   // what is published must go: Record.Replaces and Record.Alias
-	Faulty    State = "faulty"    // published, with a fault that is in an include or takes a decision: Advice.Steps say which
+	Faulty    State = "faulty"    // published, with a fault that this record can't mend: in an include, a key that is too short, what takes a decision; Advice.Steps say which
 	Unsure    State = "unknown"   // DNS gave no answer
 )
 

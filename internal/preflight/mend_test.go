@@ -68,3 +68,48 @@ func want(t *testing.T, w *preflight.Wild, id preflight.Identity) advise.Want {
 	}
 	return want
 }
+
+// What is said of a record that isn't simply there or missing.
+func TestAdviceStates(t *testing.T) {
+	states := map[string]string{
+		"all is well":                              "dkim published, spf published, dmarc published",
+		"include without record":                   "dkim published, spf faulty, dmarc published",
+		"eleven includes":                          "dkim published, spf faulty, dmarc published",
+		"zone transfer lags":                       "dkim partly, spf published, dmarc published",
+		"SPF on one server only":                   "dkim published, spf partly, dmarc published",
+		"name servers out of reach":                "dkim unknown, spf published, dmarc published",
+		"broken DNSSEC":                            "dkim unknown, spf published, dmarc published",
+		"include that doesn't answer":              "dkim published, spf unknown, dmarc published",
+		"wildcard SPF":                             "dkim add, spf published, dmarc published",
+		"CNAME to nowhere":                         "dkim replace, spf published, dmarc published",
+		"CNAME to the key":                         "dkim published, spf published, dmarc published",
+		"alias to a provider that changed the key": "dkim replace, spf published, dmarc published",
+		"resolvers remember there was none":        "dkim published, spf published, dmarc published",
+		"1024 bits":                                "dkim published, spf published, dmarc published",
+		"768 bits":                                 "dkim faulty, spf published, dmarc published",
+		"testing":                                  "dkim replace, spf published, dmarc published",
+		"type 99":                                  "dkim published, spf add, dmarc published",
+		"no DMARC":                                 "dkim published, spf published, dmarc add",
+		"alias to nowhere":                         "dkim published, spf published, dmarc replace",
+		"alias to a provider's record":             "dkim published, spf published, dmarc published",
+		"tags out of date":                         "dkim published, spf published, dmarc published",
+	}
+	for _, w := range preflight.WildZones() {
+		wanted, listed := states[w.Name]
+		if !listed {
+			continue
+		}
+		delete(states, w.Name)
+		report, id := w.Report(t)
+		var got []string
+		for _, r := range advise.For(report, want(t, w, id)).Records {
+			got = append(got, string(r.Check)+" "+string(r.State))
+		}
+		if strings.Join(got, ", ") != wanted {
+			t.Errorf("%s: %s, want %s", w.Name, strings.Join(got, ", "), wanted)
+		}
+	}
+	for name := range states {
+		t.Errorf("no zone is called %q", name)
+	}
+}
