@@ -121,6 +121,19 @@ func publishes(t *testing.T, h *Host, host api, spell func(string) string, repla
 			t.Fatal(err)
 		}
 	}
+	for _, long := range []Want{
+		{Name: "long._domainkey.example.com", Type: "TXT", Value: dkimRecord},
+		{Name: "long._domainkey.example.com", Type: "TXT", Replaces: []string{dkimRecord}},
+	} {
+		plan, err = h.Plan(ctx, "example.com", []Want{long})
+		if err == nil {
+			err = h.Apply(ctx, plan)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "a long one, taken away", host.texts("long._domainkey.example.com"), nil)
 	equal(t, "taken away", host.texts("mail._domainkey.example.com"), nil)
 	equal(t, "apex without SPF", host.texts("example.com"), []string{spell(foreign)})
 	equal(t, "a name like it", host.texts("xmail._domainkey.example.com"), []string{"v=DKIM1; p=another's"})
