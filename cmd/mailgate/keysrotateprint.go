@@ -95,7 +95,7 @@ func printRotation(out io.Writer, r web.Rotation, now time.Time) {
 		case "⏸":
 			mark = paint.yellow(mark)
 		}
-		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %d %s %s %s", i+1, mark, fit(s.what+strings.Repeat(" ", 34), 34), plain(s.words, 0)), " "))
+		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %d %s %-34s %s", i+1, mark, s.what, plain(s.words, 0)), " "))
 	}
 	printRotationNext(out, r)
 }
