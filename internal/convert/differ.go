@@ -66,12 +66,12 @@ func (p *Plan) differ(m model, k known) {
 		if slices.Equal(row.Old, row.New) {
 			return
 		}
-		if row.Why = p.why(row, domain, k); why != "" {
-			row.Why = why
-		}
 		if len(p.Differences) == maxDifferences {
 			p.NotShown++
 			return
+		}
+		if row.Why = why; why == "" {
+			row.Why = p.why(row, domain, k)
 		}
 		p.Differences = append(p.Differences, row)
 	}
@@ -103,7 +103,7 @@ func (p *Plan) why(row Difference, domain string, k known) string {
 		return "a wildcard of mailgate reaches sub-domains of any depth"
 	case domain == unlisted:
 		return "every domain was signed: mailgate signs the domains it is told; add a [[domain]] for each of yours that isn't there"
-	case len(row.New) == 0 && !slices.Contains(k.domains, domain):
+	case len(row.New) == 0 && !k.named[domain]:
 		return "a rule for any name: mailgate needs a [[domain]] for each that is used"
 	case len(row.New) == 0:
 		return "not taken over: see the notes"

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -34,7 +35,7 @@ func seeds(f *testing.F, name string, ends ...string) {
 func plain(t *testing.T, p *Plan) {
 	t.Helper()
 	for line := range strings.SplitSeq(string(p.TOML()), "\n") {
-		if i := strings.IndexFunc(line, func(c rune) bool { return c < ' ' || c == 0x7f }); i >= 0 {
+		if i := strings.IndexFunc(line, func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }); i >= 0 {
 			t.Fatalf("a control character in %q", line)
 		}
 	}

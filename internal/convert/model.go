@@ -30,6 +30,7 @@ type model interface {
 // known is what an old configuration names.
 type known struct {
 	domains   []string // in the order of the configuration
+	named     map[string]bool
 	addresses []address
 	locals    []func(string) bool // rules about local parts
 	endings   []string            // domains that patterns without a dot reach, such as notexample.com
@@ -38,9 +39,15 @@ type known struct {
 type address struct{ local, domain string }
 
 func (k *known) addDomain(name string) {
-	if d, err := mail.ParseDomain(name); err == nil && !slices.Contains(k.domains, string(d)) && len(k.domains) < maxDomains {
-		k.domains = append(k.domains, string(d))
+	d, err := mail.ParseDomain(name)
+	if err != nil || k.named[string(d)] || len(k.domains) == maxDomains {
+		return
 	}
+	if k.named == nil {
+		k.named = map[string]bool{}
+	}
+	k.named[string(d)] = true
+	k.domains = append(k.domains, string(d))
 }
 
 func (k *known) addAddress(local, domain string) {
@@ -79,7 +86,7 @@ func (k *known) about(local string) bool {
 func (k *known) below(domain string) (one, other string) {
 	var free []string
 	for _, label := range []string{"sub", "other", "host", "q7x", "q8x", "q9x", "q10x"} {
-		if name := label + "." + domain; !slices.Contains(k.domains, name) {
+		if name := label + "." + domain; !k.named[name] {
 			free = append(free, name)
 		}
 	}

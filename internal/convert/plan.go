@@ -22,6 +22,7 @@ type Plan struct {
 	Inline      []Inline     `json:"inline_keys,omitempty"`           // to be written before the configuration is used
 
 	patterns map[string]Domain // Domains by their pattern
+	told     map[Note]bool
 }
 
 // Domain is one [[domain]] of mailgate's configuration.
@@ -145,15 +146,15 @@ func (p place) fault(format string, args ...any) error {
 
 func (p *Plan) note(kind Kind, at place, setting, text, do string) {
 	n := Note{kind, at.file, at.line, setting, text, do}
-	for _, other := range p.Notes {
-		if other == n {
-			return
-		}
+	if p.told[n] || len(p.Notes) == maxNotes {
+		return
 	}
-	if len(p.Notes) < maxNotes {
-		p.Notes = append(p.Notes, n)
+	if p.told == nil {
+		p.told = map[Note]bool{}
 	}
+	p.told[n] = true
+	p.Notes = append(p.Notes, n)
 }
 
 // maxNotes bounds what is told of one configuration.
-const maxNotes = 2000
+const maxNotes = 50_000

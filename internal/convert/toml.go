@@ -144,8 +144,8 @@ func quoted(s string) string {
 		case c == '"' || c == '\\':
 			b.WriteByte('\\')
 			b.WriteRune(c)
-		case c < 0x20 || c == 0x7f:
-			fmt.Fprintf(&b, "\\u%04X", c)
+		case unicode.IsControl(c) || unicode.Is(unicode.Cf, c): // also those that only a terminal minds
+			fmt.Fprintf(&b, "\\U%08X", c)
 		default:
 			b.WriteRune(c)
 		}
