@@ -202,6 +202,15 @@ func TestRotationOnTheWire(t *testing.T) {
 	w.set("mail", "v=DKIM1; p=", w.dns, w.second)
 	w.forward(time.Hour)
 	w.want("done", next)
+	// check asks about the key that signs, whatever the configuration names.
+	checker := &app{config: filepath.Join(w.dir, "mailgate.toml")}
+	site, err := checker.checkSite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := site.keys.Keys(); len(keys) != 1 || keys[0].Selector != next {
+		t.Errorf("check asks about %v", keys)
+	}
 	if _, out := w.command("keys", "rotate", "one.example"); !strings.Contains(out, "may be deleted") || w.rotation().State != "done" {
 		t.Errorf("at the end:\n%s", out)
 	}

@@ -38,6 +38,15 @@ func Load(ctx context.Context, notes spool.Notes) (Book, error) {
 	return b, nil
 }
 
+// BookOf is a book of rotations that somebody else keeps.
+func BookOf(list []Rotation) Book {
+	var b Book
+	for _, r := range list {
+		b = b.with(&r)
+	}
+	return b
+}
+
 // All returns every rotation, those that are open first, then by name.
 func (b Book) All() []Rotation {
 	list := make([]Rotation, 0, len(b.all))
