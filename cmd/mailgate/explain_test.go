@@ -172,3 +172,19 @@ func TestExplainInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// Only so many domains are looked at, each once; what our own server refused, and what
+// DNS has no part in, isn't.
+func TestExplainLooksAtFew(t *testing.T) {
+	p := newPlace(t)
+	var b strings.Builder
+	for _, d := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		b.WriteString(strings.ReplaceAll(refusedByGmail, "SPF [example.com]", "SPF ["+d+".example]") + "\n")
+	}
+	b.WriteString("Nov 22 02:49:21 mx1 postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[198.51.100.77]: 550 5.7.23 <x@example.com>: Recipient address rejected: SPF fail; from=<y@h.example> to=<x@example.com> proto=ESMTP helo=<h>\n")
+	b.WriteString("\n550 5.1.1 <x@partner.example>: User unknown\n")
+	_, out := p.mailgate(t, "explain", b.String())
+	if n := strings.Count(out, "Now:"); n != maxChecked || strings.Count(out, "Rule: ") != 9 {
+		t.Errorf("%d looked at\n%s", n, out)
+	}
+}

@@ -47,7 +47,11 @@ func printReading(out io.Writer, p paint, r *reading) {
 	fmt.Fprint(out, wrapped("", standing(r)))
 	printNow(out, p, r)
 	for i, step := range m.Do {
-		fmt.Fprint(out, first(i, "Do:  ")+strings.TrimLeft(wrapped("     ", plain(step, 0)), " "))
+		label := "Do:  "
+		if i > 0 {
+			label = "     "
+		}
+		fmt.Fprint(out, label+strings.TrimLeft(wrapped("     ", plain(step, 0)), " "))
 	}
 	for _, code := range r.Findings {
 		fmt.Fprintln(out, "Next: mailgate explain "+plain(code, 64))

@@ -57,16 +57,14 @@ func notByKind(r *Reading, u *Rule) []string {
 		add("a blocklist")
 	case HostName:
 		add("SPF, DKIM or DMARC")
-	case Blocklist, Reputation, Rate, Content:
-		add("a missing DNS record")
-	case Recipient:
+	case Recipient, Blocklist:
 		add("about SPF, DKIM or DMARC")
 	case Network, TLS, DNS:
 		if r.Local {
 			add("a refusal of the message")
 		}
 	}
-	if title := r.Format.Title(); title != "" && !r.Local && u.Fault != OurServer && r.Format != Mailgate {
+	if title := r.Format.Title(); title != "" && !r.Local && u.Fault != OurServer && r.Format != Mailgate && r.Event != Rejected {
 		add(article(title) + " fault")
 	}
 	return not
@@ -136,11 +134,14 @@ func (r *Reading) fill(text string) string {
 	if sender == "" {
 		sender = string(r.Domain)
 	}
-	to := string(domainOf(r.Recipient))
+	to, client := string(domainOf(r.Recipient)), r.OurIP
+	if r.Event == Rejected {
+		client = r.RemoteIP
+	}
 	return strings.NewReplacer(
 		"{domain}", or(string(r.Domain), "the sender's domain"),
 		"{sender}", or(sender, "the domain of MAIL FROM"),
-		"{ip}", or(r.OurIP, "your server's address"),
+		"{ip}", or(client, "your server's address"),
 		"{to}", or(r.Recipient, "the recipient"),
 		"{todomain}", or(to, "the recipient's domain"),
 		"{host}", or(r.RemoteHost, "the receiver's server"),

@@ -172,6 +172,7 @@ func providerByWords(text string) preflight.Provider {
 		provider preflight.Provider
 	}{
 		{"gsmtp", preflight.Google}, {"support.google.com", preflight.Google}, {"gmail requires", preflight.Google},
+		{"your email has been blocked because the sender is unauthenticated", preflight.Google}, {"does not have authentication information or fails to", preflight.Google}, {"unauthenticated email from ", preflight.Google},
 		{".prod.outlook.com", preflight.Microsoft}, {".protection.outlook.com", preflight.Microsoft},
 		{"mail.live.com", preflight.Microsoft}, {"postmaster.live.com", preflight.Microsoft}, {"sender.office.com", preflight.Microsoft},
 		{"aka.ms/", preflight.Microsoft}, {"office365", preflight.Microsoft},

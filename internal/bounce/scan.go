@@ -99,7 +99,7 @@ func (s *scanner) take(line string) error {
 			return err
 		}
 		s.open = line
-	case s.open != "" && !s.blank && len(s.open)+len(line) < maxLine:
+	case s.open != "" && !s.blank && !ended(s.open) && len(s.open)+len(line) < maxLine:
 		s.open += " " + strings.TrimSpace(line)
 	case s.open != "":
 		if err := s.flush(); err != nil || s.blank {
@@ -110,6 +110,12 @@ func (s *scanner) take(line string) error {
 		return s.add(line)
 	}
 	return nil
+}
+
+// ended reports whether a log line is whole: Postfix closes the parenthesis around
+// its words. Of others it can't be told.
+func ended(line string) bool {
+	return strings.HasSuffix(line, ")") && strings.Contains(line, "status=") && strings.Count(line, "(") == strings.Count(line, ")")
 }
 
 // add keeps a line of text.

@@ -10,6 +10,7 @@ var (
 	quoteMark   = regexp.MustCompile(`^(?:> )+`)
 	onlyAddress = regexp.MustCompile(`^\s*[<(]?(?:mailto:)?([^\s<>()"']+@[^\s<>()"':]+\.[A-Za-z0-9-]+)[>)]?(?: ?[<(](?:mailto:)?[^\s<>()]+[>)])*:?\s*$`)
 	addressSaid = regexp.MustCompile(`^\s*<([^\s<>]+@[^\s<>]+)>(?: \(expanded from <[^>]*>\))?(?:\.\.\.|:)\s+(.*)$`)
+	barelySaid  = regexp.MustCompile(`^\s*([^\s<>:]+@[^\s<>:]+): +([245]\d\d[ -].*)$`)
 	namedTo     = regexp.MustCompile(`^\s*\S.*\((?:mailto:)?([^\s()]+@[^\s()]+)\)(?:<[^>]*>)?\s*$`)
 	talkingTo   = regexp.MustCompile(`\.\.\. while talking to (\S+?)\.?:\s*$`)
 	gaveError   = regexp.MustCompile(`^\s*(\S+\.\S+?)\.? gave this error:\s*(.*)$`)
@@ -180,7 +181,11 @@ var (
 
 // starts begins a reply where a line has one, or words that come before one.
 func (t *textReader) starts(l string) bool {
-	if m := addressSaid.FindStringSubmatch(l); m != nil {
+	m := addressSaid.FindStringSubmatch(l)
+	if m == nil {
+		m = barelySaid.FindStringSubmatch(l)
+	}
+	if m != nil {
 		t.end()
 		t.now = t.base
 		t.now.Recipient = m[1]

@@ -22,7 +22,7 @@ var (
 	eximHost    = regexp.MustCompile(`(?s)^host (\S+) \[([0-9A-Fa-f.:]+)\](?::\d+)?: ?(.*)`)
 	eximClosed  = regexp.MustCompile(`(?:Remote host closed connection in response to|SMTP timeout (?:after|while)|timeout after) (?:pipelined )?([^:;\[]+)`)
 	exReturned  = regexp.MustCompile(`(?s)(?:Remote [Ss]erver(?: at (\S+) \(([0-9A-Fa-f.:]+)\))?|Server at (\S+)(?: \(([0-9A-Fa-f.:]+)\))?) returned:? ?['"]?(.*)`)
-	exSharp     = regexp.MustCompile(`(?s)(?:^|\s)(\S+\.\S+)? ?#<?#?([245]\d\d[ -].*?|[245]\.\d+\.\d+.*?)(?:##|#SMTP#|>#|$)`)
+	exSharp     = regexp.MustCompile(`(?s)(?:^|\s|<)([A-Za-z0-9.-]+\.[A-Za-z]+)? ?#<?#?([245]\d\d[ -].*?|[245]\.\d+\.\d+.*?)(?:##|#SMTP#|>#|$)`)
 	qmailSaid   = regexp.MustCompile(`(?s)Remote host said:\s*(.*?)(?:Giving up on (\S+?)\.?\s*)?$`)
 	lastTried   = regexp.MustCompile(`\[LastAttemptedServerName=([^\]]*)\](?: ?\[LastAttemptedIP=([0-9A-Fa-f.:]+?)(?::\d+)?\])?`)
 	qmailServer = regexp.MustCompile(`\b([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f:]+:[0-9a-f:]+) (?:does not like|failed after)`)
