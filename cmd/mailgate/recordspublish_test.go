@@ -164,6 +164,28 @@ func TestConfiguredDomain(t *testing.T) {
 	}
 }
 
+func TestPublishNothing(t *testing.T) {
+	for _, c := range []struct {
+		p    publishing
+		code int
+		says string
+	}{
+		{publishing{Domain: "example.com"}, exitPass, "all that it should"},
+		{publishing{unsure: []string{"example.com"}}, exitUnknown, ""},
+		{publishing{settling: []string{"example.com"}}, exitUnknown, "before they agree"},
+		{publishing{ByHand: []advise.Record{{Name: "mx1.example.net"}}}, exitFail, "by hand"},
+	} {
+		var out strings.Builder
+		code := exitPass
+		if err := c.p.nothing(&out); err != nil {
+			code = exitCode(err)
+		}
+		if code != c.code || !strings.Contains(out.String(), c.says) || c.p.Complete != (c.code == exitPass) {
+			t.Errorf("exit %d, %q, want %d, %q", code, out.String(), c.code, c.says)
+		}
+	}
+}
+
 func TestPerName(t *testing.T) {
 	seen := []publish.Seen{{Name: "a", Server: "1", Has: true}, {Name: "a", Server: "2"}, {Name: "b", Server: "1"}}
 	if got := strings.Join(perName(seen), " "); got != "a 1/2 b 0/1" || haveAll(seen) || haveAll(nil) || !haveAll(seen[:1]) {

@@ -65,6 +65,10 @@ func (p *publishing) nothing(out io.Writer) error {
 		fmt.Fprintf(out, "Nothing to write before they agree. Wait for it: mailgate check %s --wait 10m\n", p.Domain)
 		return coded(exitUnknown, nil)
 	}
+	if len(p.ByHand) > 0 {
+		fmt.Fprintf(out, "Nothing that publisher %q could write. What is to be entered by hand, and how: mailgate records %s\n", p.Publisher, p.Domain)
+		return coded(exitFail, nil)
+	}
 	p.Complete = true
 	fmt.Fprintf(out, "Nothing to do: %s publishes all that it should.\n", p.Domain)
 	return nil

@@ -62,3 +62,22 @@ func TestPublisherFaults(t *testing.T) {
 		}
 	}
 }
+
+// What one provider needs means nothing to another.
+func TestPublisherKeysOfProviders(t *testing.T) {
+	for keys, says := range map[string]string{
+		`provider = "cloudflare"`:                             "",
+		`provider = "cloudflare"` + "\n" + `key_id = "x"`:     "means nothing",
+		`provider = "alidns"` + "\n" + `key_id = "x"`:         "",
+		`provider = "alidns"`:                                 "id of the access key",
+		`provider = "alidns"` + "\n" + `region = "cn"`:        "means nothing",
+		`provider = "route53"`:                                "",
+		`provider = "route53"` + "\n" + `server = "ns1:53"`:   "means nothing",
+		`provider = "route53"` + "\n" + `secret_file = "aws"`: "this is its id",
+	} {
+		_, err := Parse([]byte("[[publisher]]\nname = \"my-dns\"\n"+keys), "mailgate.toml")
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", keys, err, says)
+		}
+	}
+}
