@@ -235,17 +235,18 @@ func TestPublisherFails(t *testing.T) {
 func TestNoRevocationBehind(t *testing.T) {
 	w := newWorld(t)
 	w.host = &host{zone: w.zone}
+	w.site.Grace = 6 * time.Hour
 	w.rotate()
 	w.run(5 * time.Minute)
 	w.applies = errDown
-	w.run(30 * day)
+	w.run(day)
 	w.want(Signing, "mail")
 	w.applies = nil
 	w.run(time.Hour)
 	w.want(Signing, "e2026a/mail")
-	w.run(6 * day)
+	w.run(4 * time.Hour)
 	w.applies = errDown
-	w.run(30 * day)
+	w.run(day)
 	w.want(Revoking, "e2026a/mail")
 	if got := w.zone.records["ns1.test"]["mail._domainkey.example.test"][0]; got == RevokedRecord {
 		t.Error("the old key is revoked, and still in use")
@@ -292,6 +293,7 @@ func TestKilledAnywhere(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	w := newWorld(t)
 	w.host = &host{zone: w.zone}
+	w.site.Grace = 6 * time.Hour
 	w.notes.fail = errDown
 	if _, err := w.engine.Rotate(t.Context(), Order{Domain: domain}); !errors.Is(err, errDown) {
 		t.Fatalf("began with %v", err)
@@ -304,7 +306,7 @@ func TestStoreFails(t *testing.T) {
 	for _, state := range []State{Holding, Signing, Revoking, Done} {
 		before := w.rotation().State
 		w.notes.fail = errDown
-		w.run(10 * day)
+		w.run(12 * time.Hour)
 		if r := w.rotation(); r.State != before {
 			t.Fatalf("%s became %s, and nothing was kept", before, r.State)
 		}
