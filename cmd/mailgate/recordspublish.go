@@ -41,8 +41,8 @@ hand.
 
 Exit code: 0 every name server has the records, or there was nothing to do; 1 the
 host can't have a record, somebody else changed it meanwhile, what is left is to be
-entered by hand, or you said no; 2 the time to wait ended, or DNS didn't tell what is published; 69 the host can't be
-reached; 77 it refuses the login.`,
+entered by hand, or you said no; 2 the time to wait ended, or DNS didn't tell what
+is published; 69 the host can't be reached; 77 it refuses the login.`,
 		Example: `  mailgate records publish example.com --dry-run
   mailgate records publish example.com
   mailgate records publish example.com --yes --wait 30m && mailgate check example.com`,
