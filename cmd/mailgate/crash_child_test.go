@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"mailgate/internal/rotation"
 	"mailgate/internal/spool"
 	"mailgate/internal/store"
 )
@@ -32,6 +33,7 @@ func crashChild() {
 	checkpoint := flag.Int("checkpoint", 0, "bytes between two checkpoints")
 	smtpPort := flag.Int("smtp", 0, "of MX hosts")
 	index := flag.Int("index", 0, "messages that come into the index at once")
+	haste := flag.Int("haste", 1, "how often faster the clock of rotations goes")
 	flag.Parse()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -47,6 +49,7 @@ func crashChild() {
 		crashPoint:    killAt(*point, *passes),
 		checkpoint:    *checkpoint,
 		indexEvery:    *index,
+		rotationClock: fastClock(*haste),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -62,6 +65,9 @@ func killAt(point string, passes int) func(string) {
 	for _, step := range slices.Concat(crashSteps(), relaySteps()) {
 		known[step.point] = true
 	}
+	for _, point := range rotation.CrashPoints() { // see TestRotationKilled
+		known[point] = true
+	}
 	var passed atomic.Int64
 	return func(name string) {
 		if !known[name] {
@@ -73,6 +79,12 @@ func killAt(point string, passes int) func(string) {
 			select {}
 		}
 	}
+}
+
+// fastClock goes on over lives of the process, as a clock does.
+func fastClock(times int) func() time.Time {
+	begin := time.Now().Truncate(24 * time.Hour)
+	return func() time.Time { return begin.Add(time.Since(begin) * time.Duration(times)) }
 }
 
 func serveUntilKilled(ctx context.Context, config string, w wiring) (err error) {
