@@ -95,7 +95,7 @@ func TestPredictionRestsOnSigners(t *testing.T) {
 			want: Accept, signing: "e", unused: []string{"dkim-missing fail"}},
 		{name: "a key on standby isn't published yet", zone: noSPF, key: standby, by: Google,
 			want: Accept, signing: "mail", unused: []string{"dkim-missing warn"}},
-		{name: "nor does it weigh on another refusal", zone: noSPF, key: standby, by: Google, extra: Extra{Bulk: true},
+		{name: "nor does it weigh on another refusal", zone: noSPF, key: standby, by: Microsoft, extra: Extra{Bulk: true},
 			want: Refuse, signing: "mail", codes: []string{"spf-missing"}, unused: []string{"dkim-missing warn"}},
 		{name: "a key on standby steps in", zone: noKey + noSPF + nextPublished, key: standby, by: Google,
 			want: Accept, signing: "next", unused: []string{"dkim-missing fail"}},
