@@ -176,8 +176,9 @@ func relevant(f preflight.Finding, records string, heard bool, answers int) stri
 }
 
 // rows prints a grid without its heading, indented. Columns that are empty
-// throughout are left out.
+// throughout are left out, and so are rows that say nothing new.
 func (s checkScreen) rows(g *grid) {
+	g.rows = slices.CompactFunc(g.rows, slices.Equal)
 	if len(g.rows) < 2 {
 		return
 	}

@@ -54,15 +54,14 @@ func (r *checkRun) wait(ctx context.Context, results []*checked) {
 
 // waiting tells what is awaited.
 func (p *progress) waiting(wrong string, changed bool, pause time.Duration, until time.Time) {
-	line := func() string { return "waiting: " + wrong }
 	if p.live {
 		p.insist(func() string {
-			return fmt.Sprintf("%s; next look in %s, until %s", line(), pause.Round(time.Second), until.Format("15:04:05"))
+			return fmt.Sprintf("until %s, again in %s: %s", until.Format("15:04:05"), pause.Round(time.Second), wrong)
 		})
 		return
 	}
 	if changed && p.out != nil {
-		fmt.Fprintln(p.out, time.Now().Format("15:04:05"), line())
+		fmt.Fprintln(p.out, time.Now().Format("15:04:05"), "waiting:", wrong)
 	}
 }
 

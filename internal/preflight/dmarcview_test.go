@@ -44,7 +44,14 @@ func TestExplainDMARC(t *testing.T) {
 		{"P=REJECT", []string{"p=REJECT: mail that fails is refused"}},
 	}
 	for _, c := range tests {
-		lines := explained(ExplainDMARC(c.record))
+		tags := ExplainDMARC(c.record)
+		for _, given := range tags {
+			again := func(d DMARCTag) bool { return d.Default && d.Tag == given.Tag }
+			if !given.Default && !given.Fault && slices.ContainsFunc(tags, again) {
+				t.Errorf("%s: %s= is there, and has its default, too", c.record, given.Tag)
+			}
+		}
+		lines := explained(tags)
 		at := 0
 		for _, want := range c.want {
 			found := slices.IndexFunc(lines[at:], func(l string) bool { return strings.HasPrefix(l, want) })
@@ -86,7 +93,8 @@ func TestDMARCView(t *testing.T) {
 			if v.Domain != c.domain || v.Policy != c.policy || !strings.Contains(v.Why, c.why) || strings.Join(walk, " ") != c.walk {
 				t.Errorf("%+v", v)
 			}
-			if (len(v.Tags) > 0) != (v.Record != "") {
+			explains := c.domain != "" || strings.HasPrefix(c.walk, "void") || strings.HasPrefix(c.walk, "several")
+			if (len(v.Tags) > 0) != explains || (v.Record != "") != explains {
 				t.Errorf("record %q with tags %v", v.Record, v.Tags)
 			}
 		})

@@ -45,6 +45,18 @@ func TestKeyServers(t *testing.T) {
 	}
 }
 
+// An answer from a name server's cache is no evidence; a resolver's is.
+func TestKeyMatchWantsAuthority(t *testing.T) {
+	o := dnsview.Observation{View: dnsview.Authoritative, Rcode: "NOERROR", Records: []string{"v=DKIM1; p=" + publishedForm(ourKey())}}
+	key := goodIdentity().Keys[0]
+	if got := matchOf(key, o); got != KeyNoAnswer {
+		t.Errorf("without authority: %s", got)
+	}
+	if o.View = dnsview.Recursive; matchOf(key, o) != KeyMatches {
+		t.Errorf("from a resolver: %s", matchOf(key, o))
+	}
+}
+
 // TestKeyServersBehindAlias has the CNAME's own answer told from the key's.
 func TestKeyServersBehindAlias(t *testing.T) {
 	n := newInternet(t)

@@ -215,6 +215,16 @@ func TestSPFTreeAsksNoMore(t *testing.T) {
 	}
 }
 
+// TestSPFTreeAsksOnce has a record that names the same hosts again and again.
+func TestSPFTreeAsksOnce(t *testing.T) {
+	dns, id := sendersDNS("v=spf1 a:x.example.net a:x.example.net mx:b.example.net a:x.example.net -all"), goodIdentity()
+	egress("203.0.113.9", "198.51.100.1", "192.0.2.200")(&id)
+	New(dns, Options{}).SPFTree(t.Context(), id.spfDomain(), id.Helo, id.Egress)
+	if asked := dns.queries.Load(); asked > 9 { // TXT, A of two hosts, and MX, which is dnsview's to remember, for each walk
+		t.Errorf("%d queries", asked)
+	}
+}
+
 // TestSPFTreeEnds is silent DNS: the tree says so in time.
 func TestSPFTreeEnds(t *testing.T) {
 	dns := sendersDNS("v=spf1 include:b.example.net -all")

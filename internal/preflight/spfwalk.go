@@ -48,9 +48,6 @@ func (w *spfWalk) check(n *SPFNode, above []string) SPFResult {
 	}
 	above = append(slices.Clip(above), n.Domain)
 	for _, t := range n.inOrder() {
-		if t.Unreached {
-			continue
-		}
 		if result, ended := w.term(n, t, above); ended {
 			return result
 		}
