@@ -19,9 +19,8 @@ import (
 func keyReport(checked time.Time, keys string) *preflight.Report {
 	r := &preflight.Report{From: "example.com", Checked: checked}
 	for text := range strings.FieldsSeq(keys) {
-		selector, marks, _ := strings.Cut(text+"|", "|")
-		selector = strings.TrimRight(selector, "!s")
-		marks = text[len(selector):]
+		selector := strings.TrimRight(text, "!s")
+		marks := text[len(selector):]
 		r.Facts.DKIM = append(r.Facts.DKIM, preflight.KeyFact{
 			Domain: "example.com", Selector: selector,
 			Unused: strings.Contains(marks, "!"), Standby: strings.Contains(marks, "s"),
