@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"mailgate/internal/dnstest"
-	"mailgate/internal/preflight"
 	"mailgate/internal/sign"
 )
 
@@ -251,18 +250,6 @@ func TestCheckInterruptedAtOnce(t *testing.T) {
 		}
 		if want := map[string]string{"text": "", "json": "[]\n"}[format]; out.String() != want {
 			t.Errorf("%s: %q", format, out.String())
-		}
-	}
-}
-
-// A configured key that doesn't sign is told of.
-func TestCheckUnusedKey(t *testing.T) {
-	for status, want := range map[preflight.Status]int{preflight.Pass: 1, preflight.Fail: 1} {
-		var b strings.Builder
-		f := preflight.Finding{Check: preflight.DKIM, Selector: "new", Code: "dkim-missing", Text: "…", Status: status, Unused: true}
-		checkScreen{out: &b}.finding(&checked{}, f, 0)
-		if got := strings.Count(b.String(), "    not used for signing: another key signs\n"); got != want {
-			t.Errorf("%s:\n%s", status, b.String())
 		}
 	}
 }

@@ -242,7 +242,6 @@ func (s checkScreen) finding(c *checked, f preflight.Finding, about int) {
 	head := fmt.Sprintf("%s %-6s %s   ", mark(s.paint, f.Status), strings.ToUpper(string(f.Check)), pad(shownAbout(f), about))
 	if f.Status == preflight.Pass {
 		s.hanging(head, plain(f.Text, 0))
-		s.unused(f)
 		s.keyEvidence(c, f)
 		if s.evidence && f.Check != preflight.DKIM {
 			s.observations(f)
@@ -254,7 +253,6 @@ func (s checkScreen) finding(c *checked, f preflight.Finding, about int) {
 	if !tagged { // else the tags say it, one by one
 		s.detail(f.Text)
 	}
-	s.unused(f)
 	explained := f.Check == preflight.SPF && c.SPF != nil && c.SPF.Root.Record == f.Record ||
 		f.Check == preflight.DMARC && c.DMARC != nil && c.DMARC.Record == f.Record
 	onlyLocal := f.Code == "dkim-only-on-local-dns" || f.Code == "dkim-wrong-provider-zone"
@@ -263,13 +261,6 @@ func (s checkScreen) finding(c *checked, f preflight.Finding, about int) {
 	}
 	if !s.keyEvidence(c, f) {
 		s.observations(f)
-	}
-}
-
-// unused says of a configured key that it doesn't sign now.
-func (s checkScreen) unused(f preflight.Finding) {
-	if f.Unused {
-		s.detail("not used for signing: another key signs")
 	}
 }
 
