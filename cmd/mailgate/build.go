@@ -72,18 +72,18 @@ func (a *app) configOrDefault() (*config.Config, error) {
 
 // loadKeys reads every key the configuration names. All faults are told at once.
 func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
-	return loadKeysBy(cfg, rotation.Book{}, log)
+	return loadKeysBy(cfg, rotation.Book{}, loadOthersKey, log)
 }
 
 // loadKeysBy is loadKeys with those keys that rotation has put in the place of others.
 // One on standby that can't be read is left out.
-func loadKeysBy(cfg *config.Config, book rotation.Book, log *slog.Logger) (*sign.Keyring, error) {
+func loadKeysBy(cfg *config.Config, book rotation.Book, load keyLoader, log *slog.Logger) (*sign.Keyring, error) {
 	var domains []sign.DomainKeys
 	var faults []error
 	for _, d := range cfg.Domains {
 		keys := sign.DomainKeys{Pattern: d.Pattern, SignAs: d.SignAs, SubDomains: d.SubDomains}
 		for _, k := range keyUses(d, book) {
-			signer, warnings, err := sign.LoadKey(k.File)
+			signer, warnings, err := load(k.File)
 			if err != nil && k.Standby {
 				log.Warn("the key that was replaced can't stand in for the new one", "domain", d.Pattern, "selector", k.Selector, "error", err)
 				continue

@@ -49,7 +49,11 @@ func (e *examination) keys() {
 
 // key looks at one key; the result is empty if all is well.
 func (e *examination) key(d config.Domain, k config.Key) doctor.Result {
-	_, found, err := sign.LoadKey(k.File)
+	uid := os.Geteuid()
+	if uid == 0 && e.uid > 0 { // as the gateway would
+		uid = e.uid
+	}
+	_, found, err := sign.LoadKeyAs(k.File, uid)
 	unsafe, isUnsafe := errors.AsType[*sign.UnsafeError](err)
 	about := fmt.Sprintf("%s, selector %s: ", d.Pattern, k.Selector)
 	switch {

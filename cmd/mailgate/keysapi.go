@@ -92,6 +92,10 @@ func (a *app) configuredKeys(ctx context.Context, cfg *config.Config, q web.KeyQ
 	return list, nil
 }
 
+// keyLoader reads a key file: sign.LoadKey for the gateway itself, loadOthersKey for who
+// looks at what it has.
+type keyLoader func(file string) (key crypto.Signer, warnings []string, err error)
+
 // loadOthersKey reads a key as its owner would, whom the gateway runs as then. Those who
 // are neither that user nor root may not.
 func loadOthersKey(file string) (crypto.Signer, []string, error) {

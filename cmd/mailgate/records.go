@@ -137,7 +137,7 @@ func (s *site) readKeys(domain mail.Domain, f recordsFlags) (notes []string, err
 	}
 	given := sign.DomainKeys{Pattern: string(domain)}
 	for i, file := range f.keyFiles {
-		signer, warnings, err := sign.LoadKey(file)
+		signer, warnings, err := loadOthersKey(file)
 		if err != nil {
 			return nil, coded(configCode(err), fmt.Errorf("--key: %w", err))
 		}

@@ -16,6 +16,7 @@ import (
 	"mailgate/internal/mail"
 	"mailgate/internal/publish"
 	"mailgate/internal/rotation"
+	"mailgate/internal/sign"
 )
 
 // newRotations goes on with the rotations of keys that the store has.
@@ -76,7 +77,7 @@ func keyUses(d config.Domain, book rotation.Book) []rotation.Use {
 
 // newGate is the gate of a configuration, with the keys that sign now.
 func (g *gateway) newGate(cfg *config.Config, v *view) (*gate.Gate, error) {
-	keyring, err := loadKeysBy(cfg, g.rotations.Book(), g.log)
+	keyring, err := loadKeysBy(cfg, g.rotations.Book(), sign.LoadKey, g.log)
 	if err != nil {
 		return nil, coded(configCode(err), err)
 	}
