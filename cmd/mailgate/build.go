@@ -70,13 +70,8 @@ func (a *app) configOrDefault() (*config.Config, error) {
 	return loadConfig(a.config)
 }
 
-// loadKeys reads every key the configuration names. All faults are told at once.
-func loadKeys(cfg *config.Config, log *slog.Logger) (*sign.Keyring, error) {
-	return loadKeysBy(cfg, rotation.Book{}, loadOthersKey, log)
-}
-
-// loadKeysBy is loadKeys with those keys that rotation has put in the place of others.
-// One on standby that can't be read is left out.
+// loadKeysBy reads every key the configuration names, or rotation has put in the place of
+// one. All faults are told at once; a key on standby that can't be read is left out.
 func loadKeysBy(cfg *config.Config, book rotation.Book, load keyLoader, log *slog.Logger) (*sign.Keyring, error) {
 	var domains []sign.DomainKeys
 	var faults []error
