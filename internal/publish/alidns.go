@@ -110,7 +110,7 @@ func (d *aliyunDNS) order(ctx context.Context, zone string, order aliyunOrder, r
 	go func() {
 		defer func() {
 			if recover() != nil {
-				done <- errors.New("Aliyun's answer isn't as its interface is documented")
+				done <- errors.New("the answer of Aliyun isn't as its interface is documented")
 			}
 		}()
 		provider := &alidns.Provider{CredentialInfo: d.credentials} // it isn't safe for concurrent use
@@ -121,7 +121,7 @@ func (d *aliyunDNS) order(ctx context.Context, zone string, order aliyunOrder, r
 	case err := <-done:
 		return aliyunFault(err)
 	case <-ctx.Done():
-		return fmt.Errorf("Aliyun gave no answer in time, and may still have taken the order: %w", ctx.Err())
+		return fmt.Errorf("no answer of Aliyun in time; it may still have taken the order: %w", ctx.Err())
 	}
 }
 

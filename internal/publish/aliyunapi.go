@@ -48,7 +48,7 @@ func (a *aliyunAPI) call(ctx context.Context, action string, parameters map[stri
 		return aliyunRefusal(res, data)
 	}
 	if err := json.Unmarshal(data, answer); err != nil {
-		return fmt.Errorf("Aliyun's answer: %w", err)
+		return fmt.Errorf("the answer of Aliyun: %w", err)
 	}
 	return nil
 }
@@ -105,9 +105,9 @@ func aliyunRefusal(res *http.Response, body []byte) error {
 	case starts("IncorrectDomainUser", "InvalidDomainName", "DomainRecordNotBelongToUser"):
 		return fmt.Errorf("%w (Aliyun: %s)", ErrZone, reason)
 	case starts("Throttling"), res.StatusCode == http.StatusTooManyRequests:
-		return fmt.Errorf("Aliyun takes no more requests for now (%s): try again in a minute", reason)
+		return fmt.Errorf("too many requests for Aliyun (%s): try again in a minute", reason)
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w (Aliyun: %s)", ErrLogin, reason)
 	}
-	return fmt.Errorf("Aliyun: %s", reason)
+	return fmt.Errorf("refused by Aliyun: %s", reason)
 }

@@ -74,10 +74,10 @@ func narrowed(body []byte, text string) ([]byte, error) {
 	var answer map[string]json.RawMessage
 	var records []cloudflareRecord
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("Cloudflare's answer: %w", err)
+		return nil, fmt.Errorf("the answer of Cloudflare: %w", err)
 	}
 	if err := json.Unmarshal(answer["result"], &records); err != nil {
-		return nil, fmt.Errorf("Cloudflare's answer: %w", err)
+		return nil, fmt.Errorf("the answer of Cloudflare: %w", err)
 	}
 	records = only(records, text)
 	if len(records) != 1 {
@@ -114,7 +114,7 @@ func cloudflareRefusal(res *http.Response, body []byte) error {
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden, malformed:
 		return fmt.Errorf("%w: the API token is unknown, expired, or lacks Zone:Read and DNS:Edit for the zone (Cloudflare: %s)", ErrLogin, reason)
 	case res.StatusCode == http.StatusTooManyRequests:
-		return fmt.Errorf("Cloudflare takes no more requests for now (%s): try again in five minutes", reason)
+		return fmt.Errorf("too many requests for Cloudflare (%s): try again in five minutes", reason)
 	}
-	return fmt.Errorf("Cloudflare: %s", reason)
+	return fmt.Errorf("refused by Cloudflare: %s", reason)
 }

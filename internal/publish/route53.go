@@ -165,7 +165,7 @@ func awsFault(err error) error {
 		if strings.Contains(reasons, "not found") || strings.Contains(reasons, "already exists") || strings.Contains(reasons, "do not match") {
 			return fmt.Errorf("%w in this moment: nothing was written, run it again (Route 53: %s)", ErrChanged, strings.TrimSpace(reasons))
 		}
-		return fmt.Errorf("Route 53: %s", strings.TrimSpace(reasons))
+		return fmt.Errorf("refused by Route 53: %s", strings.TrimSpace(reasons))
 	case !errors.As(err, &api):
 		if strings.Contains(err.Error(), "get credentials") {
 			return fmt.Errorf("%w: AWS's files and environment have no access key: set key_id and the secret, or run aws configure (%w)", ErrLogin, err)
@@ -178,5 +178,5 @@ func awsFault(err error) error {
 	case "NoSuchHostedZone":
 		return fmt.Errorf("%w: %w", ErrZone, err)
 	}
-	return fmt.Errorf("Route 53: %s: %s", api.ErrorCode(), api.ErrorMessage())
+	return fmt.Errorf("refused by Route 53: %s: %s", api.ErrorCode(), api.ErrorMessage())
 }

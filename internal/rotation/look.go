@@ -40,13 +40,8 @@ type sight struct {
 }
 
 // everywhere: every server answers, and has it.
-func (s sight) everywhere() bool { return s.all(Has) }
-
-// nowhere: every server answers, and none has a record at the name.
-func (s sight) nowhere() bool { return s.all(Lacks) }
-
-func (s sight) all(state ServerState) bool {
-	return len(s.servers) > 0 && !slices.ContainsFunc(s.servers, func(v Server) bool { return v.State != state })
+func (s sight) everywhere() bool {
+	return len(s.servers) > 0 && !slices.ContainsFunc(s.servers, func(v Server) bool { return v.State != Has })
 }
 
 // missing: one of the servers, at least, is certain not to have it.
