@@ -69,6 +69,7 @@ func (e *examination) run(ctx context.Context) {
 	if e.configuration() {
 		e.uid = gatewayUser(e.cfg)
 		e.keys()
+		e.publishers()
 		if e.gateway(ctx) {
 			e.doors(ctx)
 		}

@@ -79,6 +79,26 @@ func (e *examination) key(d config.Domain, k config.Key) doctor.Result {
 	return doctor.Result{}
 }
 
+// publishers looks whether what they need to be let in is there. Their hosts aren't
+// asked.
+func (e *examination) publishers() {
+	for _, p := range e.cfg.Publishers {
+		r := doctor.Result{Area: "publisher", Code: "publisher", Status: doctor.Pass, Text: p.Name + ": its secret is there"}
+		_, err := openPublisher(p)
+		unsafe, isUnsafe := errors.AsType[*sign.UnsafeError](err)
+		switch {
+		case isUnsafe:
+			r.Code, r.Status, r.Text, r.Mend = "publisher-unsafe", doctor.Fail, p.Name+": "+unsafe.Path+" "+unsafe.Reason, []string{unsafe.Mend}
+		case errors.Is(err, fs.ErrPermission):
+			r.Code, r.Status, r.Text, r.Mend = "publisher-unreadable", doctor.Unknown, err.Error(), []string{"Run this as root."}
+		case err != nil:
+			r.Code, r.Status, r.Text = "publisher-unusable", doctor.Fail, err.Error()
+			r.Mend = []string{"See docs/publishing.md for what each DNS host needs."}
+		}
+		e.add(r)
+	}
+}
+
 func ownerOf(path string) int {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -99,16 +99,25 @@ type keyLoader func(file string) (key crypto.Signer, warnings []string, err erro
 // loadOthersKey reads a key as its owner would, whom the gateway runs as then. Those who
 // are neither that user nor root may not.
 func loadOthersKey(file string) (crypto.Signer, []string, error) {
-	info, err := os.Stat(file)
+	uid, err := readerOf(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	uid := os.Geteuid()
+	return sign.LoadKeyAs(file, uid)
+}
+
+// readerOf is as whom a private file is read: root looks at it as its owner would.
+func readerOf(file string) (uid int, err error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return 0, err
+	}
+	uid = os.Geteuid()
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != uid {
 		if uid != 0 {
-			return nil, nil, &fs.PathError{Op: "open", Path: file, Err: fs.ErrPermission}
+			return 0, &fs.PathError{Op: "open", Path: file, Err: fs.ErrPermission}
 		}
 		uid = int(stat.Uid)
 	}
-	return sign.LoadKeyAs(file, uid)
+	return uid, nil
 }

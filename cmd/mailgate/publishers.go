@@ -47,7 +47,11 @@ func openPublisher(p config.Publisher) (*publish.Host, error) {
 // does without: AWS's own files and variables count then.
 func publisherSecret(p config.Publisher) (publish.Secret, error) {
 	if p.SecretFile != "" {
-		data, err := sign.ReadPrivate(p.SecretFile)
+		uid, err := readerOf(p.SecretFile)
+		if err != nil {
+			return publish.Secret{}, fmt.Errorf("secret_file: %w", err)
+		}
+		data, err := sign.ReadPrivate(p.SecretFile, uid)
 		if err != nil {
 			return publish.Secret{}, fmt.Errorf("secret_file: %w", err)
 		}
