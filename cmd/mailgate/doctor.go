@@ -15,6 +15,7 @@ import (
 	"mailgate/internal/config"
 	"mailgate/internal/doctor"
 	"mailgate/internal/mail"
+	"mailgate/internal/preflight"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -223,7 +224,7 @@ func printResults(out io.Writer, results []doctor.Result, worst doctor.Status) {
 	number := map[doctor.Status]int{}
 	for _, r := range results {
 		number[r.Status]++
-		head := doctorMark(p, r.Status) + " " + pad(plain(r.Area, 0), width) + "  "
+		head := mark(p, preflight.Status(r.Status)) + " " + pad(plain(r.Area, 0), width) + "  "
 		indent := strings.Repeat(" ", width+4)
 		for i, line := range resultLines(r, max(screen-width-4, 30)) {
 			if i > 0 {
@@ -252,16 +253,4 @@ func resultLines(r doctor.Result, n int) []string {
 		lines = append(lines, "→ "+plain(m, 0))
 	}
 	return lines
-}
-
-func doctorMark(p paint, s doctor.Status) string {
-	switch s {
-	case doctor.Pass:
-		return p.green("✓")
-	case doctor.Warn:
-		return p.yellow("!")
-	case doctor.Fail:
-		return p.red("✗")
-	}
-	return p.yellow("?")
 }

@@ -29,20 +29,7 @@ func (d *cloudflareDNS) read(ctx context.Context, zone, name string) ([]value, s
 	if err != nil {
 		return nil, "", cloudflareFault(err)
 	}
-	var values []value
-	alias := ""
-	for _, r := range records {
-		rr := r.RR()
-		if canonical(libdns.AbsoluteName(rr.Name, zone)) != name {
-			continue
-		}
-		switch rr.Type {
-		case "CNAME":
-			alias = rr.Data
-		case "TXT":
-			values = append(values, value{text: joined(rr.Data), ttl: rr.TTL})
-		}
-	}
+	values, alias := at(records, zone, name, joined)
 	return values, alias, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/libdns/libdns"
 )
 
 // set is all that is wanted of one name.
@@ -99,3 +101,21 @@ func isVersion(text, version string) bool {
 }
 
 func unprintable(r rune) bool { return r < 0x20 || r >= 0x7f }
+
+// at picks what a zone's records have at one name: the TXT values, as plain makes them
+// of the provider's, and the target of an alias.
+func at(records []libdns.Record, zone, name string, plain func(string) string) (values []value, alias string) {
+	for _, r := range records {
+		rr := r.RR()
+		if canonical(libdns.AbsoluteName(rr.Name, zone)) != name {
+			continue
+		}
+		switch rr.Type {
+		case "CNAME":
+			alias = rr.Data
+		case "TXT":
+			values = append(values, value{text: plain(rr.Data), ttl: rr.TTL})
+		}
+	}
+	return values, alias
+}

@@ -64,20 +64,7 @@ func (u *update) transfer(ctx context.Context, zone, name string) ([]value, stri
 	if err != nil {
 		return nil, "", u.fault(fmt.Errorf("%s answers no query for it, and allows no transfer: %w", u.provider.Server, err))
 	}
-	var values []value
-	alias := ""
-	for _, r := range records {
-		rr := r.RR()
-		if canonical(libdns.AbsoluteName(rr.Name, zone)) != name {
-			continue
-		}
-		switch rr.Type {
-		case "CNAME":
-			alias = rr.Data
-		case "TXT":
-			values = append(values, value{text: unescape(rr.Data), ttl: rr.TTL})
-		}
-	}
+	values, alias := at(records, zone, name, unescape)
 	return values, alias, nil
 }
 
