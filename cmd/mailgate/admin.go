@@ -32,7 +32,7 @@ func (a *app) checkConfig(cmd *cobra.Command) error {
 		return coded(exitConfig, err)
 	}
 	notes := &noteHandler{}
-	keyring, err := loadKeysBy(cfg, a.rotationBook(cfg), loadOthersKey, notes.logger())
+	keyring, err := loadKeysBy(cfg, a.rotationBook(cfg), loaderFor(cfg), notes.logger())
 	if err != nil {
 		return coded(configCode(err), fmt.Errorf("%s: %w", cfg.Path, err))
 	}

@@ -32,7 +32,7 @@ func (a *app) checkSite() (*site, error) {
 		return nil, err
 	}
 	notes := &noteHandler{}
-	keys, err := loadKeysBy(s.cfg, a.rotationBook(s.cfg), loadOthersKey, notes.logger())
+	keys, err := loadKeysBy(s.cfg, a.rotationBook(s.cfg), loaderFor(s.cfg), notes.logger())
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		s.unreadable = true

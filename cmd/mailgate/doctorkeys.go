@@ -17,17 +17,15 @@ import (
 	"mailgate/internal/web"
 )
 
-// gatewayUser is whom the gateway runs as, by the owner of its store; -1: not known.
+// gatewayUser is whom the gateway runs as, by the owner of its store, or of the store's
+// directory; -1: not known.
 func gatewayUser(cfg *config.Config) int {
-	info, err := os.Stat(cfg.Store.Path)
-	if err != nil {
-		return -1
+	for _, path := range []string{cfg.Store.Path, filepath.Dir(cfg.Store.Path)} {
+		if uid := ownerOf(path); uid >= 0 {
+			return uid
+		}
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return -1
-	}
-	return int(stat.Uid)
+	return -1
 }
 
 // keys reads every key file as the gateway would.
@@ -49,11 +47,7 @@ func (e *examination) keys() {
 
 // key looks at one key; the result is empty if all is well.
 func (e *examination) key(d config.Domain, k config.Key) doctor.Result {
-	uid := os.Geteuid()
-	if uid == 0 && e.uid > 0 { // as the gateway would
-		uid = e.uid
-	}
-	_, found, err := sign.LoadKeyAs(k.File, uid)
+	_, found, err := loaderFor(e.cfg)(k.File)
 	unsafe, isUnsafe := errors.AsType[*sign.UnsafeError](err)
 	about := fmt.Sprintf("%s, selector %s: ", d.Pattern, k.Selector)
 	switch {

@@ -92,9 +92,21 @@ func (a *app) configuredKeys(ctx context.Context, cfg *config.Config, q web.KeyQ
 	return list, nil
 }
 
-// keyLoader reads a key file: sign.LoadKey for the gateway itself, loadOthersKey for who
+// keyLoader reads a key file: sign.LoadKey for the gateway itself, loaderFor for who
 // looks at what it has.
 type keyLoader func(file string) (key crypto.Signer, warnings []string, err error)
+
+// loaderFor reads keys as the gateway of that configuration would; root may look at those
+// of one that runs as another user.
+func loaderFor(cfg *config.Config) keyLoader {
+	uid := os.Geteuid()
+	if uid == 0 {
+		if uid = gatewayUser(cfg); uid < 0 {
+			return loadOthersKey
+		}
+	}
+	return func(file string) (crypto.Signer, []string, error) { return sign.LoadKeyAs(file, uid) }
+}
 
 // loadOthersKey reads a key as its owner would, whom the gateway runs as then. Those who
 // are neither that user nor root may not.

@@ -4,31 +4,36 @@ import "slices"
 
 // settleSigners says which keys sign, by what was found about each. A key that is
 // definitely not published rightly doesn't sign while another one is, and a key on
-// standby signs only in place of such a one: while it is valid itself and no other of
-// its algorithm signs. Where no key is known to be valid, all sign but those on standby:
-// whether the mail leaves is then for the prediction to say, and no answer of DNS is no
-// reason to leave a key out.
+// standby signs only in place of such a one: while no other of its algorithm signs, and
+// unless it is itself known not to be published. Where no key is known to be valid, the
+// others sign, too: whether the mail leaves is then for the prediction to say, and no
+// answer of DNS is no reason to leave a key out.
 func settleSigners(keys []KeyFact) {
+	onlyStandby := true
 	for i := range keys {
 		k := &keys[i]
 		k.Unused = k.Standby || k.Valid == No && k.Algorithm != ""
+		onlyStandby = onlyStandby && k.Standby
 	}
 	for i := range keys {
-		if k := &keys[i]; k.Standby && k.Valid == Yes && !signsWith(keys, k.Algorithm) {
+		k := &keys[i]
+		if k.Standby && !signsWith(keys, k.Algorithm) && (k.Valid == Yes || k.Valid == Maybe && leftOut(keys, k.Algorithm)) {
 			k.Unused = false
 		}
 	}
 	if signsValidly(keys) {
 		return
 	}
-	onlyStandby := true
 	for i := range keys {
-		keys[i].Unused = keys[i].Standby
-		onlyStandby = onlyStandby && keys[i].Standby
+		if !keys[i].Standby || onlyStandby {
+			keys[i].Unused = false
+		}
 	}
-	for i := range keys {
-		keys[i].Unused = keys[i].Unused && !onlyStandby
-	}
+}
+
+// leftOut reports whether a key of that algorithm would sign, if it were published.
+func leftOut(keys []KeyFact, algorithm string) bool {
+	return slices.ContainsFunc(keys, func(k KeyFact) bool { return !k.Standby && k.Valid == No && k.Algorithm == algorithm })
 }
 
 // signsWith reports whether a key of that algorithm signs.

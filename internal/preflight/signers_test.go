@@ -26,7 +26,8 @@ func TestSettleSigners(t *testing.T) {
 		{"rsa+ srsa+", "rsa+"},
 		{"rsa+ srsa-", "rsa+"},
 		{"rsa- srsa+", "srsa+"},
-		{"rsa- srsa?", "rsa-"},
+		{"rsa- srsa?", "rsa- srsa?"}, // DNS keeping silent is no reason to leave it out
+		{"rsa- ed+ srsa?", "ed+ srsa?"},
 		{"rsa- srsa-", "rsa-"},
 		{"rsa? srsa+", "rsa?"},
 		{"rsa- srsa+ srsa+", "srsa+"}, // one of them is enough
