@@ -86,6 +86,8 @@ news.example.com SOA ns1.host.example`,
 		{name: "PEM file alone", zone: at + ` TXT "-----BEGIN PUBLIC KEY-----{KEY}-----END PUBLIC KEY-----"`, want: []string{"dkim-pem-header-in-value fail"}},
 		{name: "space at the cut", zone: at + ` TXT "v=DKIM1; k=rsa; p={SPACED}"`, want: []string{"dkim-spaces-in-p warn"}},
 		{name: "CNAME to nowhere", zone: "- " + at + " TXT\n" + at + " CNAME mail.dkim.esp.example", want: []string{"dkim-cname-dangling fail"}, text: "mail.dkim.esp.example"},
+		{name: "a wildcard's CNAME, and no key", zone: "- " + at + " TXT\n*.example.com CNAME www.example.com\nwww.example.com A 192.0.2.1", want: []string{"dkim-missing fail"}, text: "A wildcard (CNAME to www.example.com) answers"},
+		{name: "CNAME to nowhere, and the wildcard's goes elsewhere", zone: "- " + at + " TXT\n" + at + " CNAME mail.dkim.esp.example\n*._domainkey.example.com CNAME www.example.com", want: []string{"dkim-cname-dangling fail"}},
 		{name: "CNAME to the key", zone: "- " + at + " TXT\n" + at + ` CNAME mail.dkim.esp.example
 mail.dkim.esp.example TXT "v=DKIM1; k=rsa; p={KEY}"`},
 		{name: "Ed25519 alone", id: func(id *Identity) { id.Keys[0].Public = edKey() },

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"mailgate/internal/dnsview"
@@ -93,7 +94,7 @@ func keyIsGood(key Key, a dnsview.Answer) Finding {
 // explainBad adds what more can be found out about records that don't fit the
 // key.
 func (q *inquiry) explainBad(ctx context.Context, key Key, a dnsview.Answer, v keyVerdict) []Finding {
-	if q.isWildcard(ctx, key, a) {
+	if q.byWildcard(ctx, a) {
 		return []Finding{{
 			Check: DKIM, Code: "wildcard-txt", Status: Fail, Record: shortKey(a.Records[0].Text),
 			Text: "The selector is not published; a wildcard record answers in its place.",
@@ -110,12 +111,18 @@ func (q *inquiry) explainBad(ctx context.Context, key Key, a dnsview.Answer, v k
 	return v.findings
 }
 
-// isWildcard asks for a selector nobody has, to see whether the same records
-// come back. RFC 4592.
-func (q *inquiry) isWildcard(ctx context.Context, key Key, a dnsview.Answer) bool {
-	probe := q.published(ctx, "mailgate-wildcard-probe._domainkey."+string(key.Domain), "TXT")
-	return probe.Status == dnsview.Found && sameTexts(probe.Texts(), a.Texts())
+// byWildcard asks for a name nobody has beside the one an answer is about, to see
+// whether the same comes back: an alias or records of a wildcard. RFC 4592.
+func (q *inquiry) byWildcard(ctx context.Context, a dnsview.Answer) bool {
+	_, parent, _ := strings.Cut(a.Name, ".")
+	probe := q.published(ctx, WildcardProbe+"."+parent, "TXT")
+	there := probe.Status == dnsview.Found || len(probe.CNAMEs) > 0
+	return there && slices.Equal(probe.CNAMEs, a.CNAMEs) && sameTexts(probe.Texts(), a.Texts())
 }
+
+// WildcardProbe is a label nobody has: what DNS tells of it under a name, a wildcard
+// there tells of every label.
+const WildcardProbe = "mailgate-wildcard-probe"
 
 func sameTexts(a, b []string) bool {
 	if len(a) != len(b) {

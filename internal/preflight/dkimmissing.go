@@ -16,7 +16,8 @@ import (
 // diagnoseMissing finds out why a key's name has no TXT record. Only here, where
 // the plain check failed, further names are asked for.
 func (q *inquiry) diagnoseMissing(ctx context.Context, key Key, a dnsview.Answer) Finding {
-	if n := len(a.CNAMEs); n > 0 {
+	byWildcard := len(a.CNAMEs) > 0 && q.byWildcard(ctx, a)
+	if len(a.CNAMEs) > 0 && !byWildcard {
 		return q.aliasDangles(ctx, key, a)
 	}
 	if f, found := q.onlyInPanel(ctx, key, a); found {
@@ -32,11 +33,20 @@ func (q *inquiry) diagnoseMissing(ctx context.Context, key Key, a dnsview.Answer
 		Code: "dkim-missing", Status: Fail,
 		Text: "No key is published at " + key.name() + whoWasAsked(a) + ".",
 	}
+	if byWildcard {
+		f.Text += wildcardAlias(a)
+		return f
+	}
 	if strings.HasPrefix(a.Zone, "_domainkey.") || strings.HasPrefix(a.Zone, key.Selector+"._domainkey.") {
 		f.Text += " " + a.Zone + " is a zone of its own: what stands in the zone over it is never asked for."
 	}
 	q.misplaced(ctx, key, a, &f)
 	return f
+}
+
+// wildcardAlias says that an alias is not that of the name itself.
+func wildcardAlias(a dnsview.Answer) string {
+	return " A wildcard (CNAME to " + a.CNAMEs[len(a.CNAMEs)-1] + ") answers in its place; a record of the name's own goes before it."
 }
 
 // aliasDangles is the finding for a CNAME that leads to no TXT record.

@@ -97,7 +97,10 @@ func (q *inquiry) noUsableDMARC(ctx context.Context, tree dmarcTree) Finding {
 func (q *inquiry) dmarcElsewhere(ctx context.Context, tree dmarcTree, f *Finding) {
 	from := q.id.From
 	a := tree[from].answer
-	if n := len(a.CNAMEs); n > 0 {
+	if n := len(a.CNAMEs); n > 0 && q.byWildcard(ctx, a) {
+		f.Text += wildcardAlias(a)
+		return
+	} else if n > 0 {
 		f.Text += " The name is a CNAME to " + a.CNAMEs[n-1] + ", which has none."
 		return
 	}

@@ -16,6 +16,7 @@ import (
 type inquiry struct {
 	dns DNSView
 	id  Identity
+	try string // SPF record to take for the domain's own instead of the published one; "": none
 
 	mu      sync.Mutex
 	expires time.Time // the smallest of all records used so far; zero: none used

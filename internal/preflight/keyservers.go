@@ -95,7 +95,7 @@ func (c *Checker) FindSelectors(ctx context.Context, domain string) []string {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	found := make([]bool, len(commonSelectors)+1)
-	probes := append(commonSelectors[:], "mailgate-wildcard-probe")
+	probes := append(commonSelectors[:], WildcardProbe)
 	done := make(chan struct{})
 	room := make(chan struct{}, 8)
 	for i, selector := range probes {
