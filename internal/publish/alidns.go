@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +48,8 @@ func (d *aliyunDNS) read(ctx context.Context, zone, name string) ([]value, strin
 			TotalCount    int
 			DomainRecords struct {
 				Record []struct {
-					RR, Type, Value, RecordId, Status string
-					TTL                               int
+					RR, Type, Value, RecordId, Status, Line string
+					TTL                                     int
 				}
 			}
 		}
@@ -67,6 +66,8 @@ func (d *aliyunDNS) read(ctx context.Context, zone, name string) ([]value, strin
 			case !strings.EqualFold(cmp.Or(r.Status, "ENABLE"), "ENABLE"): // switched off: nobody sees it
 			case r.Type == "CNAME":
 				alias = r.Value
+			case r.Type == "TXT" && !strings.EqualFold(cmp.Or(r.Line, "default"), "default"): // libdns can't say for which line an order is
+				return nil, "", fmt.Errorf("%w: a TXT record is for the line %q only at Aliyun: change it by hand", ErrCannot, r.Line)
 			case r.Type == "TXT":
 				values = append(values, value{text: r.Value, ttl: time.Duration(r.TTL) * time.Second, id: r.RecordId})
 			}
@@ -82,16 +83,16 @@ func (d *aliyunDNS) read(ctx context.Context, zone, name string) ([]value, strin
 func (d *aliyunDNS) write(ctx context.Context, zone string, c Change) error {
 	ttl := uint32(max(c.TTL, 10*time.Minute) / time.Second) // the least of most plans
 	record := alidns.DomainRecord{Type: "TXT", Name: libdns.RelativeName(c.Name, zone), TTL: ttl}
-	for i := range max(len(c.Add), len(c.Remove)) {
+	going := c.going()
+	for i := range max(len(c.Add), len(going)) {
 		r, order := record, (*alidns.Provider).AppendRecords
-		if i < len(c.Remove) {
-			at := slices.IndexFunc(c.was, func(v value) bool { return v.text == c.Remove[i] })
-			r.ID, r.Value, order = c.was[at].id, c.Remove[i], (*alidns.Provider).DeleteRecords
+		if i < len(going) {
+			r.ID, r.Value, order = going[i].id, going[i].text, (*alidns.Provider).DeleteRecords
 		}
 		if i < len(c.Add) {
 			r.Value = c.Add[i]
 		}
-		if i < len(c.Add) && i < len(c.Remove) {
+		if i < len(c.Add) && i < len(going) {
 			order = (*alidns.Provider).SetRecords
 		}
 		if err := d.order(ctx, zone, order, r); err != nil {

@@ -218,6 +218,32 @@ func TestAliyunFails(t *testing.T) {
 	fails(t, wrong, f, []failure{{0, "", ErrLogin, "SignatureDoesNotMatch"}})
 }
 
+// Records with one text are changed by their ids, and each once.
+func TestAliyunSameTextTwice(t *testing.T) {
+	h, f := openAliyunFake(t)
+	const old, now = "v=spf1 ip4:198.51.100.1 ~all", "v=spf1 ip4:203.0.113.9 ip4:198.51.100.1 ~all"
+	want := []Want{{Name: "example.com", Type: "TXT", Value: now, Replaces: []string{old}}}
+	f.put("example.com", old)
+	f.put("example.com", old)
+	plan, err := h.Plan(t.Context(), "example.com", want)
+	if err == nil {
+		err = h.Apply(t.Context(), plan)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "removed", plan.Sets[0].Remove, []string{old})
+	equal(t, "steps", f.steps(), []string{"Update @", "Delete @"})
+	equal(t, "apex", f.texts("example.com"), []string{now})
+
+	f.put("example.com", old)
+	f.records[1].Line = "telecom"
+	if _, err := h.Plan(t.Context(), "example.com", want); !errors.Is(err, ErrCannot) || !strings.Contains(err.Error(), "telecom") {
+		t.Errorf("a line of its own: %v", err)
+	}
+	equal(t, "steps", f.steps(), nil)
+}
+
 // A refusal that falls at the writing is libdns's to read.
 func TestAliyunFailsWriting(t *testing.T) {
 	h, f := openAliyunFake(t)

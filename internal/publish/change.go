@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -55,4 +56,14 @@ type value struct {
 	ttl  time.Duration
 	id   string // of the record, where the host has one
 	raw  string // as the host spells it, where that differs from text
+}
+
+// going are the records that Remove means: several may have one text.
+func (c Change) going() []value {
+	return slices.DeleteFunc(slices.Clone(c.was), func(v value) bool { return !slices.Contains(c.Remove, v.text) })
+}
+
+// staying are the other ones that were there.
+func (c Change) staying() []value {
+	return slices.DeleteFunc(slices.Clone(c.was), func(v value) bool { return slices.Contains(c.Remove, v.text) })
 }

@@ -40,23 +40,32 @@ func (d *cloudflareDNS) write(ctx context.Context, zone string, c Change) error 
 	if ttl != time.Second { // 1 is Cloudflare's word for "automatic"
 		ttl = max(ttl, time.Minute)
 	}
-	for i := range max(len(c.Add), len(c.Remove)) {
+	going := c.going()
+	for i := range max(len(c.Add), len(going)) {
 		var err error
 		switch {
-		case i < len(c.Add) && i < len(c.Remove):
-			old := context.WithValue(ctx, narrowing{}, narrow{value: &c.Remove[i]})
+		case i < len(c.Add) && i < len(going):
+			old := context.WithValue(ctx, narrowing{}, narrow{value: &going[i].text})
 			_, err = d.provider.SetRecords(old, zone, texted(name, ttl, c.Add[i:i+1]))
 		case i < len(c.Add):
 			_, err = d.provider.AppendRecords(ctx, zone, texted(name, ttl, c.Add[i:i+1]))
 		default:
-			old := context.WithValue(ctx, narrowing{}, narrow{value: &c.Remove[i]})
-			_, err = d.provider.DeleteRecords(old, zone, texted(name, ttl, c.Remove[i:i+1]))
+			old := context.WithValue(ctx, narrowing{}, narrow{value: &going[i].text})
+			_, err = d.provider.DeleteRecords(old, zone, texted(name, ttl, []string{going[i].text}))
 		}
 		if err != nil {
 			return cloudflareFault(err)
 		}
 	}
 	return nil
+}
+
+func texted(name string, ttl time.Duration, values []string) []libdns.Record {
+	var list []libdns.Record
+	for _, text := range values {
+		list = append(list, libdns.TXT{Name: name, TTL: ttl, Text: text})
+	}
+	return list
 }
 
 func cloudflareFault(err error) error {

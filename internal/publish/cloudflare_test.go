@@ -200,6 +200,22 @@ func TestCloudflareUnquoted(t *testing.T) {
 	})
 }
 
+// A text may be there twice, spelled differently.
+func TestCloudflareSameTextTwice(t *testing.T) {
+	h, f := openCloudflareFake(t)
+	const old, now = "v=spf1 mx -all", "v=spf1 a mx -all"
+	f.put("example.com", cloudflareSpelled(old))
+	f.put("example.com", `"v=spf1 " "mx -all"`)
+	plan, err := h.Plan(t.Context(), "example.com", []Want{{Name: "example.com", Type: "TXT", Value: now, Replaces: []string{old}}})
+	if err == nil {
+		err = h.Apply(t.Context(), plan)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "apex", f.texts("example.com"), []string{cloudflareSpelled(now)})
+}
+
 func TestCloudflareFails(t *testing.T) {
 	h, f := openCloudflareFake(t)
 	fails(t, h, f, []failure{

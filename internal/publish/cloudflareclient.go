@@ -68,8 +68,8 @@ func (c *cloudflareClient) Do(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// narrowed is a list with the one record that has the value, spelled as libdns looks
-// for it.
+// narrowed is a list with one record that has the value, spelled as libdns looks for
+// it.
 func narrowed(body []byte, text string) ([]byte, error) {
 	var answer map[string]json.RawMessage
 	var records []cloudflareRecord
@@ -80,9 +80,10 @@ func narrowed(body []byte, text string) ([]byte, error) {
 		return nil, fmt.Errorf("the answer of Cloudflare: %w", err)
 	}
 	records = only(records, text)
-	if len(records) != 1 {
-		return nil, fmt.Errorf("%w: %d records have the value that is to go", ErrChanged, len(records))
+	if len(records) == 0 {
+		return nil, fmt.Errorf("%w: no record has the value that is to go any more", ErrChanged)
 	}
+	records = records[:1]
 	var err error
 	if records[0]["content"], err = json.Marshal(spelled(text)); err != nil {
 		return nil, err

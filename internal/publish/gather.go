@@ -47,8 +47,8 @@ func gather(zone string, wants []Want) ([]*set, error) {
 	return sets, nil
 }
 
-// against is what must change where the name has these values. A value that is there
-// several times counts once.
+// against is what must change where the name has these values. A text that is there
+// several times is named once.
 func (s *set) against(have []value) (Change, error) {
 	c := Change{Name: s.name, Type: "TXT", Add: []string{}, Remove: []string{}, Keep: []string{}, TTL: cmp.Or(s.ttl, defaultTTL), was: have}
 	for _, text := range s.add {
@@ -56,8 +56,9 @@ func (s *set) against(have []value) (Change, error) {
 			c.Add = append(c.Add, text)
 		}
 	}
-	for _, v := range have {
+	for i, v := range have {
 		switch {
+		case slices.Contains(texts(have[:i]), v.text):
 		case slices.Contains(s.add, v.text):
 			c.Keep = append(c.Keep, v.text)
 		case slices.Contains(s.remove, v.text):

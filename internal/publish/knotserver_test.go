@@ -79,6 +79,15 @@ $TTL 300
 ns1   A   127.0.0.23
 odd   TXT "\001"
 odd   TXT "old"
+odd   TXT ""
+odd   TXT "a" "b \"c"
+odd   TXT "gr\252n"
+*.alias-wild     CNAME ns1
+real.alias-wild  CNAME ns1
+*.txt-wild       TXT "v=spf1 -all"
+there.txt-wild   TXT "v=spf1 -all"
+all.txt-wild     TXT "v=spf1 -all"
+*.all.txt-wild   TXT "v=spf1 -all"
 alias._domainkey CNAME key.example.net.
 `
 

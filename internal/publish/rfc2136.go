@@ -17,7 +17,8 @@ import (
 
 // update is a primary server that takes dynamic updates. What is there is asked by a
 // plain query; only a server that doesn't answer those is asked for the whole zone,
-// so that the key needs the right to update, but none to transfer.
+// so that the key needs the right to update, but none to transfer. What a wildcard
+// makes up for a name isn't there.
 //
 // A change is one UPDATE message, so nobody sees half of it. libdns sends it without
 // prerequisites: what somebody else changes at the name in the moment between our
@@ -45,17 +46,42 @@ func (u *update) fits(string) error { return nil }
 func (u *update) read(ctx context.Context, zone, name string) ([]value, string, error) {
 	ctx = dnsview.Fresh(ctx, 0)
 	if alias, _ := u.dns.Panel(ctx, name, "CNAME"); alias.Status == dnsview.Found {
+		if !u.literal(ctx, zone, alias) {
+			return nil, "", nil
+		}
 		return nil, alias.Records[0].Text, nil
 	}
 	answer, _ := u.dns.Panel(ctx, name, "TXT")
 	if answer.Status == dnsview.Unknown {
 		return u.transfer(ctx, zone, name)
 	}
+	if answer.Status != dnsview.Found || !u.literal(ctx, zone, answer) {
+		return nil, "", nil
+	}
 	var values []value
 	for _, r := range answer.Records {
-		values = append(values, value{text: r.Text, ttl: time.Duration(r.TTL) * time.Second})
+		values = append(values, value{text: r.Text, raw: presented(r.Strings), ttl: time.Duration(r.TTL) * time.Second})
 	}
 	return values, "", nil
+}
+
+// literal reports whether an answer's records are at its name, and not made of a
+// wildcard (RFC 4592): that one would answer for the names below it, too.
+func (u *update) literal(ctx context.Context, zone string, a dnsview.Answer) bool {
+	same := func(name string) bool {
+		other, _ := u.dns.Panel(ctx, name, a.Type)
+		return other.Status == dnsview.Found && slices.Equal(slices.Sorted(slices.Values(other.Texts())), slices.Sorted(slices.Values(a.Texts())))
+	}
+	if !same("_mailgate." + a.Name) {
+		return true
+	}
+	for over := a.Name; strings.HasSuffix(over, "."+zone); {
+		_, over, _ = strings.Cut(over, ".")
+		if same("*." + over) {
+			return false
+		}
+	}
+	return true
 }
 
 // transfer reads the whole zone (RFC 5936).
@@ -65,37 +91,38 @@ func (u *update) transfer(ctx context.Context, zone, name string) ([]value, stri
 		return nil, "", u.fault(fmt.Errorf("%s answers no query for it, and allows no transfer: %w", u.provider.Server, err))
 	}
 	values, alias := at(records, zone, name, unescape)
+	for i, v := range values { // libdns has joined its strings
+		values[i].raw = presented(split(v.text))
+	}
 	return values, alias, nil
 }
 
-// write only adds where nothing has to go, and gives the name the whole new set
-// otherwise.
+// write only adds where something is there and nothing of it has to go, and gives the
+// name the whole new set otherwise, with what stays as it was: so the rare record that
+// was taken for a wildcard's doesn't stay beside the new one.
 func (u *update) write(ctx context.Context, zone string, c Change) error {
 	zone, name := zone+".", c.Name+"."
-	left := slices.Concat(c.Keep, c.Add)
+	var left []libdns.Record
+	put := func(raw string) { // libdns would split what it knows for a TXT record in its own way
+		left = append(left, libdns.RR{Name: name, Type: "TYPE16", TTL: c.TTL, Data: raw})
+	}
+	for _, text := range c.Add {
+		put(presented(split(text)))
+	}
 	var err error
-	switch {
-	case len(c.Remove) == 0:
-		_, err = u.provider.AppendRecords(ctx, zone, texted(name, c.TTL, c.Add))
-	case len(left) == 0:
+	if len(c.was) > 0 && len(c.Remove) == 0 {
+		_, err = u.provider.AppendRecords(ctx, zone, left)
+		return u.fault(err)
+	}
+	for _, v := range c.staying() {
+		put(v.raw)
+	}
+	if len(left) > 0 {
+		_, err = u.provider.SetRecords(ctx, zone, left)
+	} else {
 		_, err = u.provider.DeleteRecords(ctx, zone, []libdns.Record{libdns.RR{Name: name, Type: "TXT"}})
-	default:
-		for _, text := range c.Keep {
-			if strings.ContainsFunc(text, unprintable) {
-				return fmt.Errorf("%w: %q beside it can't be given back as it is", ErrCannot, text)
-			}
-		}
-		_, err = u.provider.SetRecords(ctx, zone, texted(name, c.TTL, left))
 	}
 	return u.fault(err)
-}
-
-func texted(name string, ttl time.Duration, values []string) []libdns.Record {
-	var list []libdns.Record
-	for _, text := range values {
-		list = append(list, libdns.TXT{Name: name, TTL: ttl, Text: text})
-	}
-	return list
 }
 
 // fault says what a refusal of the server means. libdns and the DNS library give it as
@@ -115,41 +142,10 @@ func (u *update) fault(err error) error {
 		return fmt.Errorf("%w: the TSIG key %s may not do that at %s: allow it to update TXT records (%w)", ErrLogin, u.provider.KeyName, u.provider.Server, err)
 	case has("NOTZONE"):
 		return fmt.Errorf("%w: %w", ErrZone, err)
+	case has("FORMERR", "NOTIMP"):
+		return fmt.Errorf("%w: %s doesn't take this update, and its log may say why; enter the record by hand (%w)", ErrCannot, u.provider.Server, err)
+	case has("SERVFAIL"):
+		return fmt.Errorf("%s took the update and failed at it, for a reason in its log (%w)", u.provider.Server, err)
 	}
 	return err
-}
-
-// unescape turns the presentation form of a text (RFC 1035, section 5.1) into what it
-// stands for.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			b.WriteByte(s[i])
-			continue
-		}
-		if n, ok := decimal(s[i+1:]); ok {
-			b.WriteByte(n)
-			i += 3
-			continue
-		}
-		i++
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// decimal reads the three digits of an escape.
-func decimal(s string) (byte, bool) {
-	if len(s) < 3 {
-		return 0, false
-	}
-	n := 0
-	for _, c := range []byte(s[:3]) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = 10*n + int(c-'0')
-	}
-	return byte(n), n < 256
 }

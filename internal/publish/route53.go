@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -125,9 +124,9 @@ func (d *awsDNS) write(ctx context.Context, zone string, c Change) error {
 	var before, after []string
 	for _, v := range c.was {
 		before = append(before, v.raw)
-		if !slices.Contains(c.Remove, v.text) {
-			after = append(after, v.raw)
-		}
+	}
+	for _, v := range c.staying() {
+		after = append(after, v.raw)
 	}
 	for _, text := range c.Add {
 		after = append(after, awsQuoted(text))
