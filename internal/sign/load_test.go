@@ -180,6 +180,20 @@ func TestStrangersFile(t *testing.T) {
 	}
 }
 
+// TestNotOurs names root once, also to root.
+func TestNotOurs(t *testing.T) {
+	info, err := os.Lstat(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := notOurs("/key", info, 0).Reason; !strings.HasSuffix(got, ", not to root") {
+		t.Errorf("for root: %s", got)
+	}
+	if got := notOurs("/key", info, 65432).Reason; !strings.HasSuffix(got, ", neither to 65432 nor to root") {
+		t.Errorf("for a user: %s", got)
+	}
+}
+
 // TestStrangersLink has a link that a stranger put into a sticky directory and can
 // turn to another key at any time.
 func TestStrangersLink(t *testing.T) {

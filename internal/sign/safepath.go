@@ -139,9 +139,13 @@ func mode600(path string, info fs.FileInfo, uid int) string {
 }
 
 func notOurs(path string, info fs.FileInfo, uid int) *UnsafeError {
+	others := "not to root"
+	if uid != 0 {
+		others = "neither to " + userName(uid) + " nor to root"
+	}
 	return &UnsafeError{
 		Path:   path,
-		Reason: fmt.Sprintf("belongs to %s, neither to %s nor to root", userName(owner(info)), userName(uid)),
+		Reason: "belongs to " + userName(owner(info)) + ", " + others,
 		Mend:   "chown " + userName(uid) + " " + quote(path),
 	}
 }
