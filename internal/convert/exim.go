@@ -27,6 +27,10 @@ func Exim(file string, o Options) (*Plan, error) {
 		k := m.known()
 		c.plan.derive(m, k, o)
 		m.missing(k)
+		m.sending(k)
+		for _, other := range m.more {
+			other.sending(k)
+		}
 		m.bySender()
 		m.unfound()
 		c.others(m, k)
@@ -144,7 +148,7 @@ func (c *exim) pieces(r *eximReader, dir string) error {
 // eximDKIM are the options of a transport about signing that no code converts.
 var eximDKIM = map[string]Note{
 	"dkim_canon":        {Kind: Differs, Text: "mailgate signs relaxed/relaxed"},
-	"dkim_strict":       {Kind: Differs, Text: "what mailgate can't sign is deferred (4xx), never sent unsigned"},
+	"dkim_strict":       {Kind: Differs, Text: "mail of a configured domain that can't be signed is deferred (4xx), never sent unsigned; that of other domains goes by policy.foreign, which lets it pass by default"},
 	"dkim_sign_headers": {Kind: Differs, Text: headers},
 	"dkim_hash":         {Kind: Differs, Text: "mailgate signs with SHA-256"},
 	"dkim_timestamps":   {Kind: Left, Text: "the lifetime of signatures", Do: "set expire in each [[domain]]"},
@@ -170,7 +174,7 @@ func (c *exim) model() *eximModel {
 		if _, ok := t.options["dkim_private_key"]; !ok {
 			continue
 		}
-		own := &eximModel{conf: c, transport: t, touched: &eximTouched{}, absent: map[string]string{}}
+		own := &eximModel{conf: c, transport: t, touched: &eximTouched{}}
 		if m == nil {
 			m = own
 			for _, name := range []string{"dkim_domain", "dkim_selector", "dkim_private_key", "dkim_identity"} {

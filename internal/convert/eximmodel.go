@@ -16,11 +16,13 @@ type eximModel struct {
 	transport *eximTransport
 	more      []*eximModel // the others
 	touched   *eximTouched
-	absent    map[string]string // key files that aren't there, by From domain
-	quiet     bool              // tell nothing: asked with a domain that isn't one
+	why       string // the last message asked about isn't signed, where it isn't
+	unknown   bool   // something about that message couldn't be known
+	quiet     bool   // tell nothing: asked with a domain that isn't one
 }
 
-func (m *eximModel) sign(local, domain string) []signature {
+// vars are what is known of a message From local@domain, which is its sender, too.
+func (m *eximModel) vars(local, domain string) map[string]string {
 	vars := map[string]string{
 		"sender_address": local + "@" + domain, "sender_address_domain": domain, "sender_address_local_part": local,
 		"return_path": local + "@" + domain,
@@ -28,6 +30,12 @@ func (m *eximModel) sign(local, domain string) []signature {
 	if o, ok := m.conf.conf.main["primary_hostname"]; ok {
 		vars["primary_hostname"] = o.value
 	}
+	return vars
+}
+
+func (m *eximModel) sign(local, domain string) []signature {
+	m.why, m.unknown = "dkim_domain or dkim_selector gives nothing for it", false
+	vars := m.vars(local, domain)
 	domains, ok := m.option("dkim_domain", vars)
 	if !ok {
 		return nil
@@ -41,7 +49,7 @@ func (m *eximModel) sign(local, domain string) []signature {
 		}
 		for s := range items(selectors) {
 			vars["dkim_selector"] = s
-			if sig, ok := m.signature(vars, domain); ok {
+			if sig, ok := m.signature(vars); ok {
 				all = append(all, sig)
 			}
 		}
@@ -64,16 +72,18 @@ func items(list string) func(yield func(string) bool) {
 	}
 }
 
-func (m *eximModel) signature(vars map[string]string, from string) (signature, bool) {
+func (m *eximModel) signature(vars map[string]string) (signature, bool) {
 	s := signature{domain: vars["dkim_domain"], selector: vars["dkim_selector"], at: m.transport.options["dkim_private_key"].at}
 	key, ok := m.option("dkim_private_key", vars)
 	if !ok || key == "" || key == "0" || key == "false" {
+		m.why = "dkim_private_key gives no key for it"
 		return s, false
 	}
 	s.identity, _ = m.option("dkim_identity", vars)
 	if !strings.HasPrefix(key, "/") {
 		in, err := inlineKey(key)
 		if err != nil {
+			m.unknown = true
 			m.note(s.at, "dkim_private_key", err.Error(), "")
 			return s, false
 		}
@@ -83,17 +93,18 @@ func (m *eximModel) signature(vars map[string]string, from string) (signature, b
 	s.file = path.Clean(strings.TrimSpace(key))
 	m.touched.path(s.file)
 	if !m.conf.tree.exists(s.file) {
-		m.absent[from] = s.file
+		m.why = s.file + " isn't there"
 		return s, false
 	}
 	return s, true
 }
 
-// option expands an option of the transport; false where it isn't set, or can't be
-// known, which is noted.
+// option expands an option of the transport, "" where Exim is told to leave it; false
+// where it isn't set, or can't be known, which is noted.
 func (m *eximModel) option(name string, vars map[string]string) (string, bool) {
 	o, ok := m.transport.options[name]
 	if !ok {
+		m.unknown = true
 		if name == "dkim_selector" || name == "dkim_domain" {
 			m.note(m.transport.at, m.transport.name, "signs without "+name, "")
 		}
@@ -106,11 +117,13 @@ func (m *eximModel) option(name string, vars map[string]string) (string, bool) {
 	case err == nil:
 		return s, true
 	case errors.Is(err, errForced):
+		return "", true
 	case errors.As(err, &not):
 		m.note(o.at, m.transport.name+" "+name, not.Error()+" in "+shorten(o.value), "write what it gives for your domains as [[domain]] sections")
 	default:
 		m.note(o.at, m.transport.name+" "+name, err.Error()+" in "+shorten(o.value), "")
 	}
+	m.unknown = true
 	return "", false
 }
 
@@ -216,8 +229,8 @@ func (m *eximModel) unfound() {
 // missing tells of domains that aren't signed since their key isn't there.
 func (m *eximModel) missing(k known) {
 	for _, d := range k.domains {
-		if file, ok := m.absent[d]; ok {
-			m.conf.plan.note(Differs, m.transport.options["dkim_private_key"].at, "dkim_private_key", file+" isn't there: Exim sends mail From "+d+" unsigned, and so it isn't in the new configuration", "")
+		if len(m.sign(k.anyone(), d)) == 0 && !m.unknown {
+			m.conf.plan.note(Differs, m.transport.options["dkim_private_key"].at, m.transport.name, m.why+": Exim sends mail From "+d+" unsigned, and so it isn't in the new configuration", "")
 		}
 	}
 }

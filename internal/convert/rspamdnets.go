@@ -48,11 +48,24 @@ func (c *rspamd) local() []string {
 
 func (c *rspamd) networks(name string, at place, list []string) {
 	for _, text := range list {
-		text, _, _ = strings.Cut(strings.TrimSpace(text), " ")
+		for item := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ';' }) {
+			c.network(name, at, strings.Fields(item))
+		}
+	}
+}
+
+// network takes the first of some words: what follows in an entry is what the client
+// is called, so a network among it is told, not trusted.
+func (c *rspamd) network(name string, at place, words []string) {
+	for i, text := range words {
 		p, err := network(text)
-		if err != nil {
+		switch {
+		case i > 0 && err == nil:
+			c.plan.note(Left, at, name, text+": stands after another and a space, so it isn't taken for a network of its own", "add it to trusted, if its mail is to be signed")
+		case i > 0:
+		case err != nil:
 			c.plan.note(Left, at, name, text+": "+err.Error(), "add the network to trusted as 192.0.2.0/24")
-		} else if !slices.Contains(c.plan.Trusted, p.String()) {
+		case !slices.Contains(c.plan.Trusted, p.String()):
 			c.plan.Trusted = append(c.plan.Trusted, p.String())
 		}
 	}
