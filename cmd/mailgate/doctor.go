@@ -156,7 +156,7 @@ func (e *examination) postfix(ctx context.Context) {
 func (e *examination) certificates() {
 	for _, l := range e.cfg.Relay.Listeners {
 		if l.TLS != config.TLSOff {
-			e.add(doctor.Certificate("["+l.Path+"]", l.Certificate, l.Key, string(e.cfg.Hostname), l.Legacy, e.now))
+			e.add(doctor.Certificate("["+l.Path+"]", l.Certificate, l.Key, string(e.cfg.Hostname), l.Legacy, e.uid, e.now))
 		}
 	}
 }

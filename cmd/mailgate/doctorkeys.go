@@ -57,7 +57,7 @@ func (e *examination) key(d config.Domain, k config.Key) doctor.Result {
 		return doctor.Result{Area: "keys", Code: "key-unreadable", Status: doctor.Unknown, Text: about + k.File + ": you may not read it", Mend: []string{"Run this as root."}}
 	case errors.Is(err, fs.ErrNotExist):
 		return doctor.Result{Area: "keys", Code: "key-missing", Status: doctor.Fail, Text: about + k.File + " is not there",
-			Mend: []string{fmt.Sprintf("mailgate keys generate %s --selector %s --out %s    (or correct the path)", d.Signer(), k.Selector, k.File)}}
+			Mend: []string{fmt.Sprintf("mailgate keys generate %s --selector %s --out %s    (or correct the path)", d.Signer(), k.Selector, doctor.Quote(k.File))}}
 	case err != nil:
 		return doctor.Result{Area: "keys", Code: "key-unusable", Status: doctor.Fail, Text: about + err.Error(),
 			Mend: []string{fmt.Sprintf("Make another under a new selector: mailgate keys generate %s", d.Signer())}}
@@ -65,7 +65,7 @@ func (e *examination) key(d config.Domain, k config.Key) doctor.Result {
 	if owner := ownerOf(k.File); e.uid > 0 && owner != e.uid {
 		return doctor.Result{Area: "keys", Code: "key-owner", Status: doctor.Fail,
 			Text: fmt.Sprintf("%s%s belongs to another user than the store, so the gateway can't read it", about, k.File),
-			Mend: []string{fmt.Sprintf("chown %d %s", e.uid, k.File)}}
+			Mend: []string{fmt.Sprintf("chown %d %s", e.uid, doctor.Quote(k.File))}}
 	}
 	if len(found) > 0 {
 		return doctor.Result{Area: "keys", Code: "key-weak", Status: doctor.Warn, Text: about + found[0], Mend: []string{fmt.Sprintf("mailgate keys rotate %s", d.Signer())}}
@@ -161,7 +161,7 @@ func (e *examination) store() {
 		if info != nil && info.Mode().Perm()&0o077 != 0 {
 			r.Code, r.Status = "store-open", doctor.Warn
 			r.Text = fmt.Sprintf("%s can be read by others (mode %04o), and held mail is in it", path, info.Mode().Perm())
-			r.Mend = []string{"chmod 600 " + path}
+			r.Mend = []string{"chmod 600 " + doctor.Quote(path)}
 		}
 	}
 	e.add(r)

@@ -6,14 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"strconv"
 	"time"
 )
 
 const renewBefore = 14 * 24 * time.Hour
 
 // Certificate checks the certificate of a door that offers TLS: that it can be read
-// and fits its key, whom it names, and when it ends. Legacy doors need an RSA key.
-func Certificate(door, certFile, keyFile, hostname string, legacy bool, now time.Time) Result {
+// and fits its key, that nobody else can read that, whom it names, and when it ends.
+// Legacy doors need an RSA key. The gateway, which has to read both, runs as user uid; -1:
+// not known.
+func Certificate(door, certFile, keyFile, hostname string, legacy bool, uid int, now time.Time) Result {
 	r := Result{Area: "certificate", Code: "certificate", Status: Pass}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	switch {
@@ -22,6 +26,9 @@ func Certificate(door, certFile, keyFile, hostname string, legacy bool, now time
 	case err != nil:
 		return Result{Area: "certificate", Code: "certificate-unusable", Status: Fail, Text: fmt.Sprintf("%s: %v", door, err),
 			Mend: []string{fmt.Sprintf("Put a PEM certificate into %s and its key into %s; mailgate reads them again by itself.", certFile, keyFile)}}
+	}
+	if r, bad := readableBy(door, certFile, keyFile, uid); bad {
+		return r
 	}
 	leaf := pair.Leaf
 	left := leaf.NotAfter.Sub(now)
@@ -48,4 +55,28 @@ func Certificate(door, certFile, keyFile, hostname string, legacy bool, now time
 		r.Mend = []string{"Harmless where clients connect by a name it has, or don't verify it, as most don't."}
 	}
 	return r
+}
+
+// readableBy looks at the files' modes: the gateway has to read both, others not the key.
+func readableBy(door, certFile, keyFile string, uid int) (Result, bool) {
+	if info, err := os.Stat(keyFile); err == nil && info.Mode().Perm()&0o004 != 0 {
+		return Result{Area: "certificate", Code: "certificate-key-open", Status: Fail,
+			Text: fmt.Sprintf("%s: everybody can read the key %s (mode %04o)", door, keyFile, info.Mode().Perm()),
+			Mend: []string{"chmod o= " + Quote(keyFile)}}, true
+	}
+	if uid <= 0 {
+		return Result{}, false
+	}
+	who, err := identify(strconv.Itoa(uid))
+	if err != nil {
+		return Result{}, false
+	}
+	for _, file := range []string{certFile, keyFile} {
+		if at, err := who.barrier(file, 4); err != nil {
+			return Result{Area: "certificate", Code: "certificate-not-permitted", Status: Fail, Text: fmt.Sprintf("%s: %v, as whom the gateway runs", door, err),
+				Mend: []string{fmt.Sprintf("Let it: chgrp %s %s && chmod g+rX %s", Quote(who.group), Quote(at), Quote(at)),
+					"Or have a copy made for it at each renewal (certbot: --deploy-hook)."}}, true
+		}
+	}
+	return Result{}, false
 }

@@ -134,7 +134,7 @@ func TestCertificate(t *testing.T) {
 			if host == "" {
 				host = "mx1.example.com"
 			}
-			r := Certificate("[relay]", certFile, keyFile, host, c.legacy, now)
+			r := Certificate("[relay]", certFile, keyFile, host, c.legacy, -1, now)
 			if r.Code != c.code || (r.Status == Pass) != (c.code == "certificate") || r.Status != Pass && len(r.Mend) == 0 {
 				t.Errorf("%+v, want %s", r, c.code)
 			}
@@ -194,6 +194,51 @@ func TestReachable(t *testing.T) {
 	l.Close()
 	if r := Reachable(t.Context(), "milter", door, ""); r.Code != "door-closed" || r.Status != Fail {
 		t.Errorf("closed: %+v", r)
+	}
+}
+
+// A socket's mend touches nothing but its own directory.
+func TestLet(t *testing.T) {
+	who := identity{name: "postfix", group: "postfix"}
+	for _, c := range []struct{ at, socket, want, never string }{
+		{"/tmp", "/tmp/m.sock", "install -d -o root -g postfix -m 2750 /run/mailgate-milter", "/tmp"},
+		{"/srv/deep", "/srv/deep/mailgate/m.sock", "Move the socket", "chgrp"},
+		{"/run/mailgate", "/run/mailgate/m.sock", "chgrp postfix /run/mailgate && chmod g+sx /run/mailgate", "install"},
+		{"/run/mailgate/m.sock", "/run/mailgate/m.sock", `socket_mode = "0660"`, "install"},
+	} {
+		got := strings.Join(who.let(c.at, c.socket), "\n")
+		if !strings.Contains(got, c.want) || strings.Contains(got, c.never) {
+			t.Errorf("kept out at %s of %s: %q", c.at, c.socket, got)
+		}
+	}
+}
+
+// What keeps the gateway from its certificate, or lets everybody have the key.
+func TestCertificateFiles(t *testing.T) {
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	now := time.Now()
+	writeCertificate(t, certFile, &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mx1.example.com"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(60 * 24 * time.Hour)}, key)
+	writeKey(t, keyFile, key)
+	look := func(uid int) string {
+		return Certificate("[relay]", certFile, keyFile, "mx1.example.com", false, uid, now).Code
+	}
+	if got := look(os.Geteuid()); got != "certificate" {
+		t.Errorf("of our own: %s", got)
+	}
+	if got := look(65534); got != "certificate-not-permitted" {
+		t.Errorf("of a gateway that runs as nobody: %s", got)
+	}
+	if err := os.Chmod(keyFile, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(os.Geteuid()); got != "certificate-key-open" {
+		t.Errorf("key with mode 0644: %s", got)
 	}
 }
 

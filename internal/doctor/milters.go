@@ -107,11 +107,11 @@ func (e endpoint) opendkimForm() bool {
 	return strings.HasPrefix(network, "inet") && strings.Contains(rest, "@")
 }
 
-// Endpoint is how a service of Postfix has to write a door. It is empty where a
-// chrooted service can't reach it.
+// Endpoint is how Postfix has to write a door so that all of its services reach it. It
+// is empty where a chrooted one can't. What is below the queue directory is named
+// relative to it, which is right with a chroot and without.
 func (d Door) Endpoint(queue string, chroot bool) string {
-	switch {
-	case d.Network != "unix":
+	if d.Network != "unix" {
 		host, port, _ := net.SplitHostPort(d.Address)
 		if a := literal(host); a.IsUnspecified() && a.Is4() {
 			host = "127.0.0.1"
@@ -119,40 +119,82 @@ func (d Door) Endpoint(queue string, chroot bool) string {
 			host = "::1"
 		}
 		return "inet:" + net.JoinHostPort(host, port)
-	case !chroot:
-		return "unix:" + d.Address
 	}
 	if below, ok := strings.CutPrefix(d.Address, strings.TrimSuffix(queue, "/")+"/"); ok {
-		return "unix:/" + below
+		return "unix:" + below
 	}
-	return ""
+	if chroot {
+		return ""
+	}
+	return "unix:" + d.Address
+}
+
+// profile is what smtpd services have in common that concerns milters.
+type profile struct {
+	services []string
+	list     string // smtpd_milters
+	action   string // milter_default_action
+	own      bool   // set for the service in master.cf
+	skips    bool   // receive_override_options = no_milters
+	chroot   bool
+}
+
+// profiles are those of the smtpd services, in the order of master.cf.
+func (p *Postfix) profiles() []profile {
+	var all []profile
+	for _, s := range p.Services {
+		if s.Command != "smtpd" {
+			continue
+		}
+		mine := p.profile(s)
+		same := slices.IndexFunc(all, func(o profile) bool {
+			return o.list == mine.list && o.action == mine.action && o.skips == mine.skips && o.chroot == mine.chroot && o.own == mine.own
+		})
+		if same < 0 {
+			all = append(all, mine)
+		} else {
+			all[same].services = append(all[same].services, s.Name)
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, p.profile(Service{Name: "smtpd"}))
+	}
+	return all
+}
+
+func (p *Postfix) profile(s Service) profile {
+	mine := profile{services: []string{s.Name}, chroot: s.Chroot}
+	in := func(name string) string {
+		if v, ok := s.Options[name]; ok {
+			mine.own = true
+			return v
+		}
+		return p.Main[name]
+	}
+	mine.list, mine.action = in("smtpd_milters"), in("milter_default_action")
+	mine.skips = slices.Contains(words(in("receive_override_options")), "no_milters")
+	return mine
 }
 
 // Milters checks that mail of this Postfix comes to the door, last of all milters, and
 // waits when nobody is there.
 func (p *Postfix) Milters(d Door) []Result {
-	queue, list := p.Main["queue_directory"], p.Main["smtpd_milters"]
-	chroot := p.chrooted("smtpd")
-	mine := milters(list, chroot)
-	at := slices.IndexFunc(mine, func(e endpoint) bool { return e.reaches(d, queue) })
 	var results []Result
-	switch {
-	case at >= 0 && at == len(mine)-1:
-		results = append(results, Result{Area: "postfix", Code: "postfix-milter", Status: Pass, Text: "smtpd_milters = " + list})
-	case at >= 0:
-		results = append(results, p.notLast(mine, at))
-	default:
-		results = append(results, p.missing(d, mine, chroot))
+	all := p.profiles()
+	for _, mine := range all {
+		about := ""
+		if len(all) > 1 {
+			about = "service " + strings.Join(mine.services, ", ") + ": "
+		}
+		results = append(results, p.examine(mine, d, about)...)
 	}
-	results = append(results, p.defaultAction(mine, at)...)
 	results = append(results, p.local(d)...)
-	results = append(results, p.overrides(d)...)
 	if v := p.Main["smtpd_milter_maps"]; v != "" {
 		results = append(results, Result{Area: "postfix", Code: "postfix-milter-maps", Status: Warn,
 			Text: "smtpd_milter_maps = " + v + ": mail of the clients it names may not come to mailgate",
 			Mend: []string{"See that it names mailgate, too, for clients whose mail is to be signed."}})
 	}
-	return append(results, p.otherSigner(mine, at)...)
+	return results
 }
 
 // chrooted reports whether a service of that command runs chrooted.
@@ -160,16 +202,61 @@ func (p *Postfix) chrooted(command string) bool {
 	return slices.ContainsFunc(p.Services, func(s Service) bool { return s.Command == command && s.Chroot })
 }
 
+// examine looks at the milters of services that are alike.
+func (p *Postfix) examine(mine profile, d Door, about string) []Result {
+	if mine.skips {
+		return []Result{p.skipped(mine, about)}
+	}
+	list := milters(mine.list, mine.chroot)
+	at := slices.IndexFunc(list, func(e endpoint) bool { return e.reaches(d, p.Main["queue_directory"]) })
+	if slices.ContainsFunc(list, endpoint.opendkimForm) || at < 0 {
+		return []Result{p.missing(mine, list, d, about)}
+	}
+	results := []Result{{Area: "postfix", Code: "postfix-milter", Status: Pass, Text: about + "smtpd_milters = " + mine.list}}
+	if at < len(list)-1 {
+		results[0] = p.notLast(mine, list, at, about)
+	}
+	results = append(results, p.defaultAction(mine, list[at], about))
+	return append(results, p.otherSigner(list, at, about)...)
+}
+
+// change is how a setting of these services is changed.
+func (p *Postfix) change(mine profile, name, value string) []string {
+	if mine.own {
+		return []string{fmt.Sprintf("In master.cf, for %s: -o { %s = %s }", strings.Join(mine.services, ", "), name, value), p.reload()}
+	}
+	return p.set(name, value)
+}
+
+// skipped: mail of such a service never sees a milter.
+func (p *Postfix) skipped(mine profile, about string) Result {
+	r := Result{Area: "postfix", Code: "postfix-no-milters", Status: Fail,
+		Text: about + "receive_override_options has no_milters: its mail doesn't come to mailgate, and leaves unsigned"}
+	if mine.own {
+		r.Status = Warn
+		r.Mend = []string{"Right for a service whose mail comes back by another one (content_filter). Otherwise take no_milters out of its -o receive_override_options in master.cf."}
+		return r
+	}
+	left := slices.DeleteFunc(words(p.Main["receive_override_options"]), func(s string) bool { return s == "no_milters" })
+	r.Mend = p.set("receive_override_options", strings.Join(left, ", "))
+	return r
+}
+
 // notLast: what another milter changes after the signature breaks it.
-func (p *Postfix) notLast(mine []endpoint, at int) Result {
-	order := slices.Concat(mine[:at], mine[at+1:], mine[at:at+1])
+func (p *Postfix) notLast(mine profile, list []endpoint, at int, about string) Result {
+	order := slices.Concat(list[:at], list[at+1:], list[at:at+1])
+	return Result{Area: "postfix", Code: "postfix-milter-not-last", Status: Warn,
+		Text: fmt.Sprintf("%ssmtpd_milters: mailgate is number %d of %d: what a later milter changes breaks the signature", about, at+1, len(list)),
+		Mend: p.change(mine, "smtpd_milters", shown(order))}
+}
+
+// shown is a list as Postfix reads it.
+func shown(list []endpoint) string {
 	var texts []string
-	for _, e := range order {
+	for _, e := range list {
 		texts = append(texts, e.shown())
 	}
-	return Result{Area: "postfix", Code: "postfix-milter-not-last", Status: Warn,
-		Text: fmt.Sprintf("smtpd_milters: mailgate is number %d of %d: what a later milter changes breaks the signature", at+1, len(mine)),
-		Mend: p.set("smtpd_milters", strings.Join(texts, ", "))}
+	return strings.Join(texts, ", ")
 }
 
 func (e endpoint) shown() string {
@@ -183,87 +270,107 @@ func (e endpoint) shown() string {
 	return text + " }"
 }
 
-// missing tells why no milter of the list is the door.
-func (p *Postfix) missing(d Door, mine []endpoint, chroot bool) Result {
-	right := d.Endpoint(p.Main["queue_directory"], chroot)
-	r := Result{Area: "postfix", Code: "postfix-milter-missing", Status: Fail, Text: "smtpd_milters doesn't name mailgate: mail by SMTP leaves unsigned"}
-	kept := mine
-	for i, e := range mine {
+// missing tells why the door isn't reached by any milter of a list, or not by all that
+// are named.
+func (p *Postfix) missing(mine profile, list []endpoint, d Door, about string) Result {
+	queue := p.Main["queue_directory"]
+	r := Result{Area: "postfix", Code: "postfix-milter-missing", Status: Fail, Text: about + "smtpd_milters doesn't name mailgate: mail by SMTP leaves unsigned"}
+	var kept []endpoint
+	for _, e := range list {
+		elsewhere := endpoint{text: e.text, chroot: !e.chroot}
 		switch {
 		case e.opendkimForm():
 			r.Code = "postfix-address-form"
-			r.Text = fmt.Sprintf("smtpd_milters: Postfix doesn't understand %s, which is OpenDKIM's way to write it, and defers all mail", e.text)
-			kept = slices.Concat(mine[:i], mine[i+1:])
-		case chroot && d.Network == "unix" && e.text == "unix:"+d.Address:
+			r.Text = fmt.Sprintf("%ssmtpd_milters: Postfix doesn't understand %s, which is OpenDKIM's way to write it, and defers all mail", about, e.text)
+			if same := (endpoint{text: e.turned()}); !same.reaches(d, queue) {
+				kept = append(kept, same)
+			}
+		case e.reaches(d, queue): // it is added last
+		case elsewhere.reaches(d, queue) || d.Network == "unix" && e.text == "unix:"+d.Address:
 			r.Code = "postfix-chroot"
-			r.Text = fmt.Sprintf("smtpd_milters: smtpd is chrooted to %s, where %s is not to be seen", p.Main["queue_directory"], d.Address)
-			kept = slices.Concat(mine[:i], mine[i+1:])
+			r.Text = fmt.Sprintf("%ssmtpd_milters: %s", about, p.outOfSight(e, d))
+		default:
+			kept = append(kept, e)
 		}
 	}
-	if right == "" {
-		r.Mend = []string{fmt.Sprintf("In mailgate.toml: [milter] listen = \"unix:%s\" (or \"inet:127.0.0.1:8891\"), then restart mailgate",
-			filepath.Join(p.Main["queue_directory"], "mailgate/milter.sock"))}
-		right = "unix:/mailgate/milter.sock"
+	if r.Code == "postfix-milter-missing" && mine.own {
+		r.Code, r.Status = "postfix-service-without", Warn
+		r.Text = fmt.Sprintf("%ssmtpd_milters = %s: its mail doesn't come to mailgate", about, orNothing(mine.list))
+		r.Mend = []string{"Right for a service whose mail comes back by another one (content_filter). Otherwise take the -o smtpd_milters= off it in master.cf."}
+		return r
 	}
-	var texts []string
-	for _, e := range kept {
-		texts = append(texts, e.shown())
-	}
-	r.Mend = append(r.Mend, p.set("smtpd_milters", strings.Join(append(texts, right), ", "))...)
+	var right string
+	right, r.Mend = p.reachable(d, p.chrooted("smtpd"))
+	r.Mend = append(r.Mend, p.change(mine, "smtpd_milters", shown(append(kept, endpoint{text: right})))...)
 	return r
 }
 
+// reachable is how all services can name the door, and what has to be done before.
+func (p *Postfix) reachable(d Door, chroot bool) (right string, first []string) {
+	if right = d.Endpoint(p.Main["queue_directory"], chroot); right != "" {
+		return right, nil
+	}
+	path := filepath.Join(p.Main["queue_directory"], "mailgate/milter.sock")
+	return "unix:mailgate/milter.sock", []string{fmt.Sprintf("In mailgate.toml: [milter] listen = %q (or \"inet:127.0.0.1:8891\"), then restart mailgate", "unix:"+path)}
+}
+
+// outOfSight says why a service doesn't see a socket at the path it is told.
+func (p *Postfix) outOfSight(e endpoint, d Door) string {
+	if e.chroot {
+		return fmt.Sprintf("the service is chrooted to %s, where %s is not to be seen", p.Main["queue_directory"], d.Address)
+	}
+	return fmt.Sprintf("the service isn't chrooted, so %s isn't below %s for it", strings.TrimPrefix(e.text, "unix:"), p.Main["queue_directory"])
+}
+
+// turned is OpenDKIM's "inet:port@host" as Postfix writes it.
+func (e endpoint) turned() string {
+	network, rest, _ := strings.Cut(e.text, ":")
+	port, host, _ := strings.Cut(rest, "@")
+	return network + ":" + net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
+
 // defaultAction is what happens to mail while mailgate is away.
-func (p *Postfix) defaultAction(mine []endpoint, at int) []Result {
-	action, where := p.Main["milter_default_action"], "milter_default_action"
-	mend := p.set(where, "tempfail")
-	if at >= 0 && mine[at].attrs["default_action"] != "" {
-		action, where = mine[at].attrs["default_action"], "smtpd_milters: default_action"
+func (p *Postfix) defaultAction(mine profile, e endpoint, about string) Result {
+	action, where, mend := mine.action, "milter_default_action", p.change(mine, "milter_default_action", "tempfail")
+	if own := e.attrs["default_action"]; own != "" {
+		action, where = own, "smtpd_milters: default_action"
 		mend = []string{"Take default_action out of smtpd_milters, or make it tempfail.", p.reload()}
 	}
-	r := Result{Area: "postfix", Code: "postfix-default-action", Status: Pass, Text: where + " = " + action + ": mail waits while mailgate is away"}
+	r := Result{Area: "postfix", Code: "postfix-default-action", Status: Fail, Mend: mend}
 	switch action {
 	case "tempfail", "":
-		r.Text = where + " = tempfail: mail waits while mailgate is away"
+		r.Status, r.Mend = Pass, nil
+		r.Text = about + where + " = tempfail: mail waits while mailgate is away"
 	case "accept":
-		r.Status, r.Mend = Fail, mend
-		r.Text = where + " = accept: while mailgate is away mail leaves unsigned"
+		r.Text = about + where + " = accept: while mailgate is away mail leaves unsigned"
 	case "reject":
-		r.Status, r.Mend = Fail, mend
-		r.Text = where + " = reject: while mailgate is away mail is refused for good"
+		r.Text = about + where + " = reject: while mailgate is away mail is refused for good"
 	default:
-		r.Status, r.Mend = Warn, mend
-		r.Text = where + " = " + action + ": tempfail has the client try again, and nothing is lost"
+		r.Status = Warn
+		r.Text = about + where + " = " + action + ": tempfail has the client try again, and nothing is lost"
 	}
-	return []Result{r}
+	return r
 }
 
 // local is mail from the machine itself: cron, PHP, sendmail.
 func (p *Postfix) local(d Door) []Result {
-	list := milters(p.Main["non_smtpd_milters"], p.chrooted("cleanup"))
-	if slices.ContainsFunc(list, func(e endpoint) bool { return e.reaches(d, p.Main["queue_directory"]) }) {
+	chroot, queue := p.chrooted("cleanup"), p.Main["queue_directory"]
+	list := milters(p.Main["non_smtpd_milters"], chroot)
+	reaches := func(e endpoint) bool { return e.reaches(d, queue) }
+	if slices.ContainsFunc(list, reaches) {
 		return nil
 	}
-	return []Result{{Area: "postfix", Code: "postfix-local-mail", Status: Warn,
+	r := Result{Area: "postfix", Code: "postfix-local-mail", Status: Warn,
 		Text: "non_smtpd_milters doesn't name mailgate: mail of this machine itself (cron, PHP, sendmail) leaves unsigned",
-		Mend: p.set("non_smtpd_milters", "$smtpd_milters")}}
-}
-
-// overrides are services with a list of milters of their own.
-func (p *Postfix) overrides(d Door) []Result {
-	var results []Result
-	for _, s := range p.Services {
-		list, own := s.Options["smtpd_milters"]
-		if !own || s.Command != "smtpd" {
-			continue
-		}
-		if !slices.ContainsFunc(milters(list, s.Chroot), func(e endpoint) bool { return e.reaches(d, p.Main["queue_directory"]) }) {
-			results = append(results, Result{Area: "postfix", Code: "postfix-service-without", Status: Warn,
-				Text: fmt.Sprintf("master.cf: service %s has smtpd_milters = %s: its mail doesn't come to mailgate", s.Name, orNothing(list)),
-				Mend: []string{"Right for a service whose mail comes back by another one (content_filter). Otherwise take the -o smtpd_milters= off it."}})
+		Mend: p.set("non_smtpd_milters", "$smtpd_milters")}
+	for _, e := range list {
+		if (endpoint{text: e.text, chroot: !e.chroot}).reaches(d, queue) {
+			right, first := p.reachable(d, chroot || p.chrooted("smtpd"))
+			r.Code, r.Status, r.Mend = "postfix-chroot", Fail, append(first, p.set("non_smtpd_milters", right)...)
+			r.Text = "non_smtpd_milters, of cleanup: " + p.outOfSight(e, d)
 		}
 	}
-	return results
+	return []Result{r}
 }
 
 func orNothing(s string) string {
@@ -274,12 +381,12 @@ func orNothing(s string) string {
 }
 
 // otherSigner is another milter that signs, by its name.
-func (p *Postfix) otherSigner(mine []endpoint, at int) []Result {
+func (p *Postfix) otherSigner(list []endpoint, at int, about string) []Result {
 	var results []Result
-	for i, e := range mine {
+	for i, e := range list {
 		if i != at && strings.Contains(strings.ToLower(e.text), "opendkim") {
 			results = append(results, Result{Area: "postfix", Code: "postfix-two-signers", Status: Warn,
-				Text: "smtpd_milters names OpenDKIM, too (" + e.text + "): mail is signed twice",
+				Text: about + "smtpd_milters names OpenDKIM, too (" + e.text + "): mail is signed twice",
 				Mend: []string{"When mailgate signs what it signed (mailgate keys import --opendkim /etc/opendkim.conf), take it out of smtpd_milters, or let it verify only (Mode v)."}})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 // Postfix is the configuration of a Postfix as far as it concerns mailgate.
 type Postfix struct {
 	Main     map[string]string // parameters of main.cf in force, defaults too, with $names expanded
-	Services []Service         // smtpd and cleanup services of master.cf
+	Services []Service         // smtpd, cleanup and smtp services of master.cf
 
 	configDir string // as asked for; empty: the default
 }
@@ -22,7 +23,7 @@ type Postfix struct {
 // Service is a line of master.cf (master(5)).
 type Service struct {
 	Name    string // "smtp", "submission", "127.0.0.1:10025"
-	Command string // "smtpd", "cleanup"
+	Command string // "smtpd", "cleanup", "smtp"
 	Chroot  bool
 	Options map[string]string // -o name=value
 }
@@ -31,7 +32,7 @@ type Service struct {
 func parameters() []string {
 	return []string{
 		"smtpd_milters", "non_smtpd_milters", "smtpd_milter_maps", "milter_default_action", "queue_directory", "mail_owner",
-		"mail_version", "smtp_tls_policy_maps", "config_directory",
+		"mail_version", "smtp_tls_policy_maps", "receive_override_options", "compatibility_level",
 	}
 }
 
@@ -46,6 +47,11 @@ func ReadPostfix(ctx context.Context, configDir string) (*Postfix, error) {
 	if err != nil {
 		if postconf, err = exec.LookPath("/usr/sbin/postconf"); err != nil { // not in everybody's PATH
 			return nil, ErrNoPostfix
+		}
+	}
+	if configDir != "" { // what is printed works from anywhere
+		if configDir, err = filepath.Abs(configDir); err != nil {
+			return nil, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, postconfTime)
@@ -71,7 +77,9 @@ func ReadPostfix(ctx context.Context, configDir string) (*Postfix, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Postfix{Main: parseMain(main), Services: parseMaster(master), configDir: configDir}, nil
+	p := &Postfix{Main: parseMain(main), configDir: configDir}
+	p.Services = parseMaster(master, chrootByDefault(p.Main["compatibility_level"]))
+	return p, nil
 }
 
 // parseMain reads "name = value" lines.
@@ -85,16 +93,20 @@ func parseMain(text string) map[string]string {
 	return values
 }
 
+// chrootByDefault is what "-" means in the column chroot: before Postfix 3.0 it was yes,
+// and it is still with the compatibility level of then (COMPATIBILITY_README).
+func chrootByDefault(level string) bool { return level == "" || strings.HasPrefix(level, "0") }
+
 // parseMaster reads what `postconf -M` prints: a service a line.
-func parseMaster(text string) []Service {
+func parseMaster(text string, chroot bool) []Service {
 	var list []Service
 	for line := range strings.Lines(text) {
 		// name type private unprivileged chroot wakeup maxproc command args
-		fields := words(line)
-		if len(fields) < 8 || strings.HasPrefix(fields[0], "#") || !slices.Contains([]string{"smtpd", "cleanup"}, fields[7]) {
+		fields := split(line, " \t\r\n")
+		if len(fields) < 8 || strings.HasPrefix(fields[0], "#") || !slices.Contains([]string{"smtpd", "cleanup", "smtp"}, fields[7]) {
 			continue
 		}
-		list = append(list, Service{Name: fields[0], Command: fields[7], Chroot: fields[4] == "y", Options: options(fields[8:])})
+		list = append(list, Service{Name: fields[0], Command: fields[7], Chroot: fields[4] == "y" || fields[4] == "-" && chroot, Options: options(fields[8:])})
 	}
 	return list
 }
@@ -114,8 +126,11 @@ func options(args []string) map[string]string {
 	return set
 }
 
-// words splits at spaces and commas, but not within braces.
-func words(s string) []string {
+// words are those of a parameter's list, which spaces and commas separate.
+func words(s string) []string { return split(s, " \t\r\n,") }
+
+// split cuts at separators, but not within braces.
+func split(s, separators string) []string {
 	var list []string
 	depth, start := 0, -1
 	for i, c := range s + " " {
@@ -125,7 +140,7 @@ func words(s string) []string {
 		case c == '}' && depth > 0:
 			depth--
 		}
-		separates := depth == 0 && strings.ContainsRune(" \t\r\n,", c)
+		separates := depth == 0 && strings.ContainsRune(separators, c)
 		if !separates && start < 0 {
 			start = i
 		}
@@ -149,7 +164,7 @@ func unbraced(s string) string {
 
 // set is what changes a parameter of main.cf, and puts it in force.
 func (p *Postfix) set(name, value string) []string {
-	return []string{p.command("postconf") + fmt.Sprintf(" -e '%s = %s'", name, value), p.reload()}
+	return []string{p.command("postconf") + fmt.Sprintf(" -e %s", Quote(name+" = "+value)), p.reload()}
 }
 
 func (p *Postfix) reload() string { return p.command("postfix") + " reload" }
@@ -159,5 +174,13 @@ func (p *Postfix) command(name string) string {
 	if p.configDir == "" {
 		return name
 	}
-	return name + " -c " + p.configDir
+	return name + " -c " + Quote(p.configDir)
+}
+
+// Quote makes a word of the shell's.
+func Quote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@,=") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

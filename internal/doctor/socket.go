@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -33,8 +35,12 @@ func Reachable(ctx context.Context, area string, d Door, owner string) Result {
 	if d.Network != "unix" || owner == "" {
 		return r
 	}
-	if err := admits(d.Address, owner); err != nil {
-		return Result{Area: area, Code: "socket-not-permitted", Status: Fail, Text: err.Error(), Mend: socketMend(d.Address, owner)}
+	who, err := identify(owner)
+	if err != nil {
+		return Result{Area: area, Code: "socket-unknown-user", Status: Unknown, Text: fmt.Sprintf("%s: the user %s: %v", d, owner, err)}
+	}
+	if path, err := who.barrier(d.Address, 2); err != nil {
+		return Result{Area: area, Code: "socket-not-permitted", Status: Fail, Text: err.Error(), Mend: who.let(path, d.Address)}
 	}
 	r.Text += ", and the user " + owner + " may connect"
 	return r
@@ -62,53 +68,75 @@ func (d Door) dialable() string {
 	return net.JoinHostPort(host, port)
 }
 
-func socketMend(path, owner string) []string {
-	dir := filepath.Dir(path)
+// let is how a socket's user lets another one in, who was kept out at path. What others
+// have their files in is left alone.
+func (i identity) let(path, socket string) []string {
+	dir := filepath.Dir(socket)
+	owner := "root"
+	if stat, err := os.Stat(socket); err == nil {
+		owner = ownerName(stat)
+	}
+	switch {
+	case path == socket:
+		return []string{
+			`In mailgate.toml: socket_mode = "0660" in [milter], then restart mailgate`,
+			fmt.Sprintf("chgrp %s %s && chmod g+s %s    (before the restart: the socket gets the directory's group)", Quote(i.group), Quote(dir), Quote(dir)),
+		}
+	case path == dir && strings.Contains(filepath.Base(dir), "mailgate"):
+		return []string{fmt.Sprintf("chgrp %s %s && chmod g+sx %s", Quote(i.group), Quote(dir), Quote(dir))}
+	}
 	return []string{
-		fmt.Sprintf("install -d -o root -g %s -m 2750 %s", owner, dir),
-		`In mailgate.toml: [milter] socket_mode = "0660", then restart mailgate`,
+		"Move the socket into a directory of its own, which the user " + i.name + " may enter, as:",
+		fmt.Sprintf("install -d -o %s -g %s -m 2750 /run/mailgate-milter", Quote(owner), Quote(i.group)),
+		"In mailgate.toml: listen with it there; below Postfix's queue directory, where its services are chrooted.",
 	}
 }
 
-// admits says what keeps a user from connecting to a socket: the directories on the
-// way need x, the socket w. Access lists (ACLs) are not looked at.
-func admits(path, owner string) error {
-	who, err := identify(owner)
-	if err != nil {
-		return err
-	}
+// barrier is what keeps a user from a file: each directory on the way needs x, the file
+// itself bits (4 to read, 2 to write). Access lists (ACLs) are not looked at.
+func (i identity) barrier(path string, bits fs.FileMode) (at string, err error) {
+	var way []string
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return err
-		}
-		if !who.may(info, 1) {
-			return fmt.Errorf("%s: the user %s may not enter this directory (mode %s)", dir, owner, info.Mode().Perm())
-		}
+		way = append(way, dir)
 		if dir == filepath.Dir(dir) {
 			break
 		}
 	}
+	for _, dir := range slices.Backward(way) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return dir, err
+		}
+		if !i.may(info, 1) {
+			return dir, fmt.Errorf("%s: the user %s may not enter this directory (mode %s)", dir, i.name, info.Mode().Perm())
+		}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return path, err
 	}
-	if !who.may(info, 2) {
-		return fmt.Errorf("%s: the user %s may not write to this socket (mode %s)", path, owner, info.Mode().Perm())
+	if !i.may(info, bits) {
+		what := map[fs.FileMode]string{2: "write to", 4: "read"}[bits]
+		return path, fmt.Errorf("%s: the user %s may not %s this file (mode %s)", path, i.name, what, info.Mode().Perm())
 	}
-	return nil
+	return "", nil
 }
 
 // identity is a user with the groups it is in.
 type identity struct {
+	name   string
+	group  string // its own
 	uid    uint32
 	groups map[uint32]bool
 }
 
+// identify finds a user by name or number.
 func identify(name string) (identity, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return identity{}, err
+		if u, err = user.LookupId(name); err != nil {
+			return identity{}, err
+		}
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
@@ -118,13 +146,29 @@ func identify(name string) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	groups := map[uint32]bool{}
+	i := identity{name: u.Username, group: u.Gid, uid: uint32(uid), groups: map[uint32]bool{}}
+	if g, err := user.LookupGroupId(u.Gid); err == nil {
+		i.group = g.Name
+	}
 	for _, id := range ids {
 		if gid, err := strconv.ParseUint(id, 10, 32); err == nil {
-			groups[uint32(gid)] = true
+			i.groups[uint32(gid)] = true
 		}
 	}
-	return identity{uint32(uid), groups}, nil
+	return i, nil
+}
+
+// ownerName is the user a file belongs to.
+func ownerName(info fs.FileInfo) string {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "root"
+	}
+	id := strconv.FormatUint(uint64(stat.Uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
 }
 
 // may reports whether the mode of a file gives the identity all of bits (1 x, 2 w, 4 r).
