@@ -53,7 +53,7 @@ check: imports ## gofmt, vet, staticcheck, govulncheck, the import table
 imports: ## which package may import which
 	$(GO) test -count=1 ./test/imports
 
-bench: build ## figures, beside peers; ONLY=go,milter,custody,release,lists,relay,socketmap chooses parts
+bench: program ## figures, beside peers; ONLY=go,milter,custody,release,lists,relay,socketmap chooses parts
 	ONLY=$(ONLY) test/bench.sh $(PACKAGES)
 
 fuzz: ## every fuzz target for FUZZTIME
