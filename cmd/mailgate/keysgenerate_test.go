@@ -66,6 +66,11 @@ func TestGenerateAsksDNS(t *testing.T) {
 			t.Errorf("it is at %s, want it beside the other key, %s", g.File, want)
 		}
 	}
+	var slip generated
+	_, said := p.mailgate(t, "keys", "generate", "exmaple.com", "--selector", "typo", "--format", "json")
+	if err := json.Unmarshal([]byte(said), &slip); err != nil || !strings.Contains(strings.Join(slip.Notes, "\n"), "exmaple.com doesn't exist in DNS") {
+		t.Errorf("a domain that doesn't exist: %v, notes %q", err, slip.Notes)
+	}
 	if g := p.generate(t, "--selector", "quiet", "--no-dns", "--as", "route53"); g.InUse.String() != "unknown" || len(g.Notes) != 0 || g.Host != "route53" {
 		t.Errorf("without DNS: %+v", g)
 	}

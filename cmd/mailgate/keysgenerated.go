@@ -129,6 +129,9 @@ func (a *app) askSelector(ctx context.Context, cfg *config.Config, key sign.Key,
 	id := preflight.Identity{Keys: []preflight.Key{{Domain: key.Domain, Selector: key.Selector, Public: key.Signer.Public()}}}
 	report := view.checker.Check(ctx, id)
 	g.InUse = selectorInUse(report, key, g.note)
+	if view.resolver.Recursive(ctx, string(key.Domain), "SOA").Status == dnsview.NXDomain {
+		g.note("%s doesn't exist in DNS: is it spelled right?", key.Domain)
+	}
 	for _, name := range []string{key.Name(), string(key.Domain)} {
 		if zone := view.resolver.ZoneOf(ctx, name); strings.Contains(zone.Apex, ".") { // not a registry's
 			return zone
