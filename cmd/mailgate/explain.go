@@ -259,7 +259,7 @@ func printRule(out io.Writer, r preflight.Refusal) {
 	fmt.Fprintf(out, "%s\n%s", r.Rule, wrapped("", "A rule of predictions: "+r.Provider.Title()+" answers so"+whom(r)+"."))
 	fmt.Fprintf(out, "\nReply\n%s", wrapped("  ", r.Reply))
 	if replies := bounce.Explain(r.Rule); len(replies) > 0 {
-		fmt.Fprintf(out, "\nMeans\n%s", wrapped("  ", capital(impersonal(replies[0].Means))))
+		fmt.Fprintf(out, "\nMeans\n%s", wrapped("  ", capital(bounce.Impersonal(replies[0].Means))))
 	}
 	fmt.Fprintf(out, "\nKnown from\n%s", wrapped("  ", r.Source))
 	fmt.Fprint(out, "\nRests on the findings of\n")

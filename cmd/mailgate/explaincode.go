@@ -72,17 +72,11 @@ func printStatus(out io.Writer, s statusExplained) {
 		if u.Provider != "" {
 			who = u.Provider.Title()
 		}
-		fmt.Fprint(out, wrapped("  ", who+": "+impersonal(u.Means)), "    ", u.Name, "\n")
+		fmt.Fprint(out, wrapped("  ", who+": "+bounce.Impersonal(u.Means)), "    ", u.Name, "\n")
 	}
-	fmt.Fprint(out, "\nOne code stands for several things: give the whole reply to tell which.\n")
-}
-
-// impersonal is a rule's text without the names of a message.
-func impersonal(text string) string {
-	return strings.NewReplacer(
-		"{domain}", "the sender's domain", "{sender}", "the domain of MAIL FROM", "{ip}", "the sending address", "{to}", "the recipient",
-		"{todomain}", "the recipient's domain", "{host}", "the server", "{lists}", "a blocklist",
-	).Replace(text)
+	if len(s.Uses) > 1 {
+		fmt.Fprint(out, "\nOne code stands for several things: give the whole reply to tell which.\n")
+	}
 }
 
 func capital(s string) string {
@@ -98,7 +92,7 @@ func printReplyRule(out io.Writer, u bounce.Rule) {
 	if u.Provider != "" {
 		who = u.Provider.Title()
 	}
-	fmt.Fprintf(out, "%s\n%s", u.Name, wrapped("", capital(impersonal(u.Means))))
+	fmt.Fprintf(out, "%s\n%s", u.Name, wrapped("", capital(bounce.Impersonal(u.Means))))
 	if len(u.Not) > 0 {
 		fmt.Fprintf(out, "\nNot\n%s", wrapped("  ", strings.Join(u.Not, "; ")+"."))
 	}
@@ -106,7 +100,7 @@ func printReplyRule(out io.Writer, u bounce.Rule) {
 		fmt.Fprint(out, "\nDo\n")
 	}
 	for _, step := range u.Do {
-		fmt.Fprint(out, wrapped("  ", impersonal(step)))
+		fmt.Fprint(out, wrapped("  ", bounce.Impersonal(step)))
 	}
 	fmt.Fprintf(out, "\nSaid by\n  %s\n", who)
 	fmt.Fprintf(out, "\nKnown from\n%s", wrapped("  ", u.Source))

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 )
 
@@ -139,6 +140,8 @@ func (r *Reading) fill(text string) string {
 		client = r.RemoteIP
 	}
 	return strings.NewReplacer(
+		"{again}", again(r),
+		"{dmarc}", dmarcName(r.Domain),
 		"{domain}", or(string(r.Domain), "the sender's domain"),
 		"{sender}", or(sender, "the domain of MAIL FROM"),
 		"{ip}", or(client, "your server's address"),
@@ -147,4 +150,26 @@ func (r *Reading) fill(text string) string {
 		"{host}", or(r.RemoteHost, "the receiver's server"),
 		"{lists}", or(strings.Join(r.Lists, ", "), "a blocklist it doesn't name"),
 	).Replace(text)
+}
+
+// Impersonal is a rule's text without the names of a message.
+func Impersonal(text string) string { return (&Reading{}).fill(text) }
+
+// again is what becomes of the message without anybody's doing.
+func again(r *Reading) string {
+	switch {
+	case r.Temporary():
+		return "Nothing: it is tried again."
+	case r.Event == "" || r.Event == Said && r.Reply.class() == 0:
+		return "Nothing while it is tried again; once it isn't, send it again."
+	}
+	return "Send it again later: it isn't tried again by itself."
+}
+
+// dmarcName is where a domain's DMARC record stands.
+func dmarcName(d mail.Domain) string {
+	if d == "" {
+		return "_dmarc below the sender's domain"
+	}
+	return "_dmarc." + string(d)
 }

@@ -145,8 +145,11 @@ func (r *Reading) finish() {
 // maxField bounds a name or address, in bytes.
 const maxField = 512
 
-// provider tells who answered: by the server's name, by the words of the reply, and
-// at last by the recipient's domain.
+// microsoftsOwn are enhanced codes that nobody else answers with.
+var microsoftsOwn = []string{"x.7.500-799", "x.7.850-899"}
+
+// provider tells who answered: by the server's name, by the words and codes of the
+// reply, and at last by the recipient's domain.
 func (r *Reading) provider() preflight.Provider {
 	if r.RemoteHost != "" {
 		if p := preflight.ProviderOfHost(r.RemoteHost); p != preflight.Other {
@@ -155,6 +158,11 @@ func (r *Reading) provider() preflight.Provider {
 	}
 	if p := providerByWords(r.Reply.Text); p != "" {
 		return p
+	}
+	for _, p := range microsoftsOwn {
+		if fitsEnhanced(p, r.Reply.Enhanced) {
+			return preflight.Microsoft
+		}
 	}
 	if d := domainOf(r.Recipient); d != "" && (r.RemoteHost == "" || r.Local) {
 		if p := preflight.ProviderOfDomain(d); p != preflight.UnknownProvider {
@@ -175,7 +183,7 @@ func providerByWords(text string) preflight.Provider {
 		{"your email has been blocked because the sender is unauthenticated", preflight.Google}, {"does not have authentication information or fails to", preflight.Google}, {"unauthenticated email from ", preflight.Google},
 		{".prod.outlook.com", preflight.Microsoft}, {".protection.outlook.com", preflight.Microsoft},
 		{"mail.live.com", preflight.Microsoft}, {"postmaster.live.com", preflight.Microsoft}, {"sender.office.com", preflight.Microsoft},
-		{"aka.ms/", preflight.Microsoft}, {"office365", preflight.Microsoft},
+		{"aka.ms/", preflight.Microsoft}, {"go.microsoft.com/", preflight.Microsoft}, {"office365", preflight.Microsoft},
 		{"postmaster.yahoo", preflight.Yahoo}, {"senders.yahooinc", preflight.Yahoo}, {"yahoo requires", preflight.Yahoo},
 		{"support.apple.com", preflight.Apple}, {"[hme1]", preflight.Apple},
 		{"service.mail.qq.com", preflight.QQ}, {"service.exmail.qq.com", preflight.QQ}, {"open.work.weixin.qq.com", preflight.QQ},

@@ -55,6 +55,7 @@ type Rule struct {
 	codes    []int    // any of them; empty: any
 	enhanced []string // any of them, by pattern (see fitsEnhanced); empty: any
 	text     []string // one of these, in lower case; empty: any
+	words    []string // one of these, in prose (see words); empty: any
 	and      []string // all of these, in lower case
 	unless   []string // none of these, in lower case
 	local    bool     // our own server's words only
@@ -76,13 +77,13 @@ func Explain(name string) []Rule {
 var table = Rules()
 
 func ruleFor(r *Reading) *Rule {
-	low := strings.ToLower(r.Reply.Text)
+	w := wordsOf(r)
 	prose := r.Format == Plain && r.Reply.class() == 0
 	for i := range table {
 		if prose && !aboutConnection(table[i].Kind) {
 			continue // anybody may write of DKIM
 		}
-		if table[i].fits(r, low) {
+		if table[i].fits(r, w) {
 			return &table[i]
 		}
 	}
@@ -93,14 +94,16 @@ func ruleFor(r *Reading) *Rule {
 // say, which has no codes.
 func aboutConnection(k Kind) bool { return k == Network || k == TLS || k == DNS }
 
-func (u *Rule) fits(r *Reading, low string) bool {
-	contains := func(s string) bool { return strings.Contains(low, s) }
+func (u *Rule) fits(r *Reading, w words) bool {
+	contains := func(s string) bool { return strings.Contains(w.text, s) }
+	inProse := func(s string) bool { return strings.Contains(w.prose, s) }
 	switch {
 	case u.Provider != "" && u.Provider != r.Provider,
 		u.local && !r.Local, u.remote && r.Local,
 		len(u.codes) > 0 && !slices.Contains(u.codes, r.Reply.Code) && !(r.Reply.Code == 0 && len(u.enhanced) > 0),
 		len(u.enhanced) > 0 && !slices.ContainsFunc(u.enhanced, func(p string) bool { return fitsEnhanced(p, r.Reply.Enhanced) }),
 		len(u.text) > 0 && !slices.ContainsFunc(u.text, contains),
+		len(u.words) > 0 && !slices.ContainsFunc(u.words, inProse),
 		slices.ContainsFunc(u.unless, contains),
 		slices.ContainsFunc(u.and, func(s string) bool { return !contains(s) }):
 		return false

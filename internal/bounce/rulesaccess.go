@@ -8,7 +8,7 @@ func accessRules() []Rule {
 			codes: []int{0, 421, 450, 451, 452}, text: []string{"greylist", "graylist", "grey list", "gray list", "greylisted", "postgrey", "4.7.1 please try again", "try again in", "come back later", "deferred for"},
 			Means: "The receiver doesn't know you yet and puts the first try off on purpose (greylisting).",
 			Not:   []string{"a refusal", "about SPF, DKIM or DMARC"},
-			Do:    []string{"Nothing: the next try usually goes through. It helps if it comes from the same address."},
+			Do:    []string{"{again} The next try usually goes through, if it comes from the same address."},
 		},
 		{
 			Name: "relay-denied", Kind: Access, Fault: OurServer, Source: seen,
@@ -47,7 +47,7 @@ func accessRules() []Rule {
 			Name: "storage", Kind: Trouble, Fault: Receiver, Source: "RFC 3463; " + seen,
 			enhanced: []string{"x.3.1"},
 			Means:    "The receiver's server has no room.",
-			Do:       []string{"Nothing: it is tried again."},
+			Do:       []string{"{again}"},
 		},
 		{
 			Name: "storage", Kind: Trouble, Fault: Receiver, Source: "RFC 5321; " + seen,
@@ -80,7 +80,7 @@ func vagueRules() []Rule {
 			codes: []int{0, 421, 430, 431, 432, 441, 442, 450, 451, 452, 454}, text: []string{"try again", "try later", "temporar", "service not available", "service unavailable", "resources", "too busy", "busy", "not available", "internal error", "local problem", "server error", "requested action aborted", "system problem", "local error", "overload", "unavailable", "maintenance"},
 			Means: "The server can't take it right now, and says nothing more. Many answer so for greylisting, too.",
 			Not:   []string{"a refusal"},
-			Do:    []string{"Nothing: it is tried again."},
+			Do:    []string{"{again}"},
 		},
 	}
 }

@@ -5,13 +5,27 @@ import "slices"
 // generalRules are for whatever receiver, and for what our own server says when no
 // receiver answers. The order matters: the exact ones come before the vague.
 func generalRules() []Rule {
-	return slices.Concat(messageRules(), connectionRules(), authenticationRules(), blocklistRules(), recipientRules(), accessRules(), vagueRules())
+	return slices.Concat(undecidedRules(), messageRules(), connectionRules(), authenticationRules(), blocklistRules(), recipientRules(), accessRules(), vagueRules())
 }
 
 const (
 	seen    = "rejections seen, of many servers"
 	rfc7372 = "RFC 7372, and servers that answer so"
 )
+
+// noMailbox is said of a mailbox, whatever its name.
+var noMailbox = []string{"user unknown", "unknown user", "no such user", "no such recipient", "recipient unknown", "unknown recipient", "mailbox full", "mailbox is full", "over quota"}
+
+// undecidedRules are for a check of the receiver's that came to no end.
+func undecidedRules() []Rule {
+	return []Rule{{
+		Name: "authentication-undecided", Kind: Authentication, Fault: Nobody, Source: rfc7372 + "; " + seen,
+		codes: []int{421, 450, 451, 452, 454}, words: []string{"dmarc", "dkim", "spf"}, text: []string{"temporary failure", "temporary error", "temporarily", "temperror", "timeout", "timed out", "dns error", "dns failure", "lookup fail", "lookup error", "servfail"},
+		Means: "The receiver couldn't check SPF, DKIM or DMARC of {domain} to the end: DNS gave it no answer.",
+		Not:   []string{"a verdict"},
+		Do:    []string{"{again} If it stays so, see whether all name servers of {domain} answer."},
+	}}
+}
 
 func authenticationRules() []Rule {
 	return []Rule{
@@ -24,7 +38,7 @@ func authenticationRules() []Rule {
 		},
 		{
 			Name: "dmarc-refused", Kind: Authentication, Fault: SenderDNS, Source: seen,
-			text: []string{"dmarc"}, remote: true,
+			words: []string{"dmarc"}, remote: true, unless: slices.Concat(noMailbox, []string{"dmarc pass", "dmarc=pass", "dmarc: pass", "dmarc = pass"}),
 			Means: "The DMARC policy of {domain} refuses it: neither DKIM nor SPF passed aligned with From.",
 			Do:    []string{"Sign with a key of {domain}, or use a MAIL FROM below it that SPF allows."},
 		},
@@ -48,7 +62,7 @@ func authenticationRules() []Rule {
 		},
 		{
 			Name: "dkim-refused", Kind: Authentication, Fault: SenderDNS, Source: seen,
-			text:  []string{"dkim"},
+			words: []string{"dkim"}, unless: slices.Concat(noMailbox, []string{"dkim pass", "dkim=pass", "dkim: pass", "dkim = pass"}),
 			Means: "The receiver wants a valid DKIM signature, of {domain} at that, and found none.",
 			Not:   []string{"about SPF"},
 			Do:    []string{"See whether the key in DNS is the one that signs."},
@@ -173,7 +187,7 @@ func recipientRules() []Rule {
 			Name: "recipient-rate", Kind: Rate, Fault: Receiver, Source: seen,
 			text:  []string{"receiving mail too quickly", "receiving mail at a rate", "thread limit exceeded"},
 			Means: "The mailbox of {to} gets more mail at the moment than its server lets in.",
-			Do:    []string{"Nothing: it is tried again."},
+			Do:    []string{"{again}"},
 		},
 		{
 			Name: "mailbox-disabled", Kind: Recipient, Fault: RecipientAddress, Source: "RFC 3463",

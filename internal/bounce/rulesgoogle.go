@@ -7,7 +7,7 @@ const (
 	googleOld        = "Google, the wording before 2024, seen in logs"
 	googleBulkDo     = "It is asked of bulk senders: some 5,000 messages a day to Gmail, counted for the whole organisational domain."
 	checkDo          = "See what {domain} publishes now, and publish what is missing. One of the two with a pass is enough."
-	rateAgainDo      = "The message is tried again by itself; mend the cause before it runs out of time."
+	rateAgainDo      = "A message that is still tried leaves by itself once the cause is mended."
 	googlePostmaster = "Look at the domain in Google's Postmaster Tools."
 )
 
@@ -19,7 +19,7 @@ func googleRules() []Rule {
 			Name: "gmail-dns-failure", Provider: g, Kind: Authentication, Fault: Nobody, Source: googleCodes,
 			codes: []int{451}, enhanced: []string{"4.7.26"}, text: []string{"temporary dns", "dns failure"},
 			Means: "A DNS failure kept Gmail from checking DKIM and SPF, and the DMARC policy of {domain} refuses what isn't authenticated.",
-			Not:   []string{"a verdict: it is tried again"},
+			Not:   []string{"a verdict"},
 			Do:    []string{"Nothing, if it stays one message. Otherwise see whether all name servers of {domain} answer."},
 		},
 		{
@@ -75,7 +75,7 @@ func googleRules() []Rule {
 			enhanced: []string{"x.7.32"},
 			Means:    "SPF or DKIM passed, but for a domain of another organisation than the one in From.",
 			Not:      []string{"a missing signature or SPF record"},
-			Do:       []string{"Sign with d={domain}, or use a MAIL FROM below it.", googleBulkDo},
+			Do:       []string{"Sign with DKIM for {domain} itself, or use a MAIL FROM below it.", googleBulkDo},
 		},
 		{
 			Name: "gmail-auth-type", Provider: g, Kind: Access, Fault: OurServer, Source: googleCodes,
@@ -89,7 +89,7 @@ func googleRules() []Rule {
 			enhanced: []string{"x.7.40", "x.7.31"},
 			Means:    "{domain} has no DMARC record, or one without a policy, and Gmail takes it for a bulk sender.",
 			Not:      []string{"504 5.7.4, which is about logins"},
-			Do:       []string{"Publish _dmarc.{domain} TXT \"v=DMARC1; p=none\".", googleBulkDo},
+			Do:       []string{"Publish a TXT record at {dmarc}: \"v=DMARC1; p=none\".", googleBulkDo},
 		},
 		{
 			Name: "gmail-no-tls", Provider: g, Kind: TLS, Fault: OurServer, Source: googleCodes,
@@ -105,11 +105,11 @@ func googleRules() []Rule {
 			Do:    []string{"Let TLS to this destination be tried: an override or a setting of your server's that turns it off is in the way."},
 		},
 		{
-			Name: "gmail-ipv6-ptr", Provider: g, Kind: HostName, Fault: OurServer, Source: googleCodes,
-			enhanced: []string{"x.7.1", "x.7.25"}, text: []string{"ipv6 sending guidelines", "ipv6 guidelines"},
+			Name: "gmail-ipv6-ptr", Provider: g, Kind: Authentication, Fault: Nobody, Source: googleCodes,
+			enhanced: []string{"x.7.1"}, text: []string{"ipv6 sending guidelines", "ipv6 guidelines"},
 			Means: "Mail over IPv6 needs a PTR record of {ip} whose name leads back to it, and SPF or DKIM; one of them is missing.",
 			Not:   []string{"about IPv4"},
-			Do:    []string{"Give {ip} a PTR record, or don't send over IPv6."},
+			Do:    []string{"Give {ip} a PTR record whose name leads back to it, and see that SPF or DKIM passes; or don't send over IPv6."},
 		},
 		{
 			Name: "gmail-ptr", Provider: g, Kind: HostName, Fault: OurServer, Source: googleCodes,
@@ -123,6 +123,13 @@ func googleRules() []Rule {
 			Means:    "Gmail distrusts the SPF record of {sender}: it allows far too much, such as +all or enormous ranges.",
 			Not:      []string{"an address that SPF doesn't list"},
 			Do:       []string{"Take +all, ?all and large ranges out of the record; list what sends."},
+		},
+		{
+			Name: "gmail-same-message-id", Provider: g, Kind: Rate, Fault: OurSending, Source: googleCodes,
+			text:  []string{"same message-id"},
+			Means: "The same message, by its Message-ID, came to Gmail too often.",
+			Not:   []string{"a fault of the Message-ID's form", "about SPF, DKIM or DMARC"},
+			Do:    []string{"Look for a loop, a forwarder that sends again and again, or a program that gives all its messages the same Message-ID."},
 		},
 		{
 			Name: "gmail-malformed", Provider: g, Kind: Form, Fault: OurMessage, Source: googleCodes,
@@ -176,7 +183,7 @@ func googleRules() []Rule {
 			enhanced: []string{"x.2.1"}, text: []string{"receiving mail too quickly", "rate that prevents", "receiving mail at a rate"},
 			Means: "The mailbox gets more mail at the moment than Gmail lets in.",
 			Not:   []string{"about you, unless it is all yours"},
-			Do:    []string{"Nothing: it is tried again. If a program of yours writes to it without end, stop that."},
+			Do:    []string{"{again} If a program of yours writes to it without end, stop that."},
 		},
 		{
 			Name: "gmail-admin-policy", Provider: g, Kind: Access, Fault: Receiver, Source: googleCodes,

@@ -1,5 +1,7 @@
 package bounce
 
+import "slices"
+
 // messageRules are about the message itself: its size, form and content.
 func messageRules() []Rule {
 	return []Rule{
@@ -50,7 +52,7 @@ func messageRules() []Rule {
 		},
 		{
 			Name: "virus", Kind: Content, Fault: OurMessage, Source: seen,
-			text: []string{"virus", "malware", "infected", "clamav", "trojan", "phish"}, unless: []string{"antivirus temporarily"},
+			words: []string{"virus", "malware", "infected", "clamav", "trojan", "phish"}, unless: slices.Concat(noMailbox, []string{"antivirus temporarily"}),
 			Means: "The receiver's scanner takes the message for malware or phishing.",
 			Do:    []string{"Scan the machine the message came from. If it is clean, tell the receiver's administrator what was found."},
 		},

@@ -103,8 +103,22 @@ func microsoftRules() []Rule {
 			Do:       []string{"Compare the connector (RestrictDomainsToIPAddresses, …ToCertificate) with {ip} and your certificate."},
 		},
 		{
+			Name: "microsoft-no-forwarding", Provider: m, Kind: Access, Fault: OurServer, Source: exchangeCodes,
+			enhanced: []string{"5.7.520"},
+			Means:    "The Microsoft 365 organisation that the message is forwarded from doesn't allow forwarding to addresses outside.",
+			Not:      []string{"the recipient refusing", "about SPF, DKIM or DMARC"},
+			Do:       []string{"Where the forwarding is wanted, let that organisation's administrator allow it: the outbound spam policy has automatic forwarding, best for this mailbox only. Otherwise take the forwarding away."},
+		},
+		{
 			Name: "exchange-internal-only", Kind: Access, Fault: Receiver, Source: exchangeCodes,
-			text:  []string{"resolver.rst.authrequired", "resolver.rst.notauthorized", "resolver.rst.restrictedtorecipientspermission", "recipient only accepts", "not authorized to send to the recipient"},
+			enhanced: []string{"5.7.124", "5.7.129", "5.7.133-136"},
+			Means:    "{to} (a group or mailbox) takes mail only from people of its organisation, or from certain senders.",
+			Not:      []string{"an unknown address", "a login that is missing", "about SPF, DKIM or DMARC"},
+			Do:       []string{"Ask the recipient to allow outside senders, or write to another address of theirs."},
+		},
+		{
+			Name: "exchange-internal-only", Kind: Access, Fault: Receiver, Source: exchangeCodes,
+			text:  []string{"resolver.rst.authrequired", "resolver.rst.sendernot", "resolver.rst.notauthorized", "resolver.rst.restrictedtorecipientspermission", "recipient only accepts", "not authorized to send to the recipient"},
 			Means: "{to} takes mail only from people of its organisation, or from certain senders.",
 			Not:   []string{"an unknown address", "about SPF, DKIM or DMARC"},
 			Do:    []string{"Ask the recipient to allow outside senders, or write to another address of theirs."},
