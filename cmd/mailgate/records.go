@@ -174,6 +174,7 @@ func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string
 	wait.Wait()
 	want.Zones = slices.Sorted(maps.Keys(w.Zones))
 	want.Now = func(name string) advise.Now { return textsAt(ctx, dns, name, w.Zones) }
+	want.TrySPF = func(record string) string { return w.view.checker.TrySPF(ctx, id, record) }
 	want.Addresses = func(host string, mx bool) ([]netip.Addr, bool) { return hostAddresses(ctx, dns, host, mx) }
 	w.Advice = advise.For(w.Report, want)
 	w.HostOf = func(apex string) (advise.Host, string) { return advise.DetectHost(w.Zones[apex].NameServers) }
@@ -216,10 +217,10 @@ func zonesOver(ctx context.Context, dns zoneFinder, names []string) map[string]d
 // textsAt is what TXT records a name has: in the domain's own zones as their name
 // servers say, elsewhere as resolvers do.
 func textsAt(ctx context.Context, dns *dnsview.Resolver, name string, zones map[string]dnsview.Zone) advise.Now {
-	ask := dns.Recursive
+	ask, own, isApex := dns.Recursive, false, false
 	for apex := range zones {
 		if name == apex || strings.HasSuffix(name, "."+apex) {
-			ask = dns.Published
+			ask, own, isApex = dns.Published, true, isApex || name == apex
 		}
 	}
 	a := ask(ctx, name, "TXT")
@@ -228,7 +229,20 @@ func textsAt(ctx context.Context, dns *dnsview.Resolver, name string, zones map[
 	if n := len(a.CNAMEs); n > 0 {
 		now.Alias = a.CNAMEs[0]
 	}
+	if own && !isApex && (now.Alias != "" || len(now.Values) > 0) {
+		now.Wildcard = byWildcard(ctx, ask, a)
+	}
 	return now
+}
+
+// byWildcard reports whether a name nobody has beside an answer's gets the same one.
+func byWildcard(ctx context.Context, ask func(ctx context.Context, name, qtype string) dnsview.Answer, a dnsview.Answer) bool {
+	_, parent, _ := strings.Cut(a.Name, ".")
+	other := ask(ctx, preflight.WildcardProbe+"."+parent, a.Type)
+	mine, others := a.Texts(), other.Texts()
+	slices.Sort(mine)
+	slices.Sort(others)
+	return slices.Equal(mine, others) && slices.Equal(a.CNAMEs, other.CNAMEs)
 }
 
 // hostAddresses are those of a host, or of the hosts of its MX records; false where

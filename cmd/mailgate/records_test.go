@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailgate/internal/advise"
 	"mailgate/internal/dnstest"
 )
 
@@ -55,6 +56,22 @@ func TestRecordsStates(t *testing.T) {
 			want: []string{"dkim published", "spf replace v=spf1 ip4:203.0.113.9 include:_spf.example.com mx ~all", "dmarc replace v=DMARC1; p=reject"}},
 		{name: "DMARC counts for nothing", key: "ours", zone: `@ TXT "v=spf1 ip4:203.0.113.9 -all"` + "\n" + `_dmarc TXT "v=DMARC1 p=reject rua=mailto:d@example.com"`,
 			want: []string{"dkim published", "spf published v=spf1 ip4:203.0.113.9 -all", "dmarc replace v=DMARC1; p=reject; rua=mailto:d@example.com"}},
+		{name: "DMARC, and beside it one that counts for nothing", key: "ours", zone: `@ TXT "v=spf1 ip4:203.0.113.9 -all"` + "\n" + `_dmarc TXT "v=DMARC1; p=none; rua=mailto:d@example.com"` + "\n" + `_dmarc TXT "v=DMARC1 p=reject"`,
+			want: []string{"dkim published", "spf published v=spf1 ip4:203.0.113.9 -all", "dmarc replace v=DMARC1; p=none; rua=mailto:d@example.com"}},
+		{name: "two DMARC that count, and one that doesn't", key: "ours", zone: `@ TXT "v=spf1 ip4:203.0.113.9 -all"` + "\n" + `_dmarc TXT "v=DMARC1; p=none"` + "\n" + `_dmarc TXT "v=DMARC1;p=none;sp=none"` + "\n" + `_dmarc TXT "v=DMARC1 p=reject"`,
+			want: []string{"dkim published", "spf published v=spf1 ip4:203.0.113.9 -all", "dmarc replace v=DMARC1; p=none"}},
+		{name: "everybody may send", key: "ours", zone: `@ TXT "v=spf1 ip4:198.51.100.1 all"` + "\n" + `_dmarc TXT "v=DMARC1; p=none"`,
+			want: []string{"dkim published", "spf replace v=spf1 ip4:203.0.113.9 ip4:198.51.100.1 ~all", "dmarc published v=DMARC1; p=none"}},
+		{name: "a wildcard alias", zone: "* CNAME www\nwww A 192.0.2.1\n" + `@ TXT "v=spf1 ip4:203.0.113.9 -all"`,
+			want: []string{"dkim add", "spf published v=spf1 ip4:203.0.113.9 -all", "dmarc add v=DMARC1; p=none; rua=mailto:postmaster@example.com"}},
+		{name: "a wildcard alias to a name with TXT records", zone: "* CNAME @\n" + `@ TXT "v=spf1 ip4:203.0.113.9 -all"`,
+			want: []string{"dkim add", "spf published v=spf1 ip4:203.0.113.9 -all", "dmarc add v=DMARC1; p=none; rua=mailto:postmaster@example.com"}},
+		{name: "an alias of DMARC that leads nowhere", key: "ours", zone: "_dmarc CNAME gone.partner.example.\n" + `@ TXT "v=spf1 ip4:203.0.113.9 -all"`,
+			want: []string{"dkim published", "spf published v=spf1 ip4:203.0.113.9 -all", "dmarc replace v=DMARC1; p=none; rua=mailto:postmaster@example.com"}},
+		{name: "no mend for an address", key: "ours", zone: `@ TXT "v=spf1 ip4:198.51.100.300 -all"` + "\n" + `_dmarc TXT "v=DMARC1; p=none"`, code: exitFail,
+			want: []string{"dkim published", "spf replace v=spf1 ip4:203.0.113.9 ip4:198.51.100.300 -all", "dmarc published v=DMARC1; p=none"}},
+		{name: "an include without a record", key: "ours", zone: `@ TXT "v=spf1 include:x.partner.example ip4:203.0.113.9 ~all"` + "\n" + `_dmarc TXT "v=DMARC1; p=none"`, code: exitFail,
+			want: []string{"dkim published", "spf faulty v=spf1 include:x.partner.example ip4:203.0.113.9 ~all", "dmarc published v=DMARC1; p=none"}},
 		{name: "strict DMARC counts for nothing, and mail fails", zone: `_dmarc TXT "v=DMARC1 p=reject"`,
 			want: []string{"dkim add", "spf add v=spf1 ip4:203.0.113.9 ~all", "dmarc replace v=DMARC1; p=none; rua=mailto:postmaster@example.com"}},
 		{name: "DNS keeps silent", fault: "example.com", key: "ours", zone: `_dmarc TXT "v=DMARC1; p=none; rua=mailto:d@example.com"`, code: exitUnknown,
@@ -117,6 +134,80 @@ x A 198.51.100.1
 				t.Errorf("exit %d, got\n%s\nwant\n%s\n%s", code, strings.Join(got, "\n"), strings.Join(c.want, "\n"), out)
 			}
 		})
+	}
+}
+
+// What is told to be published is as it should be once it is, or is said not to be.
+func TestRecordsTwice(t *testing.T) {
+	const dmarc = `_dmarc TXT "v=DMARC1; p=none"`
+	for _, line := range []string{
+		`@ TXT "v=spf1 +all"`,
+		`@ TXT "v=spf1 mx ~all +all"`,
+		`@ TXT "v=spf1 +all"` + "\n" + `@ TXT "v=spf1 mx -all"`,
+		`@ TXT "v=spf1 ip4:198.51.100.1,ip4:198.51.100.2 ~all"`,
+		`@ TXT "v=spf1 include:x.partner.example, -all"`,
+		`@ TXT "v=spf1 ip4:198.51.100.300 -all"`,
+		`@ TXT "v=spf1 redirect=x.partner.example redirect=y.partner.example"`,
+		`@ TXT "v=spf1 include:http://x.partner.example -all"`,
+		`@ TXT "v=spf1 include:gone.partner.example -all"`,
+		`@ TXT "v=spf1 redirect=x.partner.example"` + "\n" + `@ TXT "v=spf1 mx -all"`,
+		`@ TXT "v=spf1-all"`,
+		`_dmarc TXT "v=DMARC1, p=reject, rua=mailto:a@example.com"`,
+		`_dmarc TXT "v=DMARC1 p=none; rua=mailto:a@example.com, mailto:b@example.com"`,
+		`_dmarc TXT "v=DMARC1 p=reject; sp=non; adkim=strict; rua=a@example.com"`,
+		`_dmarc TXT "v=DMARC1; p=rejct"`,
+		`_dmarc TXT "v=DMARC1; p=none"` + "\n" + `_dmarc TXT "v=DMARC1 p=reject"`,
+	} {
+		p := newPlace(t)
+		p.set(t, "partner.example", `x TXT "v=spf1 ip4:198.51.100.7 ~all"`+"\n"+`y TXT "v=spf1 ip4:198.51.100.8 ?all"`+"\n")
+		look := func(zone string) (recordShown, int) {
+			p.set(t, "example.com", "mx1 A 203.0.113.9\n@ MX 10 mx1\n"+zone+"\n")
+			p.publish(t, p.dns)
+			code, out := p.mailgate(t, "records", "example.com", "--format", "json")
+			var s recordsShown
+			if err := json.Unmarshal([]byte(out), &s); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			return s.Records[map[bool]int{true: 1, false: 2}[line[0] == '@']], code
+		}
+		other := dmarc
+		if line[0] != '@' {
+			other = `@ TXT "v=spf1 ip4:203.0.113.9 -all"`
+		}
+		told, first := look(other + "\n" + line)
+		again, second := look(other + "\n" + told.ZoneFile)
+		if well := again.State == advise.AsItIs && second == exitPass; well != (told.Fault == "") || well != (first == exitPass) {
+			t.Errorf("%s\ntold %s, exit %d: %s\n%q %q\nthen %s, exit %d: %q", line, told.State, first, told.Value, told.Fault, told.Notes, again.State, second, again.Fault)
+		}
+	}
+}
+
+// Deleting an alias takes more than TXT records away.
+func TestRecordsAtAlias(t *testing.T) {
+	p := newPlace(t)
+	p.set(t, "example.com", "news CNAME u.partner.example.\n")
+	p.set(t, "partner.example", "u TXT \"v=spf1 ip4:198.51.100.7 -all\"\nu MX 10 mx.partner.example.\n")
+	_, out := p.mailgate(t, "records", "news.example.com", "--as", "bind", "--ip", "203.0.113.9")
+	for _, want := range []string{"delete CNAME: u.partner.example", "have the record published there", "AAAA, MX"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the screen lacks %q", want)
+		}
+	}
+	if strings.Contains(out, "today: ") || t.Failed() {
+		t.Errorf("what stands elsewhere isn't replaced here:\n%s", out)
+	}
+}
+
+func TestReportsElsewhere(t *testing.T) {
+	const note, name = "Receivers send no reports to partner.example before", "example.com._report._dmarc"
+	for zone, want := range map[string]bool{"x A 192.0.2.1\n": true, name + " TXT \"v=DMARC1\"\n": false, "*._report._dmarc TXT \"v=DMARC1;\"\n": false} {
+		p := newPlace(t)
+		p.set(t, "example.com", "mx1 A 203.0.113.9\n")
+		p.set(t, "partner.example", zone)
+		_, out := p.mailgate(t, "records", "example.com", "--rua", "d@partner.example")
+		if strings.Contains(out, note) != want || strings.Contains(out, name+".partner.example TXT") != want {
+			t.Errorf("%s:\n%s", zone, out)
+		}
 	}
 }
 

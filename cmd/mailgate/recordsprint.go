@@ -102,7 +102,7 @@ func (w *wanted) shown() recordsShown {
 // exit is the error with the exit code; nil where all could be told.
 func (s recordsShown) exit() error {
 	for _, r := range s.Records {
-		if r.State == advise.Faulty || r.State != advise.AsItIs && (r.Form.Problem != "" || r.Lookups > advise.MaxLookups) {
+		if r.State == advise.Faulty || r.Fault != "" || r.State != advise.AsItIs && (r.Form.Problem != "" || r.Lookups > advise.MaxLookups) {
 			return coded(exitFail, nil)
 		}
 	}

@@ -38,25 +38,23 @@ func (a *adviser) dkim() {
 func (a *adviser) keyState(r *Record, key Key) {
 	now := a.want.Now(r.Name)
 	findings := a.aboutKeyAll(key)
-	wildcard := has(findings, "wildcard-txt")
-	if !wildcard {
-		r.Alias = now.Alias
-	}
-	r.Replaces = nil
+	now.Wildcard = now.Wildcard || has(findings, "wildcard-txt")
 	sound := len(r.Codes) == 0 && len(now.Values) > 0
-	if !sound && !wildcard && r.Alias == "" { // values at an alias's target are not at this name
+	r.Replaces = nil
+	if !sound {
 		r.Replaces = matching(now.Values, func(txt string) bool { return txt != key.Record })
 	}
+	r.settle(now)
 	r.State = stateOf(*r, findings, now.Known)
 	if sound && (r.State == ToAdd || r.State == ToReplace) {
 		r.State, r.Replaces, r.Value = AsItIs, nil, now.Values[0]
 	}
 	tooShort := func(f preflight.Finding) bool { return f.Code == "dkim-key-short" && f.Status == preflight.Fail }
-	if r.State == AsItIs && slices.ContainsFunc(findings, tooShort) {
-		r.State = Faulty
+	if at := slices.IndexFunc(findings, tooShort); r.State == AsItIs && at >= 0 {
+		r.State, r.Fault = Faulty, findings[at].Text
 	}
-	if r.State == ToReplace && r.Alias != "" && !has(findings, "dkim-cname-dangling") {
-		r.Notes = append(r.Notes, fmt.Sprintf("The name is an alias (CNAME) for %s: have the record published there, or delete the CNAME and publish it here.", r.Alias))
+	if !has(findings, "dkim-cname-dangling") { // that has a note of its own
+		r.aliasNote()
 	}
 }
 

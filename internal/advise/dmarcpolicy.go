@@ -2,7 +2,6 @@ package advise
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,26 +13,9 @@ const dmarcVersion = "v=DMARC1"
 // policies from mild to strict. RFC 9989 section 4.7.
 func policies() []string { return []string{"none", "quarantine", "reject"} }
 
-// dmarcTagged matches a tag of a DMARC record, however they are separated.
-var dmarcTagged = regexp.MustCompile(`(?i)(?:^|[^a-z0-9])(p|sp|np|adkim|aspf|rua|ruf|fo|t|psd|pct)\s*=\s*([^;\s"'\\]+)`)
-
-// dmarcTags returns the tags of what was meant to be a DMARC record, each once.
-func dmarcTags(txt string) (names []string, values map[string]string) {
-	values = map[string]string{}
-	for _, m := range dmarcTagged.FindAllStringSubmatch(txt, -1) {
-		name := strings.ToLower(m[1])
-		if _, again := values[name]; !again {
-			names = append(names, name)
-			values[name] = m[2]
-		}
-	}
-	return names, values
-}
-
 // policyOf returns a record's p=, "none" where it has no valid one.
 func policyOf(txt string) string {
-	_, tags := dmarcTags(txt)
-	if p := strings.ToLower(tags["p"]); slices.Contains(policies(), p) {
+	if p := strings.ToLower(dmarcTags(txt).values["p"]); slices.Contains(policies(), p) {
 		return p
 	}
 	return "none"
@@ -57,17 +39,15 @@ func (a *adviser) repaired(txt, name string) (string, []string) {
 	if meant != "none" && !a.passesAligned() {
 		policy = "none"
 	}
-	value := dmarcVersion + "; p=" + policy
-	names, tags := dmarcTags(txt)
-	for _, n := range names {
-		if n != "p" {
-			value += "; " + n + "=" + tags[n]
-		}
-	}
-	if _, reports := tags["rua"]; !reports {
+	tags := dmarcTags(txt)
+	value := tags.record(policy)
+	if tags.values["rua"] == "" {
 		value += strings.TrimPrefix(a.firstPolicy(name), dmarcVersion+"; p=none")
 	}
 	notes := []string{"Today's counts for nothing: receivers act as if there were none."}
+	if len(tags.unclear) > 0 {
+		notes = append(notes, "Left out, as receivers can't read it: "+strings.Join(tags.unclear, ", ")+". Add what was meant by it.")
+	}
 	switch {
 	case policy != meant:
 		notes = append(notes, fmt.Sprintf("It was meant as p=%s, under which our own mail would be refused now: publish that once DKIM or SPF passes.", meant))
@@ -91,8 +71,7 @@ func (a *adviser) passesAligned() bool {
 // dmarcPath says how a policy becomes stricter, without harm to one's own mail.
 func dmarcPath(txt string) []string {
 	var path []string
-	_, tags := dmarcTags(txt)
-	if tags["rua"] == "" {
+	if dmarcTags(txt).values["rua"] == "" {
 		path = append(path, "Add rua=mailto:ADDRESS: without reports nobody can tell whose mail a stricter policy would hit.")
 	}
 	switch policyOf(txt) {

@@ -20,7 +20,14 @@ func TestRepairedPolicy(t *testing.T) {
 		{"v=DMARC1 p=reject", &preflight.Report{}, "v=DMARC1; p=none; rua=mailto:postmaster@example.com", 2},
 		{"V=dmarc1; P=Quarantine; SP=none; pct=50", passes, "v=DMARC1; p=quarantine; sp=none; pct=50; rua=mailto:postmaster@example.com", 2},
 		{`"v=DMARC1\; p=reject\; adkim=s"`, passes, "v=DMARC1; p=reject; adkim=s; rua=mailto:postmaster@example.com", 2},
-		{"v=DMARC1; p=block", passes, "v=DMARC1; p=none; rua=mailto:postmaster@example.com", 1},
+		{"v=DMARC1; p=block", passes, "v=DMARC1; p=none; rua=mailto:postmaster@example.com", 2},
+		{"v=DMARC1 p=none; rua=mailto:a@example.com, mailto:b@example.com", passes, "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com", 1},
+		{"v=DMARC1, p=reject, rua=mailto:a@example.com", passes, "v=DMARC1; p=reject; rua=mailto:a@example.com", 2},
+		{"v=DMARC1, p=reject, rua=mailto:a@example.com", &preflight.Report{}, "v=DMARC1; p=none; rua=mailto:a@example.com", 2},
+		{"v=DMARC1:p=quarantine: rua=mailto:p=1@example.com:", passes, "v=DMARC1; p=quarantine; rua=mailto:p=1@example.com", 2},
+		{"v=DMARC1 p=rejct sp=non; adkim=strict; rua=a@example.com", passes, "v=DMARC1; p=none; rua=mailto:a@example.com", 2},
+		{"v=DMARC1 p=none; rua=mailto: a@example.com mailto:b@", passes, "v=DMARC1; p=none; rua=mailto:a@example.com", 2},
+		{"p = reject; v=DMARC1", passes, "v=DMARC1; p=reject; rua=mailto:postmaster@example.com", 2},
 		{"v=DMARC1; sp=reject", passes, "v=DMARC1; p=none; sp=reject; rua=mailto:postmaster@example.com", 1},
 		{"v=DMARC1", passes, "v=DMARC1; p=none; rua=mailto:postmaster@example.com", 1},
 	} {
@@ -29,6 +36,7 @@ func TestRepairedPolicy(t *testing.T) {
 		if got != c.want || len(notes) != c.notes {
 			t.Errorf("%s:\ngot  %s\nwant %s\n%q", c.txt, got, c.want, notes)
 		}
+		checkReadable(t, got)
 	}
 }
 
@@ -74,8 +82,22 @@ func FuzzRepairedPolicy(f *testing.F) {
 		if !strings.HasPrefix(got, "v=DMARC1; p="+policyOf(txt)+"; ") {
 			t.Fatalf("%q gives %q", txt, got)
 		}
+		checkReadable(t, got)
 		if again, _ := a.repaired(got, "_dmarc.example.com"); again != got {
 			t.Errorf("%q gives %q, and that %q", txt, got, again)
 		}
 	})
+}
+
+// checkReadable has receivers read every tag of a record.
+func checkReadable(t *testing.T, record string) {
+	t.Helper()
+	if !preflight.DMARCCounts(record) {
+		t.Errorf("%q counts for nothing", record)
+	}
+	for _, tag := range preflight.ExplainDMARC(record) {
+		if tag.Fault {
+			t.Errorf("%q: %s=%s %s", record, tag.Tag, tag.Value, tag.Meaning)
+		}
+	}
 }

@@ -169,16 +169,23 @@ func stateWords(r Record) string {
 	case Faulty:
 		return "published, with a fault that takes more than this record: see below"
 	case ToAdd:
-		return "to add"
+		return "to add" + stillAtFault(r)
 	case ToReplace:
 		if n := len(r.Replaces); n > 1 {
-			return fmt.Sprintf("to replace today's %d", n)
+			return fmt.Sprintf("to replace today's %d", n) + stillAtFault(r)
 		}
-		return "to replace today's"
+		return "to replace today's" + stillAtFault(r)
 	case Unsure:
 		return "not known: DNS gave no answer"
 	}
 	return "to publish"
+}
+
+func stillAtFault(r Record) string {
+	if r.Fault == "" {
+		return ""
+	}
+	return ", and not right like this: see below"
 }
 
 func stateMark(s State) string {

@@ -15,6 +15,7 @@ type Record struct {
 	Replaces []string        `json:"replaces,omitempty"` // values at the same name that must go
 	Alias    string          `json:"alias,omitempty"`    // what the name is a CNAME for now; it must go where State is ToReplace
 	Lookups  int             `json:"lookups,omitempty"`  // SPF: DNS queries it takes, where they could be counted
+	Fault    string          `json:"fault,omitempty"`    // why it won't do, published as it is here: a sentence; "" where nothing is known to stay wrong
 	Notes    []string        `json:"notes,omitempty"`    // one sentence each
 	Next     []string        `json:"next,omitempty"`     // what may follow later, a sentence each
 }

@@ -52,7 +52,7 @@ func (a *adviser) spf() {
 
 // spfState compares the record with those published now.
 func (a *adviser) spfState(r *Record, now []string, known bool, findings []preflight.Finding) {
-	r.Alias = a.want.Now(r.Name).Alias
+	r.settle(a.want.Now(r.Name))
 	r.State = stateOf(*r, findings, known)
 	faults := slices.ContainsFunc(findings, func(f preflight.Finding) bool {
 		return f.Status == preflight.Fail || f.Status == preflight.Warn
@@ -67,8 +67,32 @@ func (a *adviser) spfState(r *Record, now []string, known bool, findings []prefl
 	if r.State == Unsure && len(now) == 1 {
 		r.Notes = append(r.Notes, fmt.Sprintf("DNS gave no answer about something this record needs, so it isn't known whether it allows %s.", addressList(a.report.Egress)))
 	}
+	r.aliasNote()
+	a.spfFault(r, findings)
 	if unknown := a.open(); r.State == ToReplace && len(unknown) > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("Whether it allows %s too isn't known: DNS gave no answer.", addressList(unknown)))
+	}
+}
+
+// spfFault finds out what stays wrong once the record is published.
+func (a *adviser) spfFault(r *Record, findings []preflight.Finding) {
+	if r.State != ToAdd && r.State != ToReplace && r.State != Faulty {
+		return
+	}
+	noted := false
+	if r.Lookups > MaxLookups {
+		r.Fault, noted = tooMany(r.Lookups), true // with what each term costs
+	} else if a.want.TrySPF != nil {
+		r.Fault = a.want.TrySPF(r.Value)
+	}
+	if r.State == Faulty { // the steps say what to do
+		for _, f := range findings {
+			if r.Fault == "" && (f.Status == preflight.Fail || f.Status == preflight.Warn) {
+				r.Fault = f.Text
+			}
+		}
+	} else if r.Fault != "" && !noted {
+		r.Notes = append(r.Notes, "It will not do like this: "+r.Fault)
 	}
 }
 
@@ -117,10 +141,10 @@ func (a *adviser) spfDomain() string {
 	return ""
 }
 
-// refused returns the egress addresses that don't pass; where nothing is
-// published, those are all of them.
+// refused returns the egress addresses that don't pass, or wouldn't without +all; where
+// nothing is published, those are all of them.
 func (a *adviser) refused(now []string) []netip.Addr {
-	if len(now) == 0 {
+	if len(now) == 0 || slices.ContainsFunc(now, letsAll) { // by a term that goes
 		return a.report.Egress
 	}
 	if slices.Contains(codes(a.report.Of(preflight.SPF)), "ns-disagree") {

@@ -68,11 +68,29 @@ func (t spfTerms) rejoined() spfTerms {
 // gluedAddress matches an ip4 or ip6 term that the next term follows without a space.
 var gluedAddress = regexp.MustCompile(`(?i)^([+~?-]?ip[46]:[0-9a-f.:/]*?)([+~?-]?(?:ip[46]:|include:|a:|mx:|all$|mx$).*)$`)
 
-// parted puts a space back that was lost where two strings of a record were joined:
-// "ip4:192.0.2.1ip4:192.0.2.2".
+// listed takes terms apart that a comma or a semicolon stands between. A macro may
+// hold a comma.
+func listed(term string) spfTerms {
+	pieces := strings.FieldsFunc(term, func(r rune) bool { return r == ',' || r == ';' })
+	for _, piece := range pieces {
+		if !isKnownSPF(piece) && !isAddress(piece) {
+			return spfTerms{term}
+		}
+	}
+	if len(pieces) < 2 {
+		return spfTerms{term}
+	}
+	return pieces
+}
+
+// parted puts a space back between terms that a comma stands between, or that were
+// joined with two strings of a record: "ip4:192.0.2.1ip4:192.0.2.2".
 func (t spfTerms) parted() spfTerms {
-	var parted spfTerms
+	var apart, parted spfTerms
 	for _, term := range t {
+		apart = append(apart, listed(term)...)
+	}
+	for _, term := range apart {
 		for {
 			pieces := gluedAddress.FindStringSubmatch(term)
 			if pieces == nil {

@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -99,18 +100,21 @@ func isModifier(term string) bool {
 }
 
 // joinSPF makes one record of several: every mechanism once, a redirect= as the
-// include: it amounts to, the first exp=, and the mildest all.
+// include: it amounts to, the first exp=, and the mildest all. A record without one
+// is neutral about all others (RFC 7208 section 4.7); what a redirect= says of them is
+// taken for ~all.
 func joinSPF(published []string) spfTerms {
 	var joined, end spfTerms
 	all, explained := "", false
 	for _, txt := range published {
+		own, otherwise := "", "?all"
 		for _, term := range parseSPF(txt) {
 			switch name, value := spfTerm(term); name {
 			case "all":
-				all = milderAll(all, term)
+				own = milderAll(own, term)
 				continue
 			case "redirect":
-				term = "include:" + value
+				term, otherwise = "include:"+value, "~all"
 			case "exp":
 				if !explained {
 					end, explained = append(end, term), true
@@ -121,11 +125,27 @@ func joinSPF(published []string) spfTerms {
 				joined = append(joined, term)
 			}
 		}
-	}
-	if all == "" {
-		all = "~all"
+		all = milderAll(all, cmp.Or(own, otherwise))
 	}
 	return append(append(joined, all), end...)
+}
+
+// letsAll reports that a record lets everybody send by its all, which mending takes
+// away.
+func letsAll(txt string) bool {
+	return slices.ContainsFunc(parseSPF(txt), func(term string) bool {
+		name, _ := spfTerm(term)
+		return name == "all" && qualifier(term) == '+'
+	})
+}
+
+// isKnownSPF reports whether a term's name is one of RFC 7208.
+func isKnownSPF(term string) bool {
+	switch name, _ := spfTerm(term); name {
+	case "all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists", "redirect", "exp":
+		return true
+	}
+	return false
 }
 
 // salvage finds the terms in what was meant to be an SPF record but doesn't begin
@@ -138,8 +158,7 @@ func salvage(txt string) (spfTerms, bool) {
 	var terms spfTerms
 	words := strings.FieldsFunc(txt[at+len(spfVersion):], func(r rune) bool { return strings.ContainsRune(" \t,;\"'“”", r) })
 	for _, word := range words {
-		switch name, _ := spfTerm(word); name {
-		case "all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists", "redirect", "exp":
+		if isKnownSPF(word) {
 			terms = append(terms, word)
 		}
 	}

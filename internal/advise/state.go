@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"fmt"
 	"slices"
 
 	"mailgate/internal/preflight"
@@ -24,6 +25,35 @@ type Now struct {
 	Known  bool // DNS gave an answer
 	Values []string
 	Alias  string // what the name is a CNAME for, the last of several; Values are those found there
+
+	Wildcard bool // a name nobody has beside this one has the same, so it is a wildcard's
+}
+
+// settle notes what stands at the record's own name. What an alias or a wildcard
+// answers with stands elsewhere, and isn't replaced here; but the name may have an SPF
+// or DMARC record of its own that reads as the wildcard's does.
+func (r *Record) settle(now Now) {
+	r.Alias = now.Alias
+	switch {
+	case now.Wildcard && (r.Alias != "" || r.Check == preflight.DKIM):
+		r.Alias, r.Replaces = "", nil
+	case r.Alias != "":
+		r.Replaces = nil
+	case now.Wildcard && len(r.Replaces) > 0:
+		r.Notes = append(r.Notes, "A wildcard (*) has today's, too: leave that one, and replace only what stands at this very name.")
+	}
+}
+
+// aliasNote says what may be done about an alias that is in the way.
+func (r *Record) aliasNote() {
+	if r.State != ToReplace || r.Alias == "" {
+		return
+	}
+	note := fmt.Sprintf("The name is an alias (CNAME) for %s: have the record published there, or delete the CNAME and publish it here.", r.Alias)
+	if r.Check == preflight.SPF {
+		note += " With the CNAME go the addresses and mail servers (A, AAAA, MX) the name has by it: enter these here, too, or its mail and its web site are lost."
+	}
+	r.Notes = append(r.Notes, note)
 }
 
 // now returns the TXT values at name that match: as Want.Now has them, or as far as

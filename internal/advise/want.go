@@ -25,6 +25,9 @@ type Want struct {
 	// Now tells what TXT records are published at a name, for State, and for what
 	// includes cost. Nil: as far as the report tells, which has long values shortened.
 	Now func(name string) Now
+	// TrySPF says why an SPF record would not let mail pass, were it published; "" where
+	// it would. Nil: that isn't known.
+	TrySPF func(record string) string
 	// Addresses returns the addresses of a host, or of the hosts of its MX records;
 	// false where they aren't known. Nil: they aren't.
 	Addresses func(host string, mx bool) ([]netip.Addr, bool)

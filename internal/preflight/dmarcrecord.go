@@ -67,6 +67,13 @@ func parseDMARC(s string) (dmarcRecord, error) {
 	return r, nil
 }
 
+// DMARCCounts reports whether receivers take a TXT value for a DMARC record they can
+// use.
+func DMARCCounts(record string) bool {
+	_, err := parseDMARC(record)
+	return err == nil
+}
+
 func (r *dmarcRecord) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
