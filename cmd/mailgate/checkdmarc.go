@@ -8,7 +8,8 @@ import (
 )
 
 // dmarc prints the record, why it is the one that applies, and its tags one by one;
-// those it lacks together, with what counts instead.
+// those it lacks together, with what counts instead. Of records that count for nothing
+// it prints no more than what is wrong.
 func (s checkScreen) dmarc(v *preflight.DMARCView) {
 	if v == nil {
 		return
@@ -17,6 +18,9 @@ func (s checkScreen) dmarc(v *preflight.DMARCView) {
 	if v.Domain != v.From && !nothing {
 		s.detail(v.Why)
 		s.walk(v)
+	}
+	for _, record := range v.Records {
+		s.detail(record)
 	}
 	if v.Record == "" {
 		return

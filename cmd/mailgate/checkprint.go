@@ -249,12 +249,9 @@ func (s checkScreen) finding(c *checked, f preflight.Finding, about int) {
 		return
 	}
 	fmt.Fprintln(s.out, head+f.Code)
-	tagged := f.Code == "dmarc-syntax" && f.Status == preflight.Warn && c.DMARC != nil && len(c.DMARC.Tags) > 0
-	if !tagged { // else the tags say it, one by one
-		s.detail(f.Text)
-	}
+	s.detail(f.Text)
 	explained := f.Check == preflight.SPF && c.SPF != nil && c.SPF.Root.Record == f.Record ||
-		f.Check == preflight.DMARC && c.DMARC != nil && c.DMARC.Record == f.Record
+		f.Check == preflight.DMARC && c.DMARC != nil && (c.DMARC.Record == f.Record || slices.Contains(c.DMARC.Records, f.Record))
 	onlyLocal := f.Code == "dkim-only-on-local-dns" || f.Code == "dkim-wrong-provider-zone"
 	if f.Record != "" && !explained && !onlyLocal { // else it follows, taken apart
 		s.detail("published: " + plain(f.Record, 200))

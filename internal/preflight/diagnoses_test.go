@@ -183,7 +183,7 @@ bounces.esp.example SOA ns1.host.example
 		{name: "no semicolon", zone: at + ` TXT "v=DMARC1 p=reject"`, want: []string{"dmarc-syntax fail"}},
 		{name: "small letters", zone: at + ` TXT "v=dmarc1; p=reject"`, want: []string{"dmarc-syntax fail"}},
 		{name: "policy that isn't one", zone: at + ` TXT "v=DMARC1; p=block"`, want: []string{"dmarc-syntax fail"}},
-		{name: "tags out of date", zone: at + ` TXT "v=DMARC1; p=none; pct=50; ri=86400; rf=afrf"`, want: []string{"dmarc-syntax warn"}, text: "Pct=50 is gone"},
+		{name: "tags out of date", zone: at + ` TXT "v=DMARC1; p=none; pct=50; ri=86400; rf=afrf"`, want: []string{"dmarc-syntax warn"}, text: "pct=50 is gone"},
 		{name: "bounces elsewhere", id: esp, zone: espZone, want: []string{"dmarc-unaligned-spf warn"}},
 		{name: "signed as somebody else", id: func(id *Identity) { id.Keys[0].Domain = "esp.example" },
 			zone: `mail._domainkey.esp.example TXT "v=DKIM1; k=rsa; p={KEY}"`, want: []string{"dmarc-unaligned-dkim warn"}},

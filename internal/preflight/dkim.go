@@ -87,7 +87,7 @@ func keyIsGood(key Key, a dnsview.Answer) Finding {
 	}
 	return Finding{
 		Code: "dkim-ok", Status: Pass, Record: shortKey(a.Records[0].Text),
-		Text: text + whoWasAsked(a) + ".",
+		Text: text + whoAnswered(a) + ".",
 	}
 }
 

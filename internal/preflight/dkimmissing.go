@@ -31,7 +31,7 @@ func (q *inquiry) diagnoseMissing(ctx context.Context, key Key, a dnsview.Answer
 	}
 	f := Finding{
 		Code: "dkim-missing", Status: Fail,
-		Text: "No key is published at " + key.name() + whoWasAsked(a) + ".",
+		Text: "No key is published at " + key.name() + whoAnswered(a) + ".",
 	}
 	if byWildcard {
 		f.Text += wildcardAlias(a)

@@ -30,7 +30,7 @@ func (q *inquiry) describeDMARC(ctx context.Context, tree dmarcTree, old, now di
 	}
 	if len(entry.record.Problems) > 0 {
 		f.Code, f.Status = "dmarc-syntax", Warn
-		f.Text += " " + capital(strings.Join(entry.record.Problems, "; ")) + "."
+		f.Text = strings.Join(entry.record.Problems, "; ") + ". The policy is " + f.Text
 	}
 	findings := []Finding{f}
 	census := takeCensus(entry.answer, func(texts []string) bool { return slices.Contains(texts, entry.texts[0]) })
@@ -66,7 +66,7 @@ func capital(s string) string {
 func (q *inquiry) noUsableDMARC(ctx context.Context, tree dmarcTree) Finding {
 	from := q.id.From
 	f := Finding{Check: DMARC, Code: "dmarc-missing", Status: Warn, Name: "_dmarc." + string(from)}
-	f.Text = string(from) + " has no DMARC record" + whoWasAsked(tree[from].answer) + "."
+	f.Text = string(from) + " has no DMARC record" + whoAnswered(tree[from].answer) + "."
 	f.Evidence = evidence(tree[from].answer)
 	for _, domain := range distinct(string(from), string(suffixOrganisation(from))) {
 		entry := tree[mail.Domain(domain)]

@@ -105,9 +105,10 @@ func percentMeaning(v string) string {
 
 // ExplainDMARC says what each tag of a DMARC record means, in the order of the
 // record, and then what counts for tags that it lacks. It explains void records,
-// too, as far as they can be read; v= is left out.
+// too, as far as they can be read; v= is left out where it is right.
 func ExplainDMARC(record string) []DMARCTag {
 	var tags []DMARCTag
+	first := true
 	for spec := range strings.SplitSeq(record, ";") {
 		if spec = trimFWS(spec); spec == "" {
 			continue
@@ -115,12 +116,17 @@ func ExplainDMARC(record string) []DMARCTag {
 		name, value, found := strings.Cut(spec, "=")
 		name, value = strings.ToLower(trimFWS(name)), trimFWS(value)
 		switch {
-		case name == "v" && len(tags) == 0:
+		case name == "v" && !first:
+			tags = append(tags, DMARCTag{Tag: name, Value: value, Meaning: "must be the first tag of the record, and once", Fault: true})
+		case name == "v" && value != "DMARC1":
+			tags = append(tags, DMARCTag{Tag: name, Value: value, Meaning: "must be DMARC1, in capitals, and end with a semicolon", Fault: true})
+		case name == "v":
 		case !found || !isTagName(name):
 			tags = append(tags, DMARCTag{Value: spec, Meaning: "not tag=value: passed over", Fault: true})
 		default:
 			tags = append(tags, explainTag(name, value, tags))
 		}
+		first = false
 	}
 	return append(tags, defaultTags(tags)...)
 }

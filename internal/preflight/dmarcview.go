@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
@@ -12,14 +13,15 @@ import (
 // what its tags mean.
 type DMARCView struct {
 	From      mail.Domain `json:"from"`
-	Domain    mail.Domain `json:"domain,omitempty"` // whose record applies, "" for none
-	Record    string      `json:"record,omitempty"`
-	Policy    Policy      `json:"policy,omitempty"` // as it applies to From
-	Why       string      `json:"why"`              // a sentence: why this record
+	Domain    mail.Domain `json:"domain,omitempty"`  // whose record applies, "" for none
+	Record    string      `json:"record,omitempty"`  // or From's own that counts for nothing
+	Records   []string    `json:"records,omitempty"` // From's own where there are several, of which none counts
+	Policy    Policy      `json:"policy,omitempty"`  // as it applies to From
+	Why       string      `json:"why"`               // a sentence: why this record
 	TreeOrg   mail.Domain `json:"tree_org,omitempty"`
 	SuffixOrg mail.Domain `json:"suffix_org,omitempty"`
-	Walk      []DMARCStep `json:"walk"` // RFC 9989 section 4.10: From, and upwards
-	Tags      []DMARCTag  `json:"tags,omitempty"`
+	Walk      []DMARCStep `json:"walk"`           // RFC 9989 section 4.10: From, and upwards
+	Tags      []DMARCTag  `json:"tags,omitempty"` // of a record that counts for nothing, those at fault
 }
 
 // DMARCStepStatus says what is at one name of the walk.
@@ -58,13 +60,15 @@ func (c *Checker) DMARCView(ctx context.Context, from mail.Domain) DMARCView {
 	for _, domain := range walkNames(from) {
 		v.Walk = append(v.Walk, tree[domain].step(domain))
 	}
-	if fact.Published == Yes {
+	switch own := v.Walk[0]; {
+	case fact.Published == Yes:
 		v.Record = tree[fact.Domain].texts[0]
-	} else if own := v.Walk[0]; own.Record != "" {
-		v.Record = own.Record // void, and explained all the same
-	}
-	if v.Record != "" {
 		v.Tags = ExplainDMARC(v.Record)
+	case own.Status == DMARCStepSeveral:
+		v.Records = tree[from].texts
+	case own.Status == DMARCStepVoid:
+		v.Record = own.Record
+		v.Tags = slices.DeleteFunc(ExplainDMARC(v.Record), func(t DMARCTag) bool { return !t.Fault })
 	}
 	v.Why = v.why(fact.Published, old, now, missing)
 	return v

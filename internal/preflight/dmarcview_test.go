@@ -71,17 +71,20 @@ func TestDMARCView(t *testing.T) {
 		policy       Policy
 		why          string
 		walk         string // statuses
+		tags         string // names, of a record that doesn't apply
 	}{
-		{"its own", "", "example.com", "example.com", PolicyNone, "own record", "found none"},
-		{"from above, p", "news.example.com SOA ns1.host.example", "news.example.com", "example.com", PolicyNone, "with p=", "none found none"},
-		{"from above, sp", `_dmarc.example.com TXT "v=DMARC1; p=none; sp=reject"` + "\nnews.example.com SOA ns1.host.example", "news.example.com", "example.com", PolicyReject, "with sp=", "none found none"},
-		{"from above, np", `_dmarc.example.com TXT "v=DMARC1; p=none; np=reject"`, "nowhere.example.com", "example.com", PolicyReject, "np=, as the domain does not exist", "none found none"},
-		{"none", "- _dmarc.example.com TXT", "example.com", "", "", "No DMARC record applies", "none none"},
-		{"void", `_dmarc.example.com TXT "v=DMARC1; p=block"`, "example.com", "", "", "No DMARC record applies", "void none"},
-		{"not even a record", `_dmarc.example.com TXT "v=dmarc1; p=none"`, "example.com", "", "", "No DMARC record applies", "void none"},
-		{"several", `_dmarc.example.com TXT "v=DMARC1; p=none"` + "\n" + `_dmarc.example.com TXT "v=DMARC1; p=reject"`, "example.com", "", "", "No DMARC record applies", "several none"},
-		{"silence", "fault _dmarc.example.com TXT", "example.com", "", "", "DNS doesn't tell", "unknown none"},
-		{"the walk ends below", `_dmarc.b.example.com TXT "v=DMARC1; p=reject; psd=n"` + "\na.b.example.com SOA ns1.host.example", "a.b.example.com", "b.example.com", PolicyReject, "differ", "none found found none"},
+		{"its own", "", "example.com", "example.com", PolicyNone, "own record", "found none", ""},
+		{"from above, p", "news.example.com SOA ns1.host.example", "news.example.com", "example.com", PolicyNone, "with p=", "none found none", ""},
+		{"from above, sp", `_dmarc.example.com TXT "v=DMARC1; p=none; sp=reject"` + "\nnews.example.com SOA ns1.host.example", "news.example.com", "example.com", PolicyReject, "with sp=", "none found none", ""},
+		{"from above, np", `_dmarc.example.com TXT "v=DMARC1; p=none; np=reject"`, "nowhere.example.com", "example.com", PolicyReject, "np=, as the domain does not exist", "none found none", ""},
+		{"none", "- _dmarc.example.com TXT", "example.com", "", "", "No DMARC record applies", "none none", ""},
+		{"void", `_dmarc.example.com TXT "v=DMARC1; p=block"`, "example.com", "", "", "No DMARC record applies", "void none", "p"},
+		{"a tag misplaced", `_dmarc.example.com TXT "p=none; v=DMARC1"`, "example.com", "", "", "No DMARC record applies", "void none", "v"},
+		{"no semicolon", `_dmarc.example.com TXT "v=DMARC1 p=reject"`, "example.com", "", "", "No DMARC record applies", "void none", "v"},
+		{"not even a record", `_dmarc.example.com TXT "v=dmarc1; p=none"`, "example.com", "", "", "No DMARC record applies", "void none", "v"},
+		{"several", `_dmarc.example.com TXT "v=DMARC1; p=none"` + "\n" + `_dmarc.example.com TXT "v=DMARC1; p=reject"`, "example.com", "", "", "No DMARC record applies", "several none", ""},
+		{"silence", "fault _dmarc.example.com TXT", "example.com", "", "", "DNS doesn't tell", "unknown none", ""},
+		{"the walk ends below", `_dmarc.b.example.com TXT "v=DMARC1; p=reject; psd=n"` + "\na.b.example.com SOA ns1.host.example", "a.b.example.com", "b.example.com", PolicyReject, "differ", "none found found none", ""},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,9 +96,17 @@ func TestDMARCView(t *testing.T) {
 			if v.Domain != c.domain || v.Policy != c.policy || !strings.Contains(v.Why, c.why) || strings.Join(walk, " ") != c.walk {
 				t.Errorf("%+v", v)
 			}
-			explains := c.domain != "" || strings.HasPrefix(c.walk, "void") || strings.HasPrefix(c.walk, "several")
-			if (len(v.Tags) > 0) != explains || (v.Record != "") != explains {
-				t.Errorf("record %q with tags %v", v.Record, v.Tags)
+			if shown := c.domain != "" || strings.HasPrefix(c.walk, "void"); (v.Record != "") != shown || (len(v.Records) == 2) != (c.name == "several") {
+				t.Errorf("record %q, several %q", v.Record, v.Records)
+			}
+			var tags []string
+			for _, tag := range v.Tags {
+				if c.domain == "" {
+					tags = append(tags, tag.Tag)
+				}
+			}
+			if strings.Join(tags, " ") != c.tags || (c.domain != "") != slices.ContainsFunc(v.Tags, func(tag DMARCTag) bool { return tag.Default }) {
+				t.Errorf("tags %+v, not those that matter (%s)", v.Tags, c.tags)
 			}
 		})
 	}

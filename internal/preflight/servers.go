@@ -81,14 +81,21 @@ func (c census) lameness(a dnsview.Answer) (Finding, bool) {
 	}, true
 }
 
-// whoWasAsked names the authoritative servers of an answer for a sentence:
-// " on ada.ns.example and bob.ns.example".
-func whoWasAsked(a dnsview.Answer) string {
-	switch {
-	case a.Fallback != "":
+// whoAnswered names the authoritative servers that an answer is of, for a sentence,
+// and those that gave none: " on ada.ns.example and bob.ns.example (no answer from
+// cid.ns.example)".
+func whoAnswered(a dnsview.Answer) string {
+	if a.Fallback != "" {
 		return " (seen through a resolver: " + a.Fallback + ")"
-	case len(a.NameServers) > 0:
-		return " on " + list(a.NameServers[:min(len(a.NameServers), 4)])
 	}
-	return ""
+	c := takeCensus(a, func([]string) bool { return true })
+	text := ""
+	if len(c.have) > 0 {
+		text = " on " + list(c.have[:min(len(c.have), 4)])
+	}
+	silent := slices.DeleteFunc(c.lame, func(s string) bool { return !slices.Contains(a.NameServers, s) }) // others only referred
+	if len(silent) > 0 {
+		text += " (no answer from " + list(silent) + ")"
+	}
+	return text
 }

@@ -106,7 +106,7 @@ func (q *inquiry) diagnoseNoSPF(ctx context.Context, domain string, a dnsview.An
 		f.Text = "The SPF record is of the abandoned type SPF (99); receivers ask for TXT only."
 		return
 	}
-	f.Code, f.Text = "spf-missing", domain+" has no SPF record"+whoWasAsked(a)
+	f.Code, f.Text = "spf-missing", domain+" has no SPF record"+whoAnswered(a)
 	if len(q.id.Egress) > 0 {
 		f.Text += ", so it does not allow " + addressList(q.id.Egress)
 	}

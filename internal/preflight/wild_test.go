@@ -140,7 +140,7 @@ func wildDMARC() []diagnosis {
 example.dmarc.esp.example TXT "v=DMARC1; p=none; rua=mailto:d@esp.example"`},
 		{name: "alias to nowhere", zone: "- " + at + " TXT\n" + at + " CNAME example.dmarc.esp.example", want: []string{"dmarc-missing warn"}, text: "CNAME to example.dmarc.esp.example"},
 		one("no policy", "v=DMARC1", "dmarc-syntax fail", "no valid policy"),
-		one("no policy but reports", "v=DMARC1; rua=mailto:d@example.com", "dmarc-syntax warn", "P= is missing"),
+		one("no policy but reports", "v=DMARC1; rua=mailto:d@example.com", "dmarc-syntax warn", "p= is missing"),
 		one("no semicolon, p=none", "v=DMARC1 p=none", "dmarc-syntax fail", "begin with v=DMARC1;"),
 		one("policy before the version", "p=none; v=DMARC1", "dmarc-syntax fail", ""),
 		one("quotes", `\"v=DMARC1; p=none\"`, "dmarc-syntax fail", ""),
