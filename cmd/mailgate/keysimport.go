@@ -19,7 +19,7 @@ import (
 type importing struct {
 	sources       map[string]*string // by flag
 	root, out     string
-	keys          string
+	keys, owner   string
 	dryRun, whole bool
 }
 
@@ -43,7 +43,7 @@ func (a *app) keysImportCommand() *cobra.Command {
 		Short: "Sign as OpenDKIM, rspamd or Exim did: make a configuration of theirs",
 		Long: `Read the configuration of another signer and show mailgate's for the same keys.
 Nothing is changed: the configuration goes to standard output, and with --out into a
-new file. Keys stay where they are. What can't be taken over is named with its file
+new file. Keys stay where they are; --write-keys copies them. What can't be taken over is named with its file
 and line, and so is where mail would be signed otherwise than before; both are in the
 configuration, too, as comments.
 
@@ -54,13 +54,16 @@ configuration, too, as comments.
   --exim       Exim's own signing, as VestaCP and HestiaCP set it up, Debian's macros,
                or other transports; default: where this system has it
 
-Key files that mailgate would refuse to read are told with the command that mends
-them. Run it as the user that mailgate runs as: what is safe depends on that.
+Key files that mailgate would refuse to read are told with what mends them. The old
+signer may need them as they are: copy them (as root, with --write-keys DIR), or mend
+them at the switch only. Without copies, run it as the user that mailgate runs as: what
+is safe depends on that.
 
 Exit code 0: all was taken over and is signed as before; 1: something wasn't, or is to
 be mended; 77: a file can't be read; 78: the old configuration is broken.`,
 		Example: `  mailgate keys import --opendkim
   mailgate keys import --opendkim /etc/opendkim.conf --out /etc/mailgate/mailgate.toml
+  sudo mailgate keys import --opendkim --write-keys /etc/mailgate/keys --out /etc/mailgate/mailgate.toml
   mailgate keys import --rspamd /etc/rspamd --format json
   mailgate keys import --exim /etc/exim4 --root /mnt/old-server`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -72,7 +75,8 @@ be mended; 77: a file can't be read; 78: the old configuration is broken.`,
 	}
 	cmd.Flags().StringVarP(&in.out, "out", "o", "", "write the configuration to this new `FILE`; one that is there is never changed")
 	cmd.Flags().BoolVar(&in.dryRun, "dry-run", false, "write nothing, whatever else is said (as without --out)")
-	cmd.Flags().StringVar(&in.keys, "write-keys", "", "`DIR` for keys that stand in the old configuration itself; written together with --out")
+	cmd.Flags().StringVar(&in.keys, "write-keys", "", "`DIR` for copies of all keys, also of those in the old configuration itself; written together with --out")
+	cmd.Flags().StringVar(&in.owner, "owner", "", "`USER` the copies are given to: whom mailgate runs as (default: you)")
 	cmd.Flags().StringVar(&in.root, "root", "", "`DIR` before every path that is read: another system's files")
 	cmd.Flags().BoolVar(&in.whole, "all", false, "tell of every setting, also of those that were taken over or mean nothing here")
 	return cmd
@@ -195,20 +199,36 @@ func (in *importing) write(plan *convert.Plan, toml []byte) error {
 	if _, err := os.Lstat(in.out); err == nil {
 		return usageError(fmt.Errorf("--out %s is there already, and never changed: name a new file, and put together what you need", in.out))
 	}
-	for _, key := range plan.Inline {
-		if err := sign.WriteKey(key.File, key.Signer); err != nil {
-			return writeError(err)
+	var owner keyOwner
+	if in.owner != "" {
+		var err error
+		if owner, err = namedOwner(in.owner); err != nil {
+			return err
+		}
+	}
+	for i, key := range plan.Inline {
+		if err := sign.WriteKeyFor(key.File, key.Signer, owner.Owner); err != nil {
+			return writeError(errors.Join(err, removeKeys(plan.Inline[:i])))
 		}
 	}
 	f, err := os.OpenFile(in.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return writeError(fmt.Errorf("write the configuration: %w", err))
+		return writeError(errors.Join(fmt.Errorf("write the configuration: %w", err), removeKeys(plan.Inline)))
 	}
 	_, err = f.Write(toml)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return writeError(errors.Join(fmt.Errorf("write the configuration: %w", err), os.Remove(in.out)))
+		return writeError(errors.Join(fmt.Errorf("write the configuration: %w", err), os.Remove(in.out), removeKeys(plan.Inline)))
 	}
 	return nil
+}
+
+// removeKeys takes back keys that were written: the next attempt writes them again.
+func removeKeys(written []convert.Inline) error {
+	var all error
+	for _, key := range written {
+		all = errors.Join(all, os.Remove(key.File))
+	}
+	return all
 }
 
 func writeError(err error) error {

@@ -54,8 +54,9 @@ func (in *importing) report(cmd *cobra.Command, plan *convert.Plan) {
 	if plan.Relay {
 		fmt.Fprintf(out, "  route Exim's mail to %s (docs/exim.md), and take dkim_ options out of its transport\n", plan.Listen)
 	} else {
-		fmt.Fprintf(out, "  in Postfix's main.cf: smtpd_milters = %s, non_smtpd_milters = $smtpd_milters, milter_default_action = tempfail\n", plan.Listen)
-		fmt.Fprintf(out, "  stop %s's signing before mailgate starts: two signers sign twice\n", plan.Source)
+		fmt.Fprintf(out, "  first, in Postfix's main.cf: milter_default_action = tempfail; postfix reload\n")
+		fmt.Fprintf(out, "  stop %s's signing, then start mailgate: two signers sign twice\n", plan.Source)
+		fmt.Fprintf(out, "  in main.cf: smtpd_milters = %s, non_smtpd_milters = $smtpd_milters; postfix reload\n", plan.Milter())
 	}
 }
 

@@ -1,7 +1,10 @@
 package convert
 
 import (
+	"crypto"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -11,18 +14,19 @@ import (
 
 // derive finds the domains of the new configuration by asking the old signer, and
 // then where the two differ.
-func (p *Plan) derive(m model, k known, o Options) {
-	d := deriver{plan: p, model: m, known: k, options: o, files: map[string]string{}}
+func (p *Plan) derive(m model, k known, t *tree, o Options) {
+	d := deriver{plan: p, tree: t, model: m, known: k, options: o, files: map[string]string{}}
 	d.run()
 	p.differ(m, k)
 }
 
 type deriver struct {
 	plan    *Plan
+	tree    *tree
 	model   model
 	known   known
 	options Options
-	files   map[string]string // key file by record
+	files   map[string]string // where the key is from, by record
 }
 
 func (d *deriver) run() {
@@ -141,19 +145,44 @@ func (d *deriver) key(s signature) (Key, bool) {
 		d.plan.note(Left, s.at, s.String(), "the private key stands in the configuration itself; mailgate reads keys from files", "run again with --write-keys DIRECTORY")
 		return Key{}, false
 	}
+	if d.options.Keys != "" && s.inline == nil {
+		s.inline = d.copied(s)
+	}
+	from := s.file
 	if s.inline != nil {
 		s.file = fmt.Sprintf("%s/%s.%s.pem", strings.TrimRight(d.options.Keys, "/"), s.domain, s.selector)
 	}
+	if from == "" {
+		from = s.file
+	}
 	record := s.selector + "._domainkey." + s.domain
-	if other, taken := d.files[record]; taken && other != s.file {
-		d.plan.note(Left, s.at, s.String(), fmt.Sprintf("a second key for the record %s: %s, beside %s", record, s.file, other), "only one can be published there: find out which, or give one another selector")
+	if other, taken := d.files[record]; taken && other != from {
+		d.plan.note(Left, s.at, s.String(), fmt.Sprintf("a second key for the record %s: %s, beside %s", record, from, other), "only one can be published there: find out which, or give one another selector")
 		return Key{}, false
 	}
 	if _, told := d.files[record]; !told && s.inline != nil {
 		d.plan.Inline = append(d.plan.Inline, Inline{s.file, s.inline})
 	}
-	d.files[record] = s.file
+	d.files[record] = from
 	return Key{s.selector, s.file, d.identity(s)}, true
+}
+
+// copied is the key of a file that is to be copied; nil where it can't be, which
+// checkKeys tells of the file itself.
+func (d *deriver) copied(s signature) crypto.Signer {
+	data, err := d.tree.read(s.file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		d.plan.note(Mend, place{file: s.file}, "", "the key isn't copied: "+cause(err).Error(), "")
+	}
+	if err != nil {
+		return nil
+	}
+	key, warnings, err := sign.ParseKey(data)
+	if err != nil {
+		return nil
+	}
+	d.plan.warn(s.file, warnings)
+	return key
 }
 
 // identity is i= as mailgate takes it; what the old signer would leave out is "".

@@ -25,7 +25,7 @@ func Exim(file string, o Options) (*Plan, error) {
 	c.notes()
 	if m := c.model(); m != nil {
 		k := m.known()
-		c.plan.derive(m, k, o)
+		c.plan.derive(m, k, t, o)
 		m.missing(k)
 		m.sending(k)
 		for _, other := range m.more {

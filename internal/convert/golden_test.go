@@ -59,7 +59,7 @@ func plant(t *testing.T, files []txtar.File) string {
 }
 
 // cases runs each testdata/NAME/*.txtar: the first line of its comment is what to
-// read. What comes out is compared with the files want.toml and want.notes.
+// read, and the directory that keys are copied to, if they are. What comes out is compared with the files want.toml and want.notes.
 func cases(t *testing.T, name string, read func(file string, o Options) (*Plan, error)) {
 	files, err := filepath.Glob(filepath.Join("testdata", name, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -73,11 +73,12 @@ func cases(t *testing.T, name string, read func(file string, o Options) (*Plan, 
 			}
 			in := slices.DeleteFunc(slices.Clone(a.Files), func(f txtar.File) bool { return strings.HasPrefix(f.Name, "want.") })
 			first, _, _ := strings.Cut(string(a.Comment), "\n")
+			first, keys, _ := strings.Cut(first, " ")
 			if first == "-" {
 				first = ""
 			}
 			root := plant(t, in)
-			plan, err := read(first, Options{Root: root, Keys: "/etc/mailgate/keys"})
+			plan, err := read(first, Options{Root: root, Keys: keys})
 			got := []txtar.File{{Name: "want.error", Data: fmt.Appendf(nil, "%v\n", err)}}
 			if err == nil {
 				got = []txtar.File{{Name: "want.toml", Data: plan.TOML()}, {Name: "want.notes", Data: notes(plan)}}

@@ -30,9 +30,7 @@ func (p *Plan) checkKey(t *tree, file string) {
 	at, err := t.real(file)
 	if err == nil {
 		_, warnings, loadErr := sign.LoadKey(at)
-		for _, w := range warnings {
-			p.note(Differs, place{file: file}, "", w, "mailgate keys rotate makes a longer one")
-		}
+		p.warn(file, warnings)
 		err = loadErr
 	}
 	if err == nil {
@@ -50,15 +48,22 @@ func (p *Plan) checkKey(t *tree, file string) {
 		if shown(unsafe.Path) == file {
 			text = unsafe.Reason
 		}
-		p.note(Mend, where, "", text+": mailgate won't read the key", shown(unsafe.Mend)+"   (for the user that mailgate runs as)")
+		p.note(Mend, where, "", text+": mailgate won't read the key", "copy the keys with --write-keys DIR; or, once "+p.Source+" signs no more, which may need this as it is: "+shown(unsafe.Mend)+"   (for the user that mailgate runs as)")
 	case errors.Is(err, fs.ErrNotExist):
 		p.note(Mend, place{file: file}, "", "there is no such key file", "put the key there, or take it out of the configuration")
 	case errors.Is(err, fs.ErrPermission):
-		p.note(Mend, place{file: file}, "", "this user can't read the key", "run this as the user that mailgate runs as, and see who owns the file")
+		p.note(Mend, place{file: file}, "", "this user can't read the key", "as root, --write-keys DIR --owner USER copies it for the user that mailgate runs as")
 	case errors.Is(err, sign.ErrShortKey):
 		p.note(Mend, place{file: file}, "", "the RSA key has under 1024 bits, which receivers count as no signature", "make a new one: mailgate keys generate")
 	default:
 		p.note(Mend, place{file: file}, "", "mailgate can't use the key: "+cause(rootCause(err)).Error(), "")
+	}
+}
+
+// warn tells what is to be known about a key that works.
+func (p *Plan) warn(file string, warnings []string) {
+	for _, w := range warnings {
+		p.note(Differs, place{file: file}, "", w, "mailgate keys rotate makes a longer one")
 	}
 }
 

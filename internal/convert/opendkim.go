@@ -42,7 +42,7 @@ func (c *opendkim) convert(o Options) error {
 		return err
 	}
 	if m != nil {
-		c.plan.derive(m, m.known(), o)
+		c.plan.derive(m, m.known(), c.tree, o)
 		c.lifetime()
 	}
 	c.plan.checkKeys(c.tree)

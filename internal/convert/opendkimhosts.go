@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,26 +128,26 @@ func (c *opendkim) socket() {
 		return
 	}
 	c.plan.Listen = listen
-	socket, unix := strings.CutPrefix(listen, "unix:")
+	unix := strings.HasPrefix(listen, "unix:")
 	switch {
-	case !unix && strings.HasPrefix(listen, "inet:0.0.0.0:"), !unix && strings.HasPrefix(listen, "inet6:[::]:"):
+	case unix:
+		c.plan.Listen = ownSocket
+		c.plan.note(Mend, s.at, "Socket", "was "+listen+", in a directory of OpenDKIM's, where mailgate may be unable to make one; mailgate listens on "+ownSocket,
+			"install -d -o root -g postfix -m 2750 "+path.Dir(strings.TrimPrefix(ownSocket, "unix:"))+"   (-o: the user that mailgate runs as); then in main.cf: smtpd_milters = "+c.plan.Milter()+", which Postfix finds in its chroot and without one")
+	case strings.HasPrefix(listen, "inet:0.0.0.0:"), strings.HasPrefix(listen, "inet6:[::]:"):
 		c.plan.note(Taken, s.at, "Socket", listen+": on every address of this machine; whoever reaches it can have mail signed", "write 127.0.0.1 in its place, unless Postfix is on another machine")
-	case unix && (strings.HasPrefix(socket, "/run/opendkim/") || strings.HasPrefix(socket, "/var/run/opendkim/")):
-		c.plan.note(Mend, s.at, "Socket", "the directory of "+socket+" belongs to OpenDKIM's service and goes away with it", "set milter.listen to a socket below /run/mailgate (or /var/spool/postfix/mailgate, where Postfix is chrooted), and smtpd_milters to the same")
 	default:
-		c.plan.note(Taken, s.at, "Socket", listen+", so main.cf may stay as it is (smtpd_milters = "+listen+")", "")
+		c.plan.note(Taken, s.at, "Socket", listen+", so main.cf may stay as it is (smtpd_milters = "+c.plan.Milter()+")", "")
 	}
 	if u, ok := c.conf.get("UMask"); ok && unix {
-		if mask, err := strconv.ParseUint(u.value, 0, 16); err == nil && mask <= 0o777 {
-			c.plan.Umask = fmt.Sprintf("%04o", mask)
-			c.plan.note(Taken, u.at, "UMask", u.value, "")
-		} else {
-			c.plan.note(Left, u.at, "UMask", u.value+" is no mask such as 007", "set milter.socket_mode")
-		}
+		c.plan.note(Differs, u.at, "UMask", "was "+u.value+"; mailgate's socket has mode 0660 and the group of its directory", "set milter.socket_mode for another")
 	} else if ok {
 		c.plan.note(Moot, u.at, "UMask", "is for a Unix socket", "")
 	}
 }
+
+// ownSocket is where mailgate listens if the old signer did on a Unix socket.
+const ownSocket = "unix:" + postfixQueue + "mailgate/milter.sock"
 
 const defaultListen = "inet:127.0.0.1:8891"
 

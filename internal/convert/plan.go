@@ -11,7 +11,6 @@ type Plan struct {
 	Source      string       `json:"source"` // "OpenDKIM", "rspamd" or "Exim"
 	Files       []string     `json:"files"`  // what was read, in that order
 	Listen      string       `json:"listen"` // of the milter, or of the relay
-	Umask       string       `json:"umask,omitempty"`
 	Trusted     []string     `json:"trusted"`
 	Relay       bool         `json:"relay"` // the door is the relay, not the milter
 	Resolvers   []string     `json:"resolvers,omitempty"`
@@ -19,7 +18,7 @@ type Plan struct {
 	Notes       []Note       `json:"notes"`
 	Differences []Difference `json:"differences"`
 	NotShown    int          `json:"differences_not_shown,omitempty"` // beyond maxDifferences
-	Inline      []Inline     `json:"inline_keys,omitempty"`           // to be written before the configuration is used
+	Inline      []Inline     `json:"keys_to_write,omitempty"`         // to be written before the configuration is used
 
 	patterns map[string]Domain // Domains by their pattern
 	told     map[Note]bool
@@ -49,8 +48,8 @@ type Key struct {
 	Identity string `json:"identity,omitempty"`
 }
 
-// Inline is a key that stood in the old configuration itself, and the file it is to
-// be written to.
+// Inline is a key that is copied, or stood in the old configuration itself, and the
+// file it is to be written to.
 type Inline struct {
 	File   string        `json:"file"`
 	Signer crypto.Signer `json:"-"`
@@ -100,6 +99,18 @@ func (p *Plan) finish(t *tree) *Plan {
 	return p
 }
 
+// postfixQueue is Postfix's queue directory, which is its root where it is chrooted.
+const postfixQueue = "/var/spool/postfix/"
+
+// Milter is what smtpd_milters of Postfix says to reach Listen. A path below the queue
+// directory is relative: that is right in a chroot and without one.
+func (p *Plan) Milter() string {
+	if below, ok := strings.CutPrefix(p.Listen, "unix:"+postfixQueue); ok {
+		return "unix:" + below
+	}
+	return strings.NewReplacer("inet6:", "inet:", "0.0.0.0", "127.0.0.1", "[::]", "[::1]").Replace(p.Listen)
+}
+
 // Complete reports whether everything was taken over and is signed as before.
 func (p *Plan) Complete() bool {
 	for _, n := range p.Notes {
@@ -113,7 +124,7 @@ func (p *Plan) Complete() bool {
 // Options of a conversion.
 type Options struct {
 	Root string // before every absolute path that is read; "": the system's
-	Keys string // directory for keys that stand in the old configuration; "": they are left
+	Keys string // directory for copies of all keys; "": key files stay, keys in the configuration itself are left
 }
 
 // Fault is a mistake in the old configuration that keeps it from being read.

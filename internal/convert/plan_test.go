@@ -88,3 +88,18 @@ func TestTreeStays(t *testing.T) {
 		t.Error("a directory is read")
 	}
 }
+
+func TestMilter(t *testing.T) {
+	for listen, want := range map[string]string{
+		"inet:127.0.0.1:8891":                          "inet:127.0.0.1:8891",
+		"inet:0.0.0.0:8891":                            "inet:127.0.0.1:8891",
+		"inet6:[::]:8891":                              "inet:[::1]:8891",
+		"inet6:[2001:db8::1]:8891":                     "inet:[2001:db8::1]:8891",
+		"unix:/var/spool/postfix/mailgate/milter.sock": "unix:mailgate/milter.sock",
+		"unix:/run/mailgate/milter.sock":               "unix:/run/mailgate/milter.sock",
+	} {
+		if got := (&Plan{Listen: listen}).Milter(); got != want {
+			t.Errorf("%s: %s, want %s", listen, got, want)
+		}
+	}
+}

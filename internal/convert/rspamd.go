@@ -36,7 +36,7 @@ func Rspamd(file string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	if m != nil {
-		c.plan.derive(m, m.known(), o)
+		c.plan.derive(m, m.known(), c.tree, o)
 	}
 	c.beside()
 	c.plan.checkKeys(c.tree)

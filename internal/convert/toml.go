@@ -31,9 +31,6 @@ func (p *Plan) door(b *strings.Builder) {
 		name = "relay"
 	}
 	fmt.Fprintf(b, "[%s]\nlisten  = %s\n", name, quoted(p.Listen))
-	if p.Umask != "" {
-		fmt.Fprintf(b, "umask   = %s\n", quoted(p.Umask))
-	}
 	fmt.Fprintf(b, "trusted = %s\n\n", list(p.Trusted))
 }
 
