@@ -198,6 +198,25 @@ func TestRecordsAtAlias(t *testing.T) {
 	}
 }
 
+func TestRecordsSayWhatStays(t *testing.T) {
+	for zone, want := range map[string]string{
+		`@ TXT "v=spf1 ip4:198.51.100.300 -all"`: "~ SPF: to replace today's, and not right like this: see below\n",
+		`@ TXT "v=spf1 ip4:198.51.100.300 ~all"`: `It will not do like this: The SPF record has an error: "ip4:198.51.100.300"`,
+		`*.x TXT "v=spf1 -all"`:                  "+ SPF: to add\n",
+	} {
+		p := newPlace(t)
+		p.set(t, "example.com", "mx1 A 203.0.113.9\n"+zone+"\n")
+		if _, out := p.mailgate(t, "records", "example.com", "--as", "web"); !strings.Contains(out, want) {
+			t.Errorf("%s: the screen lacks %q\n%s", zone, want, out)
+		}
+	}
+	p := newPlace(t)
+	p.set(t, "example.com", "* TXT \"v=spf1 include:x.partner.example -all\"\n")
+	if _, out := p.mailgate(t, "records", "news.example.com", "--ip", "203.0.113.9"); !strings.Contains(out, "A wildcard (*) has today's") {
+		t.Errorf("the screen lacks the wildcard\n%s", out)
+	}
+}
+
 func TestReportsElsewhere(t *testing.T) {
 	const note, name = "Receivers send no reports to partner.example before", "example.com._report._dmarc"
 	for zone, want := range map[string]bool{"x A 192.0.2.1\n": true, name + " TXT \"v=DMARC1\"\n": false, "*._report._dmarc TXT \"v=DMARC1;\"\n": false} {

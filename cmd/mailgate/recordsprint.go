@@ -25,9 +25,11 @@ without a configuration: give the selectors, their key files and the addresses.
 cloudflare, cpanel, hestia (and vesta), aliyun, route53; web is for other hosts.
 Without it the form is that of the host the name servers belong to.
 
-Exit code: 0 the records are told, 1 one of them can't be right as it is (an include
-at fault, over 10 DNS queries for SPF, too long for the host), 2 DNS gave no answer,
-so that what is there is not known. Whether mail would pass is "mailgate check".`,
+SPF is evaluated before it is told, as it would be once published.
+
+Exit code: 0 the records are told, 1 one of them can't be right as it is (an error in
+SPF, an include at fault, over 10 DNS queries, too long for the host), 2 DNS gave no
+answer, so that what is there is not known. Whether mail would pass is "mailgate check".`,
 		Example: `  mailgate records example.com
   mailgate records example.com --as bind > example.com.records
   mailgate records example.com --selector mail --key mail.pem --ip 203.0.113.9 --ip 2001:db8::9

@@ -24,7 +24,7 @@ const (
 type Now struct {
 	Known  bool // DNS gave an answer
 	Values []string
-	Alias  string // what the name is a CNAME for, the last of several; Values are those found there
+	Alias  string // what the name is a CNAME for, the first of several; Values are those found there
 
 	Wildcard bool // a name nobody has beside this one has the same, so it is a wildcard's
 }
