@@ -168,3 +168,29 @@ func (b *builder) domainPublisher(path, name string) string {
 	b.src.fail(path, "%s is no [[publisher]] of this file", shown(name))
 	return ""
 }
+
+// queueLife is for how long mail servers keep trying at least (RFC 5321, section
+// 4.5.4.1).
+const queueLife = 4 * 24 * time.Hour
+
+func (c *Config) warnKeys(w *warner) {
+	w.add(len(c.Domains) > 0 && c.Keys.Grace < queueLife,
+		"keys.grace: %s is short: mail that the old key signed may be on its way for days, and is refused once the key is revoked; want at least 4d", c.Keys.Grace)
+	owner := map[mail.Domain]Domain{}
+	for _, d := range c.Domains {
+		if _, ok := owner[d.Signer()]; !ok || d.ownKeys() {
+			owner[d.Signer()] = d
+		}
+	}
+	for _, d := range c.Domains {
+		o := owner[d.Signer()]
+		other := d.Publisher != o.Publisher
+		w.add(other && o.ownKeys() && d.Publisher != "",
+			"domain %s: signs with the keys of %s, which the publisher named there writes, if any, and not %q", d.Pattern, o.Name, d.Publisher)
+		w.add(other && !o.ownKeys(),
+			"domain %s: signs as %s, and so does %s, with another publisher: no publisher writes new keys of %s", d.Pattern, o.Signer(), o.Pattern, o.Signer())
+	}
+}
+
+// ownKeys: the domain is the one its keys are of.
+func (d Domain) ownKeys() bool { return d.Name == d.Signer() && !d.Wildcard }

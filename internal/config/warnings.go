@@ -23,6 +23,7 @@ func (c *Config) warnings(now time.Time) []string {
 	c.warnRelease(&w)
 	c.warnHold(&w)
 	c.warnDomains(&w)
+	c.warnKeys(&w)
 	c.warnReports(&w)
 	for _, o := range c.TLS {
 		w.add(o.Expired(now), "tls: the override for %s expired on %s and is not used; remove it",

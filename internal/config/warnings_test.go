@@ -22,6 +22,8 @@ level = "may"
 expires = 2027-03-31
 `
 
+const publisherOf = "[[publisher]]\nname = \"dns\"\nprovider = \"cloudflare\"\nsecret_file = \"x\"\n"
+
 func TestWarnings(t *testing.T) {
 	now := time.Date(2027, 3, 31, 12, 0, 0, 0, time.UTC)
 	tests := []struct{ name, old, new, want string }{
@@ -48,6 +50,9 @@ func TestWarnings(t *testing.T) {
 		{"legacy", "\"127.0.0.1:2525\"", "\"127.0.0.1:2525\"\ntls = \"offered\"\ncertificate = \"c\"\nkey = \"k\"\nprofile = \"legacy\"", "relay.profile: legacy"},
 		{"delay told too late", "[milter]", "[queue]\ndelay_notice = \"5d\"\n[milter]", "queue.delay_notice: mail is returned"},
 		{"open web", "[relay]", "[web]\nlisten = \"0.0.0.0:80\"\n[relay]", "web.listen"},
+		{"short grace", "[milter]", "[keys]\ngrace = \"1s\"\n[milter]", "keys.grace: 1s is short"},
+		{"two publishers, one the owner's", "[[domain]]", publisherOf + "[[domain]]\nname = \"c.example.com\"\nsign_as = \"example.com\"\npublisher = \"dns\"\nkeys = [ { selector = \"b\", file = \"b.pem\" } ]\n[[domain]]", `domain c.example.com: signs with the keys of example.com, which the publisher named there writes, if any, and not "dns"`},
+		{"two publishers, none the owner's", "name = \"example.com\"", "name = \"*.example.com\"\nkeys = [ { selector = \"b\", file = \"b.pem\" } ]\n" + publisherOf + "[[domain]]\nname = \"c.example.com\"\nsign_as = \"example.com\"\npublisher = \"dns\"", "domain c.example.com: signs as example.com, and so does *.example.com, with another publisher"},
 		{"foreign sign_as", "[[tls]]", "sign_as = \"example.net\"\n[[tls]]", "sign_as example.net is not above it"},
 		{"told too late", "[milter]", "[hold]\nnotify_after = \"5d\"\n[milter]", "hold.notify_after: mail is returned at max_age"},
 		{"told, never returned", "[milter]", "[hold]\nnotify_after = \"5d\"\nmax_age = \"0\"\n[milter]", ""},
