@@ -79,6 +79,16 @@ func loadKeysBy(cfg *config.Config, book rotation.Book, load keyLoader, log *slo
 		keys := sign.DomainKeys{Pattern: d.Pattern, SignAs: d.SignAs, SubDomains: d.SubDomains}
 		for _, k := range keyUses(d, book) {
 			signer, warnings, err := load(k.File)
+			if err != nil && k.Configured != nil {
+				replaced := *k.Configured
+				log.Warn("the key of a rotation that has ended can't be read: the configured one takes its place", "domain", d.Pattern, "selector", k.Selector, "configured", replaced.Selector, "error", err)
+				var second error
+				if signer, warnings, second = load(replaced.File); second == nil {
+					k, err = replaced, nil
+				} else {
+					err = fmt.Errorf("a rotation that has ended put it in the place of %s: %w; nor can that be read: %w", replaced.Selector, err, second)
+				}
+			}
 			if err != nil && k.Standby {
 				log.Warn("the key that was replaced can't stand in for the new one", "domain", d.Pattern, "selector", k.Selector, "error", err)
 				continue

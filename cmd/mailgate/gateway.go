@@ -299,6 +299,7 @@ func (g *gateway) reload(context.Context) ([]string, error) {
 	notes := append(restartNeeded(g.running, cfg), warnings(cfg)...)
 	g.live.Store(l)
 	g.signers.Keep(l.gate.Keys())
+	g.rotations.Reconfigured()
 	g.quarantine.Reloaded()
 	select {
 	case g.reloaded <- struct{}{}:

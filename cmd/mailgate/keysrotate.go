@@ -43,7 +43,13 @@ gateway begins by itself.
 its record is still on every name server, until it is revoked.
 
 The configuration goes on naming the old key, and the gateway knows which took its place.
-When it has ended, put the new line into the configuration; then the old file may go.
+When it has ended, put the new line into the configuration; then the old file may go,
+unless other keys are in it, too: it says so.
+
+Who else signs with this key (another gateway, OpenDKIM on another machine) must have the
+new one before the grace ends. What somebody else has put at a record's name is never
+overwritten: the rotation waits and says so. Once the old key is being revoked, --cancel
+leaves what is there and ends the rotation.
 
 Exit code: 0 done as told, 1 that can't be, 2 DNS gives no answer or --wait was too short,
 64 usage, 69 no gateway answers.`,
@@ -124,7 +130,7 @@ func (a *app) rotate(cmd *cobra.Command, domain string, f rotateFlags) error {
 		return err
 	}
 	var ended error
-	if wait > 0 && !allSwitched(list.Rotations) {
+	if wait > 0 {
 		ended = a.awaitRotations(cmd, c, wait, &list)
 	}
 	if a.json() {
@@ -140,7 +146,7 @@ const lookEvery = 2 * time.Second
 
 // awaitRotations follows rotations until their new keys sign.
 func (a *app) awaitRotations(cmd *cobra.Command, c *client, wait time.Duration, list *web.RotationList) error {
-	if !a.json() { // what to publish, before the waiting
+	if !a.json() && slices.ContainsFunc(list.Rotations, awaitsSwitch) { // what to publish, before the waiting
 		printRotations(cmd.OutOrStdout(), list.Rotations, time.Now())
 		fmt.Fprintln(cmd.OutOrStdout())
 	}
@@ -150,7 +156,7 @@ func (a *app) awaitRotations(cmd *cobra.Command, c *client, wait time.Duration, 
 	defer cancel()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for !allSwitched(list.Rotations) {
+	for slices.ContainsFunc(list.Rotations, awaitsSwitch) {
 		p.say(func() string { return waitingLine(list.Rotations) })
 		select {
 		case <-cmd.Context().Done():
@@ -174,17 +180,25 @@ func (a *app) awaitRotations(cmd *cobra.Command, c *client, wait time.Duration, 
 			}
 		}
 	}
-	return nil
+	return waitedFor(list.Rotations)
 }
 
-// allSwitched: no new key is still on its way.
-func allSwitched(list []web.Rotation) bool {
-	return !slices.ContainsFunc(list, func(r web.Rotation) bool { return r.State == "publishing" || r.State == "holding" })
+// awaitsSwitch: the new key is still on its way.
+func awaitsSwitch(r web.Rotation) bool { return r.State == "publishing" || r.State == "holding" }
+
+// waitedFor is how it ended for those that wait no more.
+func waitedFor(list []web.Rotation) error {
+	for _, r := range list {
+		if r.State == "cancelled" {
+			return coded(exitFail, fmt.Errorf("the rotation of %s of %s was cancelled: the old key signs", r.Old.Selector, r.Domain))
+		}
+	}
+	return nil
 }
 
 func waitingLine(list []web.Rotation) string {
 	for _, r := range list {
-		if r.State == "publishing" || r.State == "holding" {
+		if awaitsSwitch(r) {
 			return fmt.Sprintf("%s %s: %s", r.Domain, r.New.Selector, plain(rotationNow(r, time.Now()), 0))
 		}
 	}

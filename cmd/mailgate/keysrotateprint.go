@@ -156,7 +156,10 @@ func printRotationNext(out io.Writer, r web.Rotation) {
 	}
 	if r.Configure != "" {
 		fmt.Fprintf(out, "\nIn the configuration, in place of selector %q:\n  %s\n", plain(r.Old.Selector, 0), plain(r.Configure, 0))
-		if r.State == "done" {
+		switch {
+		case r.State == "done" && len(r.UsedBy) > 0:
+			fmt.Fprintf(out, "Leave %s: it is also %s.\n", plain(r.Old.File, 0), plain(strings.Join(r.UsedBy, ", "), 0))
+		case r.State == "done":
 			fmt.Fprintf(out, "Then %s may be deleted.\n", plain(r.Old.File, 0))
 		}
 	}

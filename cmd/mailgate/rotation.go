@@ -42,6 +42,7 @@ func (g *gateway) newRotations(ctx context.Context) (*rotation.Engine, error) {
 		Now:        g.rotationClock,
 		CrashPoint: g.crashPoint,
 	})
+	g.signers.OnStandIn(e.StoodIn)
 	g.registry.MustRegister(&rotationCollector{
 		engine:  e,
 		states:  prometheus.NewDesc("mailgate_key_rotations", "Signing keys being replaced, by how far it is: publishing, holding, signing (the old key is kept), revoking.", []string{"state"}, nil),
@@ -77,7 +78,7 @@ func keyUses(d config.Domain, book rotation.Book) []rotation.Use {
 
 // newGate is the gate of a configuration, with the keys that sign now.
 func (g *gateway) newGate(cfg *config.Config, v *view) (*gate.Gate, error) {
-	keyring, err := loadKeysBy(cfg, g.rotations.Book(), sign.LoadKey, g.log)
+	keyring, err := loadKeysBy(cfg, g.rotations.Book().For(rotationSite(cfg)), sign.LoadKey, g.log)
 	if err != nil {
 		return nil, coded(configCode(err), err)
 	}
@@ -100,12 +101,19 @@ func (g *gateway) applyRotations(context.Context) error {
 	return nil
 }
 
-// rotationDomain finds the [[domain]] that signs as d and has a publisher, or else one
-// that signs as d.
+// rotationDomain finds the [[domain]] whose publisher writes the keys of signing domain
+// d: its own, or else one that signs as d. Where those that do name different publishers
+// nobody knows whose zone it is: then there is none.
 func rotationDomain(cfg *config.Config, d mail.Domain) (found config.Domain, ok bool) {
 	for _, c := range cfg.Domains {
-		if c.Signer() == d && (!ok || found.Publisher == "") {
+		switch {
+		case c.Signer() != d:
+		case c.Name == d && !c.Wildcard:
+			return c, true
+		case !ok:
 			found, ok = c, true
+		case found.Publisher != c.Publisher:
+			found.Publisher = ""
 		}
 	}
 	return found, ok

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 
 	"mailgate/internal/advise"
+	"mailgate/internal/config"
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
 	"mailgate/internal/quarantine"
@@ -115,7 +118,7 @@ func (v rotationAPI) view(ctx context.Context, r rotation.Rotation) web.Rotation
 		w.Servers = append(w.Servers, web.RotationServer{Name: s.Name, State: string(s.State), Words: s.Words})
 	}
 	c, configured := rotationDomain(v.g.live.Load().cfg, r.Domain)
-	if name, value := r.ToPublish(); name != "" && w.State != "planned" {
+	if name, value := r.ToPublish(); name != "" && w.State != "planned" && len(r.Foreign) == 0 {
 		w.Publish = []web.RotationRecord{v.record(ctx, name, value, r.Seen)}
 		if configured && c.Publisher != "" {
 			w.Publisher = &web.RotationPublished{
@@ -125,6 +128,7 @@ func (v rotationAPI) view(ctx context.Context, r rotation.Rotation) web.Rotation
 	}
 	if r.State.Switched() && v.named(r) {
 		w.Configure = fmt.Sprintf("{ selector = %q, file = %q }", r.New.Selector, r.New.File)
+		w.UsedBy = usedBy(v.g.live.Load().cfg, v.g.rotations.Book(), r)
 	}
 	return w
 }
@@ -134,6 +138,28 @@ func (v rotationAPI) named(r rotation.Rotation) bool {
 	return slices.ContainsFunc(rotationSite(v.g.live.Load().cfg).Keys, func(k rotation.Key) bool {
 		return k.Domain == r.Domain && k.Selector == r.Old.Selector
 	})
+}
+
+// usedBy are the other keys, configured or in use, that are in the file of a rotation's
+// old key, as "selector of domain".
+func usedBy(cfg *config.Config, book rotation.Book, r rotation.Rotation) []string {
+	var list []string
+	old, _ := os.Stat(r.Old.File)
+	for _, d := range cfg.Domains {
+		uses := keyUses(d, book)
+		for _, k := range d.Keys {
+			uses = append(uses, keyUse(k))
+		}
+		for _, u := range uses {
+			info, _ := os.Stat(u.File)
+			same := u.File == r.Old.File || old != nil && info != nil && os.SameFile(old, info)
+			itself := d.Signer() == r.Domain && strings.EqualFold(u.Selector, r.Old.Selector)
+			if name := u.Selector + " of " + d.Pattern; same && !itself && !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
 }
 
 // record puts what is to be published into the form of the domain's DNS host.

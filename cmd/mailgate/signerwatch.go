@@ -19,9 +19,10 @@ import (
 // standby signs in its place: once for each change, not for each message. It remembers
 // no more than the keys there are.
 type signerWatch struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	sets map[string]*signerSet // by signing domain and selectors
+	log     *slog.Logger
+	mu      sync.Mutex
+	sets    map[string]*signerSet                // by signing domain and selectors
+	standIn func(d mail.Domain, selector string) // see OnStandIn
 }
 
 // signerSet is the keys of which some sign together.
@@ -50,7 +51,15 @@ func amissWith(k preflight.KeyFact) amiss {
 }
 
 func newSignerWatch(log *slog.Logger) *signerWatch {
-	return &signerWatch{log: log, sets: map[string]*signerSet{}}
+	return &signerWatch{log: log, sets: map[string]*signerSet{}, standIn: func(mail.Domain, string) {}}
+}
+
+// OnStandIn has f called for each report by which a key on standby signs, and when it
+// has signed until then. f must not call back.
+func (w *signerWatch) OnStandIn(f func(d mail.Domain, selector string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.standIn = f
 }
 
 // Found notes what a report says of the keys.
@@ -70,6 +79,9 @@ func (w *signerWatch) Found(r *preflight.Report) {
 		now := amissWith(k)
 		if now != set.amiss[k.Selector] {
 			w.tell(r, k, now)
+		}
+		if now == standIn || set.amiss[k.Selector] == standIn {
+			w.standIn(k.Domain, k.Selector)
 		}
 		if now == inOrder {
 			delete(set.amiss, k.Selector)

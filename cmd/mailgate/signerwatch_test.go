@@ -33,6 +33,8 @@ func keyReport(checked time.Time, keys string) *preflight.Report {
 func TestSignerWatchTellsChangesOnce(t *testing.T) {
 	var log bytes.Buffer
 	w := newSignerWatch(slog.New(slog.NewTextHandler(&log, nil)))
+	var stoodIn []string
+	w.OnStandIn(func(d mail.Domain, selector string) { stoodIn = append(stoodIn, selector+"."+string(d)) })
 	now := time.Now()
 	steps := []struct {
 		name, keys string
@@ -60,6 +62,10 @@ func TestSignerWatchTellsChangesOnce(t *testing.T) {
 		if left, in := w.count(leftOut), w.count(standIn); left != s.left || in != s.in {
 			t.Errorf("%s: %v left out and %v standing in, want %v and %v", s.name, left, in, s.left, s.in)
 		}
+	}
+	// When it steps in, and when it has signed until then.
+	if got := strings.Join(stoodIn, " "); got != "next.example.com next.example.com" {
+		t.Errorf("stood in: %s", got)
 	}
 }
 

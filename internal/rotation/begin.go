@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"mailgate/internal/mail"
@@ -35,6 +36,7 @@ const restTime = 24 * time.Hour
 func (e *Engine) Rotate(ctx context.Context, o Order) ([]Rotation, error) {
 	e.working.Lock()
 	defer e.working.Unlock()
+	e.forget(ctx)
 	keys, err := e.ordered(o)
 	if err != nil {
 		return nil, err
@@ -124,7 +126,7 @@ func (e *Engine) begin(ctx context.Context, k Use, o Order) (Rotation, error) {
 	dir := cmp.Or(e.o.Site().Dir, filepath.Dir(k.File))
 	r := Rotation{
 		Domain: o.Domain, State: Publishing, By: o.By, Begun: e.o.Now(), Grace: e.o.Site().Grace,
-		Old: Pair{k.Selector, k.File, sign.Key{Signer: old}.Algorithm()},
+		Old: Pair{k.Selector, k.File, sign.Key{Signer: old}.Algorithm()}, Was: sign.Key{Signer: old}.Record(),
 	}
 	if r.New.Selector, r.New.File, err = e.freeName(ctx, o.Domain, dir, ed); err != nil || o.DryRun {
 		return r, err
@@ -166,8 +168,8 @@ func kindAfter(old crypto.Signer) string {
 // writeUsable writes a key file that can be read again as one: a directory that others
 // may write to would only be noticed at the switch.
 func writeUsable(file string, signer crypto.Signer) error {
-	if err := sign.WriteKey(file, signer); errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: let the gateway's user write there, or set keys.dir to a directory of its own", err)
+	if err := sign.WriteKey(file, signer); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w: let the gateway's user write there, or set keys.dir to a directory of its own (under systemd's ProtectSystem=: one of ReadWritePaths=)", err)
 	} else if err != nil {
 		return err
 	}

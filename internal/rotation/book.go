@@ -94,6 +94,11 @@ type Use struct {
 	File     string
 	Identity string // i=
 	Standby  bool   // signs only where no other key is valid in DNS
+
+	// Configured is the key that an ended rotation put this one in the place of; nil:
+	// none did. Where this one can't be read, that one is used: nothing that has ended
+	// keeps a gateway from starting.
+	Configured *Use
 }
 
 // Uses returns what becomes of the configured keys of one signing domain: the new key
@@ -109,7 +114,7 @@ func (b Book) Uses(d mail.Domain, configured []Use) []Use {
 	taken := map[string]bool{}
 	add := func(k Use) {
 		if own, ok := named[strings.ToLower(k.Selector)]; ok {
-			k.File, k.Identity = own.File, own.Identity
+			k.File, k.Identity, k.Configured = own.File, own.Identity, nil
 		}
 		if !taken[strings.ToLower(k.Selector)] {
 			taken[strings.ToLower(k.Selector)] = true
@@ -135,12 +140,16 @@ func (b Book) Uses(d mail.Domain, configured []Use) []Use {
 
 // follow finds the key that signs in place of k, and the one on standby beside it.
 func (b Book) follow(d mail.Domain, k Use) (active, standby Use) {
+	configured := k
 	for range len(b.all) + 1 {
 		r := b.of(d, k.Selector)
 		if r == nil || !r.State.Switched() {
 			break
 		}
 		next := Use{Selector: r.New.Selector, File: r.New.File, Identity: k.Identity}
+		if r.State == Done {
+			next.Configured = &configured
+		}
 		if r.State == Signing {
 			return next, k
 		}

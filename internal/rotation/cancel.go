@@ -11,6 +11,7 @@ import (
 func (e *Engine) Cancel(ctx context.Context, o Order) ([]Rotation, error) {
 	e.working.Lock()
 	defer e.working.Unlock()
+	e.forget(ctx)
 	keys, err := e.ordered(o)
 	if err != nil {
 		return nil, err
@@ -44,6 +45,10 @@ func (e *Engine) cancel(ctx context.Context, r *Rotation, by string) error {
 		}
 		act = "cancelled: the old key signs again"
 	case Revoking:
+		if len(r.Foreign) > 0 {
+			r.State, r.Ended = Done, e.o.Now()
+			return e.move(ctx, *r, "ended: what is at "+r.OldName()+" is not the old key, and is left", by, false)
+		}
 		return fmt.Errorf("%w: the old key is being revoked; begin another rotation when this one has ended", ErrTooLate)
 	}
 	r.State, r.Ended = Cancelled, e.o.Now()

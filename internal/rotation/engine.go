@@ -83,6 +83,8 @@ type Engine struct {
 	unkept  map[string]Rotation  // looks that changed nothing worth a note, by OldName
 	next    map[string]time.Time // look at DNS again
 	told    map[string]time.Time // last reminder of what a person has to do
+	stoodIn map[string]time.Time // the old key signed, by OldName
+	review  bool                 // the configuration is new: forget what it has left behind
 	behind  bool                 // Apply failed: the gateway doesn't sign as the book says
 	autoRun time.Time            // last automatic begin
 	tried   map[string]time.Time // automatic begins that failed, by the key's name
@@ -101,7 +103,7 @@ func New(book Book, o Options) *Engine {
 		o.CrashPoint = func(string) {}
 	}
 	return &Engine{
-		o: o, book: book, wake: make(chan struct{}, 1),
+		o: o, book: book, wake: make(chan struct{}, 1), review: true, stoodIn: map[string]time.Time{},
 		unkept: map[string]Rotation{}, next: map[string]time.Time{}, told: map[string]time.Time{}, tried: map[string]time.Time{},
 	}
 }
@@ -182,7 +184,7 @@ func (e *Engine) attrs(r Rotation) []any {
 
 // move keeps a new state, and has the gateway sign by it where that differs.
 func (e *Engine) move(ctx context.Context, r Rotation, act, actor string, signs bool) error {
-	r.Problem, r.Publisher, r.Seen, r.Servers = "", Published{}, nil, nil
+	r.Problem, r.Publisher, r.Seen, r.Foreign, r.Servers = "", Published{}, nil, nil, nil
 	if err := e.keep(ctx, r, act, actor); err != nil {
 		return err
 	}
@@ -218,6 +220,11 @@ func (e *Engine) soon(name string) {
 	e.mu.Lock()
 	delete(e.next, name)
 	e.mu.Unlock()
+	e.awake()
+}
+
+// awake has Run make a turn now.
+func (e *Engine) awake() {
 	select {
 	case e.wake <- struct{}{}:
 	default:

@@ -34,7 +34,7 @@ type Server struct {
 // sight is what the name servers of a zone say about one record, asked just now.
 type sight struct {
 	servers []Server
-	texts   []string      // TXT values at the name
+	texts   []string      // TXT values at the name, of any server
 	life    time.Duration // longest TTL of an answer: as long a resolver may believe it
 	problem string        // why nothing is known, where the servers weren't asked
 }
@@ -58,7 +58,7 @@ func (s sight) known() bool {
 // record isn't the wanted one, or nothing.
 func look(ctx context.Context, dns View, name string, fits func(record string) string) sight {
 	a := dns.Published(dnsview.Fresh(ctx, 0), name, "TXT")
-	s := sight{texts: a.Texts(), problem: a.Fallback}
+	s := sight{problem: a.Fallback}
 	if a.Fallback != "" {
 		return s // a resolver's word isn't the servers'
 	}
@@ -71,6 +71,11 @@ func look(ctx context.Context, dns View, name string, fits func(record string) s
 			continue // of a zone above, or of the alias
 		}
 		s.servers = append(s.servers, judge(o, fits))
+		for _, text := range o.Records {
+			if !slices.Contains(s.texts, text) {
+				s.texts = append(s.texts, text)
+			}
+		}
 		s.life = max(s.life, time.Duration(o.TTL)*time.Second)
 	}
 	if len(s.servers) == 0 {

@@ -56,6 +56,13 @@ func sameKey(published, wanted string) string {
 	return ""
 }
 
+// isOf reports whether a record has the key of another one, however it is written.
+func isOf(published, record string) bool {
+	have, ok := tags(published)
+	want, known := tags(record)
+	return ok && known && want["p"] != "" && have["p"] == want["p"]
+}
+
 func lists(value, word string) bool {
 	for w := range strings.SplitSeq(value, ":") {
 		if w == word {

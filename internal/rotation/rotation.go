@@ -45,6 +45,7 @@ type Rotation struct {
 	Old    Pair        `json:"old"`
 	New    Pair        `json:"new"`
 	Record string      `json:"record"` // of the new key, to be published
+	Was    string      `json:"was"`    // the record of the old key
 	State  State       `json:"state"`
 	By     string      `json:"by"` // who began it
 
@@ -64,6 +65,7 @@ type Rotation struct {
 	Problem   string    `json:"problem,omitempty"`  // why it doesn't go on, beyond waiting
 	Publisher Published `json:"publisher,omitzero"` // how the domain's publisher fared with the record of this state
 	Seen      []string  `json:"seen_txt,omitempty"` // TXT values at that record's name now
+	Foreign   []string  `json:"foreign,omitempty"`  // those of them that are somebody else's: nothing is published over them
 }
 
 // Published is how writing a record at the DNS host went.

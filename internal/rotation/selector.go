@@ -14,6 +14,17 @@ import (
 	"mailgate/internal/mail"
 )
 
+// serials are what tells the selectors of one year apart: a to z, then aa to zz.
+func serials(yield func(string) bool) {
+	for _, first := range " abcdefghijklmnopqrstuvwxyz" {
+		for last := 'a'; last <= 'z'; last++ {
+			if !yield(strings.TrimSpace(string(first)) + string(last)) {
+				return
+			}
+		}
+	}
+}
+
 // freeName finds a selector that nothing has yet, and the file for its key: m2026a,
 // m2026b, … or e2026a for Ed25519.
 func (e *Engine) freeName(ctx context.Context, d mail.Domain, dir string, ed25519 bool) (selector, file string, err error) {
@@ -22,8 +33,8 @@ func (e *Engine) freeName(ctx context.Context, d mail.Domain, dir string, ed2551
 		letter = "e"
 	}
 	taken := e.selectors(d)
-	for c := 'a'; c <= 'z'; c++ {
-		selector = fmt.Sprintf("%s%d%c", letter, e.o.Now().Year(), c)
+	for serial := range serials {
+		selector = fmt.Sprintf("%s%d%s", letter, e.o.Now().Year(), serial)
 		file = filepath.Join(dir, fmt.Sprintf("%s.%s.pem", d, selector))
 		if taken[selector] {
 			continue
@@ -41,7 +52,7 @@ func (e *Engine) freeName(ctx context.Context, d mail.Domain, dir string, ed2551
 			return selector, file, nil
 		}
 	}
-	return "", "", fmt.Errorf("%w: every selector from %s%da to z is taken", ErrOrder, letter, e.o.Now().Year())
+	return "", "", fmt.Errorf("%w: every selector from %s%da to zz is taken", ErrOrder, letter, e.o.Now().Year())
 }
 
 // selectors are those of a domain that the configuration or a rotation names.

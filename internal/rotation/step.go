@@ -27,7 +27,7 @@ func (e *Engine) step(ctx context.Context, r Rotation) error {
 		e.note(r)
 		return nil
 	}
-	r.Problem, r.Grace = "", e.o.Site().Grace
+	r.Problem, r.Foreign, r.Grace = "", nil, e.o.Site().Grace
 	switch r.State {
 	case Publishing, Holding:
 		return e.await(ctx, r)
@@ -84,17 +84,21 @@ func (e *Engine) await(ctx context.Context, r Rotation) error {
 	return e.switchOver(ctx, r)
 }
 
-// saw notes what was seen, and returns the time since the last look. Over a gap longer
-// than there should be nothing is known: it counts for nothing, and what has to be seen
-// without a break begins anew.
+// saw notes what was seen, and returns how much of the time since the last look counts:
+// none where a server gave no answer then. Over a gap longer than there should be
+// nothing is known, and what has to be seen without a break begins anew.
 func (e *Engine) saw(r *Rotation, s sight) (since time.Duration) {
 	now := e.o.Now()
 	since = now.Sub(r.Looked)
-	if since < 0 || since > longestWait(r.State)+longestGap {
+	have, of := r.HaveIt()
+	switch {
+	case since < 0 || since > longestWait(r.State)+longestGap:
 		since = 0
 		if r.State == Holding {
 			r.Visible, r.Waited = now, 0
 		}
+	case of == 0 || have < of: // it began without an answer from all
+		since = 0
 	}
 	r.Looked, r.Servers, r.Seen = now, s.servers, s.texts
 	return since
@@ -133,8 +137,15 @@ func recordOf(file string) (string, error) {
 
 // grace waits until nothing is on its way any more that the old key signed.
 func (e *Engine) grace(ctx context.Context, r Rotation) error {
+	stoodIn := e.stoodInSince(r)
 	s := lookFor(ctx, e.o.DNS(), r.NewName(), r.Record)
 	since := e.saw(&r, s)
+	if stoodIn {
+		since, r.Waited = 0, 0
+		if err := e.keep(ctx, r, "", ""); err != nil {
+			return err
+		}
+	}
 	switch {
 	case s.missing():
 		// The old key signs in its place now, so that its grace begins anew.
@@ -187,6 +198,14 @@ func (e *Engine) revoke(ctx context.Context, r Rotation) error {
 // or reminds people to.
 func (e *Engine) publish(ctx context.Context, r Rotation) error {
 	name, value := r.ToPublish()
+	if r.Foreign = e.foreign(ctx, r); len(r.Foreign) > 0 {
+		r.Problem = foreignProblem(r)
+		if e.firstToday(r, "foreign") {
+			e.o.Log.WarnContext(ctx, "rotation: it waits for you: "+r.Problem, e.attrs(r)...)
+		}
+		e.note(r)
+		return nil
+	}
 	p := e.o.Publisher(r.Domain)
 	if p == nil {
 		e.remind(ctx, r, name, value)
@@ -232,17 +251,22 @@ func retryAfter(p Published) time.Duration {
 
 // remind says once a day what has to be published.
 func (e *Engine) remind(ctx context.Context, r Rotation, name, value string) {
-	e.mu.Lock()
-	last, told := e.told[r.OldName()+string(r.State)]
-	now := e.o.Now()
-	due := !told || now.Sub(last) >= 24*time.Hour || now.Before(last)
-	if due {
-		e.told[r.OldName()+string(r.State)] = now
-	}
-	e.mu.Unlock()
-	if due {
+	if e.firstToday(r, string(r.State)) {
 		e.o.Log.WarnContext(ctx, "rotation: it waits for a record that you have to publish", append(e.attrs(r), "name", name, "type", "TXT", "value", value)...)
 	}
+}
+
+// firstToday reports whether something about a rotation was not told within a day.
+func (e *Engine) firstToday(r Rotation, what string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last, told := e.told[r.OldName()+what]
+	now := e.o.Now()
+	if told && now.Sub(last) < 24*time.Hour && !now.Before(last) {
+		return false
+	}
+	e.told[r.OldName()+what] = now
+	return true
 }
 
 func lacking(s sight) string {

@@ -27,6 +27,9 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Turn does what is due, and returns how long nothing is.
 func (e *Engine) Turn(ctx context.Context) time.Duration {
+	e.working.Lock()
+	e.forget(ctx)
+	e.working.Unlock()
 	if e.isBehind() {
 		e.apply(ctx)
 	}

@@ -105,7 +105,16 @@ func (n *notes) KeepNote(_ context.Context, note spool.Note, entry *spool.LogEnt
 	return nil
 }
 
-func (n *notes) DropNote(context.Context, string, string, *spool.LogEntry) error { return n.fail }
+func (n *notes) DropNote(_ context.Context, _, name string, entry *spool.LogEntry) error {
+	if n.fail != nil {
+		return n.fail
+	}
+	if _, ok := n.kept[name]; ok && entry != nil {
+		n.log = append(n.log, *entry)
+	}
+	delete(n.kept, name)
+	return nil
+}
 
 // host is a DNS host that writes at once, once it works.
 type host struct {
@@ -236,7 +245,7 @@ func (w *world) sign() {
 		}
 	}
 	before := w.signs
-	w.signs, w.applied = w.engine.Book().Uses(domain, configured), w.applied+1
+	w.signs, w.applied = w.engine.Book().For(w.site).Uses(domain, configured), w.applied+1
 	for _, k := range w.signs {
 		same := func(b Use) bool { return b.Selector == k.Selector && !b.Standby }
 		if k.Standby || slices.ContainsFunc(before, same) || before == nil {

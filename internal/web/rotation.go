@@ -51,6 +51,7 @@ type Rotation struct {
 	Publisher *RotationPublished `json:"publisher,omitempty"`
 	Problem   string             `json:"problem,omitempty"`   // why it doesn't go on, beyond waiting
 	Configure string             `json:"configure,omitempty"` // the new key's line for the configuration, where it names the old one
+	UsedBy    []string           `json:"used_by,omitempty"`   // "selector of domain" of other keys that are in the old key's file
 }
 
 // RotationKey is one of its keys.
