@@ -101,6 +101,12 @@ type publishSite struct {
 // newPublishSite starts it. delegated are the names of the servers that the world asks.
 func newPublishSite(t *testing.T, notify bool, delegated ...string) *publishSite {
 	t.Helper()
+	return newPublishSiteOf(t, publishZone, notify, delegated...)
+}
+
+// newPublishSiteOf starts it with another zone.
+func newPublishSiteOf(t *testing.T, published string, notify bool, delegated ...string) *publishSite {
+	t.Helper()
 	l, err := net.Listen("tcp", publishPrimary+":0")
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +118,7 @@ func newPublishSite(t *testing.T, notify bool, delegated ...string) *publishSite
 	if notify {
 		primary += "\n    notify: follower"
 	}
-	s.knot(publishPrimary, primary, publishZone)
+	s.knot(publishPrimary, primary, published)
 	s.follower = s.knot(publishFollower, "master: primary\n    acl: told", "")
 	resolver, err := dnstest.Start("127.0.0.26:0")
 	if err != nil {
@@ -126,7 +132,7 @@ func newPublishSite(t *testing.T, notify bool, delegated ...string) *publishSite
 	for _, name := range delegated {
 		zone += "@ NS " + name + "\n"
 	}
-	for origin, text := range map[string]string{"example.com": zone, "113.0.203.in-addr.arpa": "9 PTR mx1.example.com.\n"} {
+	for origin, text := range map[string]string{"example.com": zone, "113.0.203.in-addr.arpa": "9 PTR mx1.example.com.\n", "partner.example": "@ TXT \"here\"\n"} {
 		if err := resolver.SetZone(origin, text); err != nil {
 			t.Fatal(err)
 		}
@@ -298,4 +304,47 @@ func TestKnotRecordsPublishRefused(t *testing.T) {
 	}
 	code, out = s.mailgate("records", "publish", "example.com", "--yes")
 	s.wants("a key for all to read", code, exitConfig, out, "chmod 600")
+}
+
+// A name that the host can't have a record at keeps no other one from being written.
+func TestKnotRecordsPublishTheRest(t *testing.T) {
+	zone := strings.Replace(publishZone, `_dmarc TXT "v=DMARC1; p=none; rua=mailto:d@example.com"`, "_dmarc CNAME gone.partner.example.", 1)
+	s := newPublishSiteOf(t, zone, true, "ns1", "ns2")
+	byHand := []string{"By hand: _dmarc.example.com TXT v=DMARC1; p=none", "Note: _dmarc.example.com", "is an alias (CNAME) of gone.partner.example"}
+	code, out := s.mailgate("records", "publish", "example.com", "--dry-run")
+	s.wants("dry run", code, exitFail, out, append(byHand, "mail._domainkey.example.com TXT\n  + ", "nothing was written")...)
+	code, out = s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	s.wants("publish", code, exitFail, out, append(byHand, "mail._domainkey.example.com 2/2", "Every name server has it", "Not all is done yet: mailgate records example.com")...)
+	code, out = s.mailgate("records", "publish", "example.com", "--yes")
+	s.wants("once more", code, exitFail, out, append(byHand, `Nothing that publisher "my-dns" could write`)...)
+}
+
+// What is published and stays at fault is told, and never called as it should be.
+func TestKnotRecordsPublishFaulty(t *testing.T) {
+	zone := strings.Replace(publishZone, "v=spf1 ip4:198.51.100.1 ~all", "v=spf1 include:gone.partner.example ip4:203.0.113.9 -all", 1)
+	s := newPublishSiteOf(t, zone, true, "ns1", "ns2")
+	faulty := []string{"At fault: example.com TXT v=spf1 include:gone.partner.example", "spf-include-missing"}
+	code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	s.wants("publish", code, exitFail, out, append(faulty, "Every name server has it")...)
+	code, out = s.mailgate("records", "publish", "example.com", "--yes")
+	s.wants("once more", code, exitFail, out, append(faulty, "Nothing to write")...)
+	code, out = s.mailgate("records", "publish", "example.com", "--yes", "--format", "json")
+	var shown struct {
+		Complete      bool
+		Faulty, Steps []any
+	}
+	if err := json.Unmarshal([]byte(out), &shown); err != nil || code != exitFail || shown.Complete || len(shown.Faulty) != 1 || len(shown.Steps) == 0 {
+		t.Errorf("exit %d, %v\n%s", code, err, out)
+	}
+}
+
+// A wildcard is no record of a name, and stays.
+func TestKnotRecordsPublishWildcard(t *testing.T) {
+	for what, record := range map[string]string{"alias": "* CNAME mx1\n", "text": "* TXT \"v=spf1 -all\"\n"} {
+		t.Run(what, func(t *testing.T) {
+			s := newPublishSiteOf(t, publishZone+record, true, "ns1", "ns2")
+			code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+			s.wants("publish", code, exitPass, out, "mail._domainkey.example.com TXT\n  + ", "mail._domainkey.example.com 2/2", "Every name server has it")
+		})
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"mailgate/internal/advise"
 	"mailgate/internal/config"
 	"mailgate/internal/mail"
-	"mailgate/internal/preflight"
 	"mailgate/internal/publish"
 )
 
@@ -37,12 +35,15 @@ same name stay.
 
 The domain needs a publisher in the configuration: the account at the DNS host. See
 docs/publishing.md. Without one, "mailgate records DOMAIN" shows what to enter by
-hand.
+hand. A record that the host can't have is shown with the reason, and the others are
+written.
 
-Exit code: 0 every name server has the records, or there was nothing to do; 1 the
-host can't have a record, somebody else changed it meanwhile, what is left is to be
-entered by hand, or you said no; 2 the time to wait ended, or DNS didn't tell what
-is published; 69 the host can't be reached; 77 it refuses the login.`,
+Exit code: 0 every name server has the records, or there was nothing to do; 1 a
+record is left to be entered by hand, one that is published has a fault that no
+record mends, somebody else changed one meanwhile, or you said no; 2 the time to
+wait ended, or DNS didn't tell what is published; 69 the host can't be reached, or
+has a fault; 77 it refuses the login. With --dry-run and --wait 0: 0 where nothing
+would be left.`,
 		Example: `  mailgate records publish example.com --dry-run
   mailgate records publish example.com
   mailgate records publish example.com --yes --wait 30m && mailgate check example.com`,
@@ -62,10 +63,12 @@ type publishing struct {
 	Domain    string            `json:"domain"`
 	Publisher string            `json:"publisher"`
 	Zones     []publish.Changes `json:"zones"`
-	ByHand    []advise.Record   `json:"by_hand"` // what no publisher writes
+	ByHand    []advise.Record   `json:"by_hand"` // what the publisher can't write; Warnings say why
+	Faulty    []advise.Record   `json:"faulty"`  // what stays at fault, whatever is written
+	Steps     []advise.Step     `json:"steps"`   // what to do about them
 	Warnings  []string          `json:"warnings"`
 	Written   bool              `json:"written"`
-	Complete  bool              `json:"complete"` // every name server has all of it
+	Complete  bool              `json:"complete"` // every name server has all that the domain needs
 	Servers   []publish.Seen    `json:"servers"`
 
 	wanted   *wanted
@@ -112,7 +115,7 @@ func newPublishing(w *wanted) (*publishing, error) {
 	}
 	p := &publishing{
 		Domain: string(w.Domain), Publisher: d.Publisher, wanted: w, host: host,
-		Zones: []publish.Changes{}, ByHand: []advise.Record{}, Warnings: []string{}, Servers: []publish.Seen{},
+		Zones: []publish.Changes{}, ByHand: []advise.Record{}, Faulty: []advise.Record{}, Steps: []advise.Step{}, Warnings: []string{}, Servers: []publish.Seen{},
 	}
 	for _, account := range w.site.cfg.Publishers {
 		if account.Name == d.Publisher {
@@ -137,83 +140,6 @@ func configured(cfg *config.Config, name mail.Domain) (config.Domain, bool) {
 		}
 	}
 	return best, found
-}
-
-// plan asks the host what would change, zone by zone. Nothing is written.
-func (p *publishing) plan(ctx context.Context) error {
-	wants, zones := map[string][]publish.Want{}, []string{}
-	for _, r := range p.wanted.Advice.Records {
-		switch {
-		case r.State == advise.AsItIs:
-			continue
-		case r.State == advise.Unsure:
-			p.unsure = append(p.unsure, r.Name)
-			continue
-		case r.Type != "TXT" || r.Zone == "" || !p.ours(r.Zone):
-			p.ByHand = append(p.ByHand, r)
-			continue
-		case p.disagree(ctx, r.Name):
-			p.settling = append(p.settling, r.Name)
-			if r.Check != preflight.DKIM { // it was made of old and new ones together
-				continue
-			}
-		}
-		if _, known := wants[r.Zone]; !known {
-			zones = append(zones, r.Zone)
-		}
-		wants[r.Zone] = append(wants[r.Zone], publish.Want{
-			Name: r.Name, Type: r.Type, Value: r.Value, Replaces: r.Replaces, TTL: time.Duration(r.TTL) * time.Second,
-		})
-	}
-	for _, zone := range zones {
-		changes, err := p.host.Plan(ctx, zone, wants[zone])
-		if err != nil {
-			return err
-		}
-		if !changes.Empty() {
-			p.Zones = append(p.Zones, changes)
-		}
-		p.doubt(zone, changes)
-	}
-	if len(p.settling) > 0 {
-		p.Warnings = append(p.Warnings, "the name servers don't have the same at "+strings.Join(p.settling, ", ")+" yet")
-	}
-	if len(p.unsure) > 0 {
-		p.Warnings = append(p.Warnings, "DNS doesn't tell what is published now at "+strings.Join(p.unsure, ", ")+": left alone")
-	}
-	return nil
-}
-
-// disagree reports whether a name's servers gave different answers, as they do while a
-// change is on its way to them.
-func (p *publishing) disagree(ctx context.Context, name string) bool {
-	return p.wanted.view.resolver.Published(ctx, name, "TXT").Disagree
-}
-
-// ours reports whether a zone is one that the domain's records are in, and not that of
-// its HELO name elsewhere.
-func (p *publishing) ours(zone string) bool {
-	domain := "." + p.Domain
-	return strings.HasSuffix(domain, "."+zone) || strings.HasSuffix("."+zone, domain) ||
-		slices.ContainsFunc(p.wanted.site.cfg.Domains, func(d config.Domain) bool {
-			return d.Publisher == p.Publisher && strings.HasSuffix("."+string(d.Signer()), "."+zone)
-		})
-}
-
-// doubt warns where the host doesn't seem to be the one the world asks.
-func (p *publishing) doubt(zone string, changes publish.Changes) {
-	is, title := p.wanted.HostOf(zone)
-	if can := hostsOf(p.provider); title != "" && !slices.Contains(can, is) {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the name servers of %s are %s's, and publisher %q writes by %s: the world may never see it", zone, title, p.Publisher, p.provider))
-	}
-	for _, c := range changes.Sets {
-		if slices.Contains(p.settling, c.Name) {
-			continue
-		}
-		for _, text := range c.Missing {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s: DNS shows %q, which publisher %q doesn't have: is it the host that the world asks?", c.Name, plain(text, 60), p.Publisher))
-		}
-	}
 }
 
 // publishFault gives an error of the host its exit code.

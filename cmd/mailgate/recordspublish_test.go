@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -114,9 +116,20 @@ func TestPublishUnreachable(t *testing.T) {
 func TestPublishConfirmed(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, " y": true, "\n": false, "": false, "n\n": false, "yeah\n": false} {
 		var out strings.Builder
-		if err := confirmed(strings.NewReader(answer), &out); (err == nil) != want || !strings.Contains(out.String(), "[y/N]") {
+		if err := confirmed(t.Context(), strings.NewReader(answer), &out); (err == nil) != want || !strings.Contains(out.String(), "[y/N]") {
 			t.Errorf("%q: %v", answer, err)
 		}
+	}
+}
+
+// Ctrl-C ends the question, which nobody answers.
+func TestPublishInterruptedQuestion(t *testing.T) {
+	silent, end := io.Pipe()
+	defer end.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := confirmed(ctx, silent, io.Discard); err == nil || exitCode(err) != exitInterrupted || !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("%v, exit %d", err, exitCode(err))
 	}
 }
 
@@ -174,6 +187,8 @@ func TestPublishNothing(t *testing.T) {
 		{publishing{unsure: []string{"example.com"}}, exitUnknown, ""},
 		{publishing{settling: []string{"example.com"}}, exitUnknown, "before they agree"},
 		{publishing{ByHand: []advise.Record{{Name: "mx1.example.net"}}}, exitFail, "by hand"},
+		{publishing{Domain: "example.com", Faulty: []advise.Record{{Name: "example.com"}}}, exitFail, "mailgate records example.com"},
+		{publishing{Faulty: []advise.Record{{Name: "example.com"}}, unsure: []string{"_dmarc.example.com"}}, exitFail, ""},
 	} {
 		var out strings.Builder
 		code := exitPass
@@ -182,6 +197,29 @@ func TestPublishNothing(t *testing.T) {
 		}
 		if code != c.code || !strings.Contains(out.String(), c.says) || c.p.Complete != (c.code == exitPass) {
 			t.Errorf("exit %d, %q, want %d, %q", code, out.String(), c.code, c.says)
+		}
+	}
+}
+
+// What the name servers disagreed about and was written is done.
+func TestPublishRemains(t *testing.T) {
+	zones := []publish.Changes{{Zone: "example.com", Sets: []publish.Change{{Name: "mail._domainkey.example.com"}}}}
+	for _, c := range []struct {
+		p    publishing
+		code int
+	}{
+		{publishing{Zones: zones}, exitPass},
+		{publishing{Zones: zones, settling: []string{"mail._domainkey.example.com"}}, exitPass},
+		{publishing{Zones: zones, settling: []string{"mail._domainkey.example.com", "example.com"}}, exitUnknown},
+		{publishing{Zones: zones, unsure: []string{"example.com"}}, exitUnknown},
+		{publishing{Zones: zones, ByHand: []advise.Record{{}}, unsure: []string{"example.com"}}, exitFail},
+	} {
+		code := exitPass
+		if err := c.p.remains(); err != nil {
+			code = exitCode(err)
+		}
+		if code != c.code {
+			t.Errorf("%+v: exit %d, want %d", c.p, code, c.code)
 		}
 	}
 }

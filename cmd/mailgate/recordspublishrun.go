@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/advise"
 	"mailgate/internal/dnsview"
 	"mailgate/internal/publish"
 )
@@ -33,7 +34,7 @@ func (p *publishing) run(cmd *cobra.Command, a *app, f publishFlags) error {
 		return p.nothing(out)
 	case f.dryRun:
 		fmt.Fprintln(out, "\nDry run: nothing was written.")
-		return nil
+		return p.remains()
 	case !f.yes:
 		if err := askToWrite(cmd, a.json()); err != nil {
 			return err
@@ -48,7 +49,7 @@ func (p *publishing) run(cmd *cobra.Command, a *app, f publishFlags) error {
 	fmt.Fprintf(out, "Written by publisher %q.\n", p.Publisher)
 	if f.wait == 0 {
 		fmt.Fprintf(out, "See that the world has it: mailgate check %s\n", p.Domain)
-		return nil
+		return p.remains()
 	}
 	told := newProgress(cmd.ErrOrStderr(), a.json())
 	p.await(cmd.Context(), f.wait, told)
@@ -58,20 +59,19 @@ func (p *publishing) run(cmd *cobra.Command, a *app, f publishFlags) error {
 
 // nothing ends a run without a change.
 func (p *publishing) nothing(out io.Writer) error {
-	if len(p.unsure) > 0 {
-		return coded(exitUnknown, nil)
-	}
-	if len(p.settling) > 0 {
-		fmt.Fprintf(out, "Nothing to write before they agree. Wait for it: mailgate check %s --wait 10m\n", p.Domain)
-		return coded(exitUnknown, nil)
-	}
-	if len(p.ByHand) > 0 {
+	err := p.remains()
+	p.Complete = err == nil
+	switch {
+	case p.Complete:
+		fmt.Fprintf(out, "Nothing to do: %s publishes all that it should.\n", p.Domain)
+	case len(p.ByHand) > 0:
 		fmt.Fprintf(out, "Nothing that publisher %q could write. What is to be entered by hand, and how: mailgate records %s\n", p.Publisher, p.Domain)
-		return coded(exitFail, nil)
+	case len(p.Faulty) > 0:
+		fmt.Fprintf(out, "Nothing to write: no record mends that. All of it: mailgate records %s\n", p.Domain)
+	case len(p.settling) > 0:
+		fmt.Fprintf(out, "Nothing to write before they agree. Wait for it: mailgate check %s --wait 10m\n", p.Domain)
 	}
-	p.Complete = true
-	fmt.Fprintf(out, "Nothing to do: %s publishes all that it should.\n", p.Domain)
-	return nil
+	return err
 }
 
 // show prints the difference as diff does.
@@ -95,6 +95,16 @@ func (p *publishing) show(out io.Writer) {
 	for _, r := range p.ByHand {
 		fmt.Fprintf(out, "By hand: %s %s %s\n", plain(r.Name, 0), r.Type, plain(r.Value, 0))
 	}
+	for _, r := range p.Faulty {
+		fmt.Fprintf(out, "At fault: %s %s %s\n", plain(r.Name, 0), r.Type, plain(r.Value, 0))
+		said := slices.ContainsFunc(p.Steps, func(s advise.Step) bool { return strings.Contains(s.Text, r.Fault) })
+		if r.Fault != "" && !said {
+			fmt.Fprintln(out, "  "+plain(r.Fault, 0))
+		}
+	}
+	for _, s := range p.Steps {
+		fmt.Fprintf(out, "  %s   %s\n    %s\n", s.Code, plain(s.Name, 0), plain(s.Text, 0))
+	}
 	for _, note := range slices.Concat(p.wanted.Notes, p.Warnings) {
 		fmt.Fprintln(out, "Note:", plain(note, 0))
 	}
@@ -106,13 +116,25 @@ func askToWrite(cmd *cobra.Command, silent bool) error {
 	if silent || !ok || !isatty.IsTerminal(in.Fd()) {
 		return usageError(errors.New("nothing was written: there is no terminal to ask on; give --yes, or --dry-run to see the difference only"))
 	}
-	return confirmed(in, cmd.ErrOrStderr())
+	return confirmed(cmd.Context(), in, cmd.ErrOrStderr())
 }
 
-// confirmed reads the answer; anything but y or yes is a no.
-func confirmed(in io.Reader, out io.Writer) error {
+// confirmed reads the answer; anything but y or yes is a no. Reading can't be broken
+// off, so an interruption leaves it behind.
+func confirmed(ctx context.Context, in io.Reader, out io.Writer) error {
 	fmt.Fprint(out, "\nWrite this? [y/N] ")
-	line, _ := bufio.NewReader(in).ReadString('\n') // the end of input is a no
+	answered := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(in).ReadString('\n') // the end of input is a no
+		answered <- line
+	}()
+	var line string
+	select {
+	case line = <-answered:
+	case <-ctx.Done():
+		fmt.Fprintln(out)
+		return coded(exitInterrupted, errors.New("interrupted; nothing was written"))
+	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":
 		return nil
@@ -128,7 +150,7 @@ func (p *publishing) await(ctx context.Context, wait time.Duration, told *progre
 		if seen := p.look(ctx); ctx.Err() == nil || len(p.Servers) == 0 {
 			p.Servers = seen
 		}
-		if p.Complete = haveAll(p.Servers); p.Complete {
+		if haveAll(p.Servers) {
 			return
 		}
 		told.say(func() string { return "waiting for the name servers: " + strings.Join(perName(p.Servers), ", ") })
@@ -182,9 +204,13 @@ func (p *publishing) outcome(ctx context.Context, out io.Writer) error {
 	for _, line := range perName(p.Servers) {
 		fmt.Fprintf(out, "  %s name servers\n", line)
 	}
-	if p.Complete {
+	if haveAll(p.Servers) {
 		fmt.Fprintf(out, "Every name server has it. Receivers that asked before may remember the old answer until its TTL ends.\n")
-		return nil
+		err := p.remains()
+		if p.Complete = err == nil; !p.Complete {
+			fmt.Fprintf(out, "Not all is done yet: mailgate records %s\n", p.Domain)
+		}
+		return err
 	}
 	reached := false
 	for _, s := range p.Servers {
@@ -195,7 +221,7 @@ func (p *publishing) outcome(ctx context.Context, out io.Writer) error {
 	}
 	if !reached {
 		warning := fmt.Sprintf("the host took the records, but none of the name servers that the world asks has them: publisher %q seems to write into a place that isn't asked", p.Publisher)
-		p.Warnings = append(p.Warnings, warning)
+		p.warn(warning)
 		fmt.Fprintln(out, "Note:", warning)
 	}
 	fmt.Fprintf(out, "Go on waiting: mailgate check %s --wait 30m\n", p.Domain)
