@@ -1,11 +1,10 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -14,15 +13,19 @@ import (
 	"mailgate/internal/advise"
 	"mailgate/internal/bounce"
 	"mailgate/internal/preflight"
+	"mailgate/internal/sign"
 )
 
 // explainFlags are what `explain` is told beside the text.
-type explainFlags struct{ noDNS bool }
+type explainFlags struct {
+	noDNS     bool
+	selectors []string // of the message's signatures, where the text doesn't tell
+}
 
 func (a *app) explainCommand() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain [TEXT|-]",
+		Use:   "explain [TEXT|FILE|-]",
 		Short: "Say what a bounce, log line, finding or code means, and what to do",
 		Long: `Say what a refusal means, what it doesn't mean, whose it is to mend, and how; and what
 is still wrong now.
@@ -31,12 +34,13 @@ TEXT is whatever tells of mail that didn't arrive: a line of the log of Exim, Po
 sendmail, qmail, Exchange (message tracking) or mailgate; a bounce's text, such as an
 Exchange NDR; an SMTP reply; or the codes alone (5.7.26, "550 5.7.1"). "-" reads
 standard input: a whole bounce message (RFC 3464), several of them in mbox form, or a
-log of any length, of which the same refusals are counted. Put TEXT in single quotes,
-as the shell would take its quotes, dollars and backslashes.
+log of any length, of which the same refusals are counted; so is a FILE read. Put TEXT
+in single quotes, as the shell would take its quotes, dollars and backslashes.
 
 A refusal for want of SPF, DKIM, DMARC or PTR is checked against DNS as it is now: for
 the sender's domain, with the address and, out of a report, the selectors the message
-had; otherwise with the configured ones. DNS may take 5 seconds; --no-dns leaves it out.
+had; otherwise with those of --selector or the configured ones. DNS may take 5 seconds;
+--no-dns leaves it out.
 
 TEXT may also be a finding code or several, as check, quarantine list and the log show
 them, or a rule's name: then it is said what receivers do about it, how it looks in
@@ -48,7 +52,7 @@ may be.
 Works without the daemon and without a configuration. Exit code: 0 explained, 2 not
 understood.`,
 		Example: `  mailgate explain '1nSeUV-0005zz-De ** x@gmail.com R=dnslookup T=remote_smtp H=gmail-smtp-in.l.google.com [142.250.1.27]: SMTP error from remote mail server after end of data: 550-5.7.26 This mail has been blocked because the sender is unauthenticated.'
-  mailgate explain - < bounce.eml
+  mailgate explain bounce.eml
   mailgate explain - < /var/log/mail.log
   journalctl -u postfix --since today | mailgate explain - --format json
   mailgate explain 550 5.7.1
@@ -57,6 +61,7 @@ understood.`,
 		Args: usageArgs(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.explain(cmd, args, f) },
 	}
+	cmd.Flags().StringArrayVar(&f.selectors, "selector", nil, "check DKIM with `SELECTOR`, where the text names none; may be repeated")
 	cmd.Flags().BoolVar(&f.noDNS, "no-dns", false, "don't look at what the sender's domain publishes now")
 	return cmd
 }
@@ -85,38 +90,47 @@ func (e *explained) add(name string) {
 }
 
 func (a *app) explain(cmd *cobra.Command, args []string, f explainFlags) error {
+	for _, s := range f.selectors {
+		if err := sign.CheckSelector(s); err != nil {
+			return usageError(fmt.Errorf("--selector %q: %w", s, err))
+		}
+	}
 	text := strings.Join(args, " ")
-	in := io.Reader(strings.NewReader(text))
-	if text == "-" {
-		short, whole, rest, err := beginningOf(interruptible(cmd.Context(), cmd.InOrStdin()))
-		if cmd.Context().Err() != nil {
-			return coded(exitInterrupted, errors.New("interrupted"))
-		}
-		if err != nil {
-			return err
-		}
-		text, in = short, rest
-		if !whole {
-			return a.explainBounces(cmd, in, f, "")
-		}
+	switch {
+	case len(args) > 0 && strings.TrimSpace(text) == "":
+		return usageError(errors.New("explain: the text is empty"))
+	case text == "-":
+		return a.explainInput(cmd, cmd.InOrStdin(), "standard input", f)
 	}
-	if names := namesOf(text); len(names) > 0 {
-		return a.showNames(cmd, names, printNames)
+	if known, err := a.explainNames(cmd, text); known {
+		return err
 	}
-	if names := namesIn(text); len(names) > 0 {
-		return a.showNames(cmd, names, printExplained)
-	}
-	if status, ok := codesIn(text); ok {
-		if a.json() {
-			return printJSON(cmd, explained{Codes: []statusExplained{status}})
-		}
-		printStatus(cmd.OutOrStdout(), status)
-		return nil
+	if at, err := os.Stat(text); err == nil && !at.IsDir() {
+		return a.explainFile(cmd, text, f)
 	}
 	if err := misspelt(text); err != nil {
 		return usageError(err)
 	}
-	return a.explainBounces(cmd, in, f, text)
+	return a.explainBounces(cmd, strings.NewReader(text), f, text)
+}
+
+// explainNames explains a text that is names or codes; known is false for any other.
+func (a *app) explainNames(cmd *cobra.Command, text string) (known bool, err error) {
+	if names := namesOf(text); len(names) > 0 {
+		return true, a.showNames(cmd, names, printNames)
+	}
+	if names := namesIn(text); len(names) > 0 {
+		return true, a.showNames(cmd, names, printExplained)
+	}
+	status, ok := codesIn(text)
+	switch {
+	case !ok:
+		return false, nil
+	case a.json():
+		return true, printJSON(cmd, explained{Codes: []statusExplained{status}})
+	}
+	printStatus(cmd.OutOrStdout(), status)
+	return true, nil
 }
 
 func (a *app) showNames(cmd *cobra.Command, names []string, show func(io.Writer, explained)) error {
@@ -129,37 +143,6 @@ func (a *app) showNames(cmd *cobra.Command, names []string, show func(io.Writer,
 	}
 	show(cmd.OutOrStdout(), all)
 	return nil
-}
-
-// maxNames is how much of standard input may be nothing but names, in bytes.
-const maxNames = 4096
-
-// interruptible ends with the context, also while a read of in waits.
-func interruptible(ctx context.Context, in io.Reader) io.Reader {
-	out, to := io.Pipe()
-	go func() {
-		_, err := io.Copy(to, in)
-		to.CloseWithError(err)
-	}()
-	context.AfterFunc(ctx, func() { to.CloseWithError(ctx.Err()) })
-	return out
-}
-
-// beginningOf is the text of a short input, and the whole of any as a reader.
-func beginningOf(in io.Reader) (text string, whole bool, all io.Reader, err error) {
-	buffered := bufio.NewReaderSize(in, maxNames)
-	start, err := buffered.Peek(maxNames)
-	switch {
-	case err == nil:
-		return "", false, buffered, nil
-	case !errors.Is(err, io.EOF):
-		return "", false, nil, coded(exitSoftware, fmt.Errorf("read standard input: %w", err))
-	}
-	text = strings.TrimSpace(string(start))
-	if text == "" {
-		return "", false, nil, usageError(errors.New("explain -: nothing came on standard input"))
-	}
-	return text, true, buffered, nil
 }
 
 // namesOf lists the codes of a kind, all codes for no kind, or the rules; none for
@@ -209,26 +192,38 @@ func misspelt(text string) error {
 		return fmt.Errorf("%q: no such finding; did you mean %s?", plain(text, 60), strings.Join(similar, ", "))
 	}
 	if len(words) == 1 {
-		return fmt.Errorf("%q is no finding, rule or code (mailgate explain lists them); a bounce or log line is explained from its whole text, in single quotes or by: mailgate explain - < FILE",
+		return fmt.Errorf("%q is no finding, rule or code (mailgate explain lists them); a bounce or log line is explained from its whole text, in single quotes, or from its file: mailgate explain FILE",
 			plain(text, 60))
 	}
 	return nil
 }
 
 func printNames(out io.Writer, all explained) {
-	t := table(out)
+	longest := 0
+	for _, e := range all.Findings {
+		longest = max(longest, len(e.Code.Code)+2)
+	}
+	for _, r := range all.Rules {
+		longest = max(longest, len(r.Rule))
+	}
+	screen := screenWidth(out)
+	entry := func(name, text string) {
+		indent := strings.Repeat(" ", longest+2)
+		var b strings.Builder
+		printWrapped(&b, indent, text, screen)
+		fmt.Fprint(out, pad(name, longest+2)+strings.TrimPrefix(b.String(), indent))
+	}
 	kind := preflight.Check("")
 	for _, e := range all.Findings {
 		if e.Check != kind {
 			kind = e.Check
-			fmt.Fprintln(t, strings.ToUpper(string(kind)))
+			fmt.Fprintln(out, strings.ToUpper(string(kind)))
 		}
-		fmt.Fprintf(t, "  %s\t%s\n", e.Code.Code, e.Meaning)
+		entry("  "+e.Code.Code, e.Meaning)
 	}
 	for _, r := range all.Rules {
-		fmt.Fprintf(t, "%s\t%s\n", r.Rule, r.Reply)
+		entry(r.Rule, r.Reply)
 	}
-	t.Flush()
 }
 
 // explainWidth is where lines of explanations are broken, in cells.

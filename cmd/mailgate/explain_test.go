@@ -46,6 +46,9 @@ func TestExplainNow(t *testing.T) {
 	}
 	_, out = p.mailgate(t, "explain", refusedByGmail)
 	wantAll(t, out, "Now:  everything passes: the message would be taken (prediction). Send it again.")
+	if strings.Contains(out, "Do:") || strings.Contains(out, "to be mended") {
+		t.Errorf("something is to be done where all passes\n%s", out)
+	}
 	_, out = p.mailgate(t, "explain", "--no-dns", refusedByGmail)
 	if strings.Contains(out, "Now:") {
 		t.Errorf("DNS was asked in spite of --no-dns\n%s", out)
@@ -57,7 +60,10 @@ func TestExplainWithoutDNS(t *testing.T) {
 	p := newPlace(t)
 	p.dns.Fault("", dnstest.ServFail)
 	code, out := p.mailgate(t, "explain", refusedByGmail)
-	wantAll(t, out, "Gmail 550 5.7.26: Neither a valid DKIM signature nor an SPF pass.", "Now:  what Gmail would say can't be told")
+	wantAll(t, out, "Gmail 550 5.7.26: Neither a valid DKIM signature nor an SPF pass.", "Now:  what Gmail would say can't be told: DNS gives no answer.")
+	if strings.Count(out, "dns-unreachable") != 1 {
+		t.Errorf("DNS keeps silent in more than one line\n%s", out)
+	}
 	if code != exitPass || strings.Contains(out, "✗") || strings.Contains(out, "Send it again") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
@@ -71,6 +77,11 @@ func TestExplainForeignDomain(t *testing.T) {
 	}
 	_, out := p.mailgate(t, "explain", strings.ReplaceAll(refusedByGmail, "SPF [example.com]", "SPF [other.example]"))
 	wantAll(t, out, "Gmail would take it (prediction); DKIM was not looked at")
+	_, out = p.mailgate(t, "explain", "--selector", "s1", strings.ReplaceAll(refusedByGmail, "SPF [example.com]", "SPF [other.example]"))
+	wantAll(t, out, "DKIM s1: dkim-missing", "--selector s1")
+	if code, _ := p.mailgate(t, "explain", "--selector", "s 1", refusedByGmail); code != exitUsage {
+		t.Errorf("a selector that is none: exit %d", code)
+	}
 	_, out = p.mailgate(t, "explain", strings.ReplaceAll(strings.ReplaceAll(refusedByGmail, "SPF [example.com]", "SPF [other.example]"), "203.0.113.9", "203.0.113.10"))
 	wantAll(t, out, "what Gmail would say can't be told", "spf-fail")
 }

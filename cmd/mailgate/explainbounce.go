@@ -36,6 +36,9 @@ func (a *app) explainBounces(cmd *cobra.Command, in io.Reader, f explainFlags, t
 	p := newProgress(cmd.ErrOrStderr(), a.json())
 	var groups bounce.Groups
 	stats, err := bounce.Scan(in, func(r bounce.Reading) error {
+		if len(f.selectors) > 0 {
+			r.Selectors = f.selectors
+		}
 		groups.Add(r)
 		return ctx.Err()
 	}, func(s bounce.Stats) {

@@ -21,6 +21,24 @@ type nowFound struct {
 	Findings   []preflight.Finding   `json:"findings,omitempty"` // what isn't well
 }
 
+// passes reports whether all is well, with nothing left open.
+func (f *nowFound) passes() bool {
+	return f.Verdict == string(preflight.Accept) && len(f.Findings) == 0 && f.Prediction != nil && f.Why == f.Prediction.Why
+}
+
+// mended reports whether what the message was refused for is as it should be now, as
+// far as DNS tells.
+func (r *reading) mended() bool {
+	if r.Now == nil || !r.Now.passes() {
+		return false
+	}
+	k := r.Meaning.Kind
+	return k == bounce.Authentication || k == bounce.HostName || k == bounce.Sender
+}
+
+// noAnswer is the finding that DNS keeps silent.
+const noAnswer = "dns-unreachable"
+
 // maxChecked bounds how many domains of one input are looked at.
 const maxChecked = 5
 
@@ -114,8 +132,12 @@ func (n *now) look(ctx context.Context, r *bounce.Reading) nowFound {
 	if f.Verdict == string(preflight.Accept) && len(id.Egress) == 0 {
 		f.Verdict, f.Why = "unknown", "the address it was sent from isn't known, so SPF can't be told"
 	}
-	if len(id.Keys) == 0 && f.Verdict != string(preflight.Refuse) {
-		f.Why = "DKIM was not looked at, as no selector is known"
+	_, silent := report.Find(noAnswer)
+	switch {
+	case f.Verdict == string(preflight.UnknownVerdict) && silent:
+		f.Why = "DNS gives no answer"
+	case len(id.Keys) == 0 && f.Verdict != string(preflight.Refuse):
+		f.Why = "DKIM was not looked at, as no selector is known (--selector)"
 	}
 	return f
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -31,7 +32,7 @@ func printReading(out io.Writer, p paint, r *reading) {
 		if who := whoseLine(r); who != "" {
 			fmt.Fprint(out, wrapped("", "Read in it: "+who))
 		}
-		fmt.Fprint(out, wrapped("", "Give the whole line of the log, or the whole bounce: mailgate explain - < FILE"))
+		fmt.Fprint(out, wrapped("", "Give the whole line of the log, or the whole bounce: mailgate explain FILE"))
 		return
 	}
 	fmt.Fprint(out, wrapped("", plain(headline(r), 0)+" "+plain(m.Means, 0)))
@@ -46,6 +47,9 @@ func printReading(out io.Writer, p paint, r *reading) {
 	}
 	fmt.Fprint(out, wrapped("", standing(r)))
 	printNow(out, p, r)
+	if r.mended() {
+		m.Do = nil
+	}
 	for i, step := range m.Do {
 		label := "Do:  "
 		if i > 0 {
@@ -161,7 +165,7 @@ func standing(r *reading) string {
 	case r.Meaning.Temporary:
 		s = "Temporary: it is tried again"
 	}
-	if at := mendWords(r); at != "" {
+	if at := mendWords(r); at != "" && !r.mended() {
 		s += "; " + at
 	}
 	return s + "."
@@ -201,7 +205,7 @@ func printNow(out io.Writer, p paint, r *reading) {
 	}
 	say := func(s string) { fmt.Fprint(out, "Now:  "+strings.TrimLeft(wrapped("      ", plain(s, 0)), " ")) }
 	switch {
-	case f.Verdict == string(preflight.Accept) && len(f.Findings) == 0 && f.Why == "" || f.Verdict == string(preflight.Accept) && len(f.Findings) == 0 && f.Prediction != nil && f.Why == f.Prediction.Why:
+	case f.passes():
 		say("everything passes: the message would be taken (prediction). Send it again.")
 	case f.Verdict == string(preflight.Accept):
 		say(who + " would take it (prediction)" + because(f) + ". Send it again, and mend what isn't well.")
@@ -210,8 +214,20 @@ func printNow(out io.Writer, p paint, r *reading) {
 	default:
 		say("what " + who + " would say can't be told: " + strings.TrimSuffix(f.Why, ".") + ".")
 	}
+	var silent []string
+	var last preflight.Finding
+	show := func(status preflight.Status, line string) {
+		fmt.Fprintf(out, "      %s %s", mark(p, status), strings.TrimLeft(wrapped("        ", line), " "))
+	}
 	for _, x := range f.Findings {
-		fmt.Fprintf(out, "      %s %s", mark(p, x.Status), strings.TrimLeft(wrapped("        ", findingLine(x)), " "))
+		if x.Code == noAnswer {
+			silent, last = append(silent, about(x)), x
+			continue
+		}
+		show(x.Status, findingLine(x))
+	}
+	if len(silent) > 0 {
+		show(last.Status, strings.Join(silent, ", ")+": "+noAnswer)
 	}
 }
 
@@ -225,14 +241,7 @@ func because(f *nowFound) string {
 // findingLine is a finding with the servers that have it so: "DKIM mail:
 // dkim-missing at ada.ns.example, bob.ns.example".
 func findingLine(x preflight.Finding) string {
-	about := x.Selector
-	if about == "" {
-		about = x.Address
-	}
-	if about == "" {
-		about = x.Name
-	}
-	line := strings.ToUpper(string(x.Check)) + " " + plain(about, 60) + ": " + x.Code
+	line := about(x) + ": " + x.Code
 	if x.Check == preflight.DKIM {
 		var servers []string
 		for _, o := range x.Evidence {
@@ -245,6 +254,11 @@ func findingLine(x preflight.Finding) string {
 		}
 	}
 	return line
+}
+
+// about is what a finding is about: "SPF 203.0.113.9".
+func about(x preflight.Finding) string {
+	return strings.ToUpper(string(x.Check)) + " " + plain(cmp.Or(x.Selector, x.Address, x.Name), 60)
 }
 
 // printInput says what else the input held.
