@@ -30,8 +30,9 @@ func (a *adviser) spf() {
 	if same && !a.want.All && !publishedAsSPF(troubles) {
 		return // only its includes, or something else, can be mended
 	}
+	mendsSyntax := len(now) == 1 && !preflight.SPFReadable(now[0]) && preflight.SPFReadable(r.Value)
 	r.Codes = slices.DeleteFunc(codes(troubles), func(code string) bool {
-		return recordAloneFails(code) || code == "spf-several-records" && len(now) == 1 // those of an include
+		return recordAloneFails(code) && !(code == "spf-syntax" && mendsSyntax) || code == "spf-several-records" && len(now) == 1 // those of an include
 	})
 	if a.want.Now != nil && len(now) > 0 {
 		a.fit(&r)

@@ -2,6 +2,13 @@ package preflight
 
 import "context"
 
+// SPFReadable reports whether an SPF record is free of syntax errors, those of the
+// records it includes not counted.
+func SPFReadable(record string) bool {
+	_, err := spfTerms(record)
+	return err == nil
+}
+
 // TrySPF says in a sentence why an SPF record would not let every egress address
 // pass, were it published for the sender; "" where it would, and where DNS gives no
 // answer that says otherwise. Without egress addresses only its syntax is looked at.
