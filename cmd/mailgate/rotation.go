@@ -97,6 +97,7 @@ func (g *gateway) applyRotations(context.Context) error {
 	}
 	g.live.Store(&l)
 	g.signers.Keep(l.gate.Keys())
+	g.rotations.Reconfigured() // key files may have changed
 	g.quarantine.Reloaded()
 	return nil
 }
