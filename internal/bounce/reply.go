@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -77,6 +78,9 @@ func joinLines(text string, code int, enhanced string, several bool) string {
 		return tidy(text)
 	}
 	basic := strconv.Itoa(code)
+	if !strings.Contains(text, basic) {
+		return tidy(text)
+	}
 	again := `(?:^|[\s\n])` + basic + `[- ]+` + regexp.QuoteMeta(enhanced) + `(?:[ :]|\s|$)`
 	if enhanced == "" {
 		again = `(?:\n|^)` + basic + `[- ]`
@@ -84,16 +88,39 @@ func joinLines(text string, code int, enhanced string, several bool) string {
 			again = `(?:^|\s)` + basic + `[- ]`
 		}
 	}
-	re, err := regexp.Compile(again)
-	if err != nil {
-		return tidy(text)
-	}
+	re := furtherLines.compiled(again)
 	text = re.ReplaceAllString(text, " ")
 	text = re.ReplaceAllString(text, " ") // after a line without text, whose end was the next one's beginning
 	if several {                          // the last of them may end the text
 		text = strings.TrimSuffix(strings.TrimRight(text, " \n"), " "+basic+"-")
 	}
 	return tidy(text)
+}
+
+// expressions are regular expressions that were needed, as a log has few codes and
+// very many lines with them.
+type expressions struct {
+	mu   sync.Mutex
+	list map[string]*regexp.Regexp
+}
+
+var furtherLines = expressions{list: map[string]*regexp.Regexp{}}
+
+// maxExpressions bounds how many are kept.
+const maxExpressions = 500
+
+func (e *expressions) compiled(s string) *regexp.Regexp {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if re := e.list[s]; re != nil {
+		return re
+	}
+	if len(e.list) >= maxExpressions {
+		clear(e.list)
+	}
+	re := regexp.MustCompile(s)
+	e.list[s] = re
+	return re
 }
 
 // tidy makes one line of text without control or format characters, and single

@@ -36,10 +36,10 @@ func unwrap(text string) answer {
 		text = text[:m[0]]
 		a.text = text
 	}
+	said := saidBy.FindStringSubmatch(text)
 	switch {
-	case saidBy.MatchString(text):
-		m := saidBy.FindStringSubmatch(text)
-		a.host, a.ip, a.text, a.remote = m[1], m[2], m[3], true
+	case said != nil:
+		a.host, a.ip, a.text, a.remote = said[1], said[2], said[3], true
 	case eximAfter.MatchString(text):
 		m := eximAfter.FindStringSubmatch(text)
 		a.command, a.text, a.remote = command(m[1]), m[2], true
