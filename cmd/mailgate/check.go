@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
@@ -51,7 +52,8 @@ As JSON one DOMAIN gives an object; several, --file and --all give an array, in 
 order asked.
 
 Exit code: 0 all is well, 1 something fails, 2 DNS gave no answer or something
-needed is not known; of several domains the worst, and 1 is worse than 2.`,
+needed is not known; of several domains the worst, and 1 is worse than 2. 78 where a
+configured key of a domain is missing or broken: the rest is checked all the same.`,
 		Example: `  mailgate check example.com --selector mail --ip 203.0.113.9 --ip 2001:db8::9
   mailgate check example.com --to partner.example
   mailgate check example.com --wait 10m && mailgate quarantine recheck --domain example.com
@@ -89,6 +91,9 @@ const maxWait = 24 * time.Hour
 
 func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
 	site, err := a.checkSite()
+	if saysAll := len(f.selectors) > 0 && len(f.ips) > 0 && !f.all; err != nil && saysAll && !errors.Is(err, fs.ErrNotExist) {
+		site, err = a.siteAside(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -118,7 +123,7 @@ func (r *checkRun) plan(args []string, cmd *cobra.Command) (err error) {
 	r.several = len(r.targets) > 1 || f.file != "" || f.all
 	if f.to != "" {
 		if r.to, err = mail.ParseDomain(f.to); err != nil {
-			return usageError(fmt.Errorf("--to %q: %w", f.to, err))
+			return usageError(fmt.Errorf("--to: %w", err))
 		}
 	}
 	if f.as != "" {
@@ -126,8 +131,10 @@ func (r *checkRun) plan(args []string, cmd *cobra.Command) (err error) {
 			return usageError(fmt.Errorf("--as: %w", err))
 		}
 	}
-	if f.wait < 0 || f.wait > maxWait {
-		return usageError(fmt.Errorf("--wait %s: a time of at most %s", f.wait, maxWait))
+	if given := cmd.Flags().Changed; given("wait") && f.wait <= 0 || f.wait > maxWait {
+		return usageError(fmt.Errorf("--wait %s: a time such as 10m, at most %s", f.wait, maxWait))
+	} else if given("at") && f.at == "" {
+		return usageError(errors.New("--at: empty; a name server is a name, an address, or address:port"))
 	}
 	for i := range r.targets {
 		t := &r.targets[i]
@@ -159,6 +166,11 @@ func (r *checkRun) ended(cmd *cobra.Command, results []*checked, stopped error) 
 	if stopped != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), "mailgate:", stopped)
 		return coded(exitInterrupted, nil)
+	}
+	for _, t := range r.targets {
+		if r.site.broken(t) != nil {
+			return coded(exitConfig, nil) // a note says why
+		}
 	}
 	worst := exitPass
 	for _, c := range results {

@@ -42,7 +42,7 @@ func viewAt(ctx context.Context, v *view, at string) (*view, error) {
 // lookUpAt finds the address of a name server, IPv4 before IPv6.
 func lookUpAt(ctx context.Context, v *view, host string) (netip.Addr, error) {
 	if _, err := mail.ParseDomain(host); err != nil {
-		return netip.Addr{}, usageError(fmt.Errorf("--at %q: %w", host, err))
+		return netip.Addr{}, usageError(fmt.Errorf("--at: %w", err))
 	}
 	for _, kind := range []string{"A", "AAAA"} {
 		a := v.resolver.Recursive(ctx, host, kind)

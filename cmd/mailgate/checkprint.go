@@ -346,7 +346,7 @@ func andList(words []string) string {
 
 // openWhy says briefly what a prediction hangs on; the findings have it in full.
 func openWhy(x preflight.Prediction) string {
-	if len(x.Codes) > 0 {
+	if len(x.Codes) > 0 && !slices.Contains(x.Codes, "soa-missing") {
 		return "it hangs on what is not known (" + strings.Join(x.Codes, ", ") + ")"
 	}
 	return x.Why

@@ -136,7 +136,7 @@ func (r *checkRun) one(ctx context.Context, t checkTarget, fresh bool) *checked 
 		ctx = dnsview.Fresh(preflight.Round(ctx, time.Now()), 0)
 	}
 	v, id := r.view, t.id
-	c := &checked{Domain: string(t.domain), At: r.flags.at, Notes: r.site.notesOn(id), Predictions: []preflight.Prediction{}}
+	c := &checked{Domain: string(t.domain), At: r.flags.at, Notes: r.site.notesOn(t), Predictions: []preflight.Prediction{}}
 	providers := []preflight.Provider{preflight.Google, preflight.Microsoft, preflight.Yahoo, preflight.Apple}
 	var wg sync.WaitGroup
 	if r.to != "" {
@@ -196,6 +196,9 @@ func (r *checkRun) judge(ctx context.Context, c *checked, id preflight.Identity,
 		if len(id.Keys) == 0 {
 			prediction = leaveDKIMOpen(prediction)
 		}
+		if c.Report.Facts.SOA.From == preflight.No {
+			prediction = leaveNonexistentOpen(prediction, id.From)
+		}
 		c.Predictions = append(c.Predictions, prediction)
 	}
 	c.Advice, c.hostOf = adviceFor(ctx, r.view.resolver, c.Report, keys)
@@ -220,6 +223,16 @@ func leaveDKIMOpen(p preflight.Prediction) preflight.Prediction {
 	if p.Verdict == preflight.Refuse {
 		p.Verdict, p.Reply, p.Codes = preflight.UnknownVerdict, "", nil
 		p.Why = "it hangs on DKIM, which was not checked"
+	}
+	return p
+}
+
+// leaveNonexistentOpen has no acceptance predicted for a sender's domain that doesn't
+// exist: many refuse it, by rules that aren't known for each.
+func leaveNonexistentOpen(p preflight.Prediction, domain mail.Domain) preflight.Prediction {
+	if p.Verdict == preflight.Accept {
+		p.Verdict, p.Codes, p.Warnings = preflight.UnknownVerdict, []string{"soa-missing"}, nil
+		p.Why = string(domain) + " does not exist in DNS, and many refuse mail from such domains"
 	}
 	return p
 }

@@ -3,9 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
+	"strings"
 
 	"mailgate/internal/config"
 	"mailgate/internal/mail"
@@ -15,33 +16,101 @@ import (
 
 // site is what is known of this site: from the configuration, if there is one.
 type site struct {
-	cfg        *config.Config
-	keys       *sign.Keyring // empty when the keys can't be read
-	unreadable bool          // the keys
+	cfg    *config.Config
+	keys   *sign.Keyring    // of the domains whose keys can be read
+	faults map[string]error // why those of the others can't, by pattern
+	aside  error            // why the configuration itself is left aside; nil: it isn't
 }
 
-// checkSite reads the configuration. The default one may be missing, and keys one
-// may not read are a note only: check is for everybody.
+// checkSite reads the configuration. The default one may be missing, and a key that
+// can't be read concerns its domain only: check is for everybody, and for when
+// something is broken.
 func (a *app) checkSite() (*site, error) {
-	none, err := sign.NewKeyring(nil)
+	cfg, err := a.configOrDefault()
 	if err != nil {
 		return nil, err
 	}
-	s := &site{keys: none}
-	if s.cfg, err = a.configOrDefault(); err != nil {
-		return nil, err
+	s := &site{cfg: cfg, faults: map[string]error{}}
+	book := a.rotationBook(cfg)
+	load := func(domains []config.Domain) (*sign.Keyring, error) {
+		of := *cfg
+		of.Domains = domains
+		return loadKeysBy(&of, book, loaderFor(cfg), (&noteHandler{}).logger())
 	}
-	notes := &noteHandler{}
-	keys, err := loadKeysBy(s.cfg, a.rotationBook(s.cfg), loaderFor(s.cfg), notes.logger())
-	switch {
-	case errors.Is(err, os.ErrPermission):
-		s.unreadable = true
-	case err != nil:
+	if s.keys, err = load(cfg.Domains); err == nil {
+		return s, nil
+	}
+	var readable []config.Domain
+	for _, d := range cfg.Domains {
+		if _, err := load([]config.Domain{d}); err != nil {
+			s.faults[d.Pattern] = err
+			continue
+		}
+		readable = append(readable, d)
+	}
+	if s.keys, err = load(readable); err != nil {
 		return nil, coded(exitConfig, err)
-	default:
-		s.keys = keys
 	}
 	return s, nil
+}
+
+// siteAside is that of somebody who says all on the command line, where the
+// configuration can't be used.
+func (a *app) siteAside(why error) (*site, error) {
+	cfg, err := config.Parse(nil, a.config)
+	if err != nil {
+		return nil, err
+	}
+	none, err := sign.NewKeyring(nil)
+	return &site{cfg: cfg, keys: none, aside: why}, err
+}
+
+// configured is the [[domain]] that has the keys for mail from d, as sign.Keyring.For
+// finds them.
+func (s *site) configured(t checkTarget) (found config.Domain, ok bool) {
+	pattern := func(want string, subDomains bool) bool {
+		at := slices.IndexFunc(s.cfg.Domains, func(c config.Domain) bool { return c.Pattern == want && (c.SubDomains || !subDomains) })
+		if at >= 0 {
+			found = s.cfg.Domains[at]
+		}
+		return at >= 0
+	}
+	if !t.wildcard && pattern(string(t.domain), false) {
+		return found, true
+	}
+	above := t.domain.Parent()
+	if t.wildcard {
+		above = t.domain
+	}
+	for d := above; d != ""; d = d.Parent() {
+		if pattern(string(d), true) {
+			return found, true
+		}
+	}
+	for d := above; d != ""; d = d.Parent() {
+		if pattern("*."+string(d), false) {
+			return found, true
+		}
+	}
+	return found, false
+}
+
+// fault says why the keys of a domain can't be read; nil where they can, or there are
+// none.
+func (s *site) fault(t checkTarget) error {
+	d, _ := s.configured(t)
+	return s.faults[d.Pattern]
+}
+
+// hidden reports that somebody else may read the keys of a domain.
+func (s *site) hidden(t checkTarget) bool { return errors.Is(s.fault(t), fs.ErrPermission) }
+
+// broken is the fault of keys that nobody can read.
+func (s *site) broken(t checkTarget) error {
+	if s.hidden(t) {
+		return nil
+	}
+	return s.fault(t)
 }
 
 // identity is what mail from a domain has, by the configuration and the flags.
@@ -54,7 +123,7 @@ func (s *site) identityOf(t checkTarget, f checkFlags) (preflight.Identity, erro
 	if f.mailFrom != "" {
 		d, err := mail.ParseDomain(f.mailFrom)
 		if err != nil {
-			return id, usageError(fmt.Errorf("--mail-from %q: %w", f.mailFrom, err))
+			return id, usageError(fmt.Errorf("--mail-from: %w", err))
 		}
 		id.MailFrom = d
 	}
@@ -71,9 +140,12 @@ func (s *site) identityOf(t checkTarget, f checkFlags) (preflight.Identity, erro
 	return id, s.addKeys(&id, t, f.selectors)
 }
 
-// keysOf are the configured keys of a domain.
+// keysOf are the configured keys of a domain, as far as they can be read.
 func (s *site) keysOf(t checkTarget) []sign.Key {
-	if t.wildcard {
+	switch {
+	case s.fault(t) != nil: // and none of a domain above it
+		return nil
+	case t.wildcard:
 		return s.keys.For("any." + t.domain)
 	}
 	return s.keys.For(t.domain)
@@ -86,43 +158,49 @@ func (s *site) addKeys(id *preflight.Identity, t checkTarget, selectors []string
 			id.Keys = append(id.Keys, preflight.Key{Domain: k.Domain, Selector: k.Selector, Public: k.Signer.Public(), Standby: k.Standby})
 		}
 	}
-	if s.unreadable && len(selectors) == 0 {
-		selectors = s.selectors(id.From)
+	signer := id.From
+	if d, _ := s.configured(t); s.fault(t) != nil {
+		signer = d.Signer()
+		if len(selectors) == 0 {
+			selectors = selectorsOf(d)
+		}
 	}
 	for _, selector := range selectors {
 		if err := sign.CheckSelector(selector); err != nil {
-			return usageError(fmt.Errorf("--selector %q: %w", selector, err))
+			return usageError(fmt.Errorf("--selector: %w", err))
 		}
 		known := slices.ContainsFunc(id.Keys, func(k preflight.Key) bool { return k.Selector == selector })
 		if !known {
-			id.Keys = append(id.Keys, preflight.Key{Domain: id.From, Selector: selector})
+			id.Keys = append(id.Keys, preflight.Key{Domain: signer, Selector: selector})
 		}
 	}
 	return nil
 }
 
-// selectors are the configured ones of a domain whose keys can't be read.
-func (s *site) selectors(d mail.Domain) []string {
+func selectorsOf(d config.Domain) []string {
 	var list []string
-	for _, configured := range s.cfg.Domains {
-		if configured.Name != d {
-			continue
-		}
-		for _, k := range configured.Keys {
-			list = append(list, k.Selector)
-		}
+	for _, k := range d.Keys {
+		list = append(list, k.Selector)
 	}
 	return list
 }
 
-// notesOn says what is not known of an identity.
-func (s *site) notesOn(id preflight.Identity) []string {
+// notesOn says what is not known of a domain.
+func (s *site) notesOn(t checkTarget) []string {
 	var notes []string
-	if s.unreadable {
-		notes = append(notes, "the signing keys can't be read, so published keys are not compared with them: run this as root")
+	if s.aside != nil {
+		notes = append(notes, "the configuration can't be used and is left aside, with its [dns] settings: "+oneLine(s.aside))
 	}
-	return append(notes, lackOf(id)...)
+	switch fault := s.fault(t); {
+	case s.hidden(t):
+		notes = append(notes, "the signing keys can't be read, so published keys are not compared with them: run this as root")
+	case fault != nil:
+		notes = append(notes, oneLine(fault)+": what is published is not compared with it, and the gateway would not start")
+	}
+	return append(notes, lackOf(t.id)...)
 }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // lackOf says what a verdict would need and isn't known.
 func lackOf(id preflight.Identity) []string {

@@ -33,7 +33,7 @@ func targetsToCheck(args []string, f checkFlags, configured []config.Domain, in 
 	for _, arg := range args {
 		d, err := mail.ParseDomain(arg)
 		if err != nil {
-			return nil, usageError(fmt.Errorf("domain %q: %w", arg, err))
+			return nil, usageError(err)
 		}
 		add(d, false)
 	}
@@ -105,7 +105,7 @@ func readDomains(in io.Reader, name string) ([]mail.Domain, error) {
 		}
 		d, err := mail.ParseDomain(text)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s:%d: domain %q: %w", name, n, plain(text, 60), err))
+			faults = append(faults, fmt.Errorf("%s:%d: %w", name, n, err))
 			if len(faults) == maxDomainFaults {
 				break
 			}

@@ -57,7 +57,7 @@ func keyDomain(name string) (mail.Domain, error) {
 	}
 	d, err := mail.ParseDomain(name)
 	if err != nil {
-		return "", fmt.Errorf("domain %q: %w", name, err)
+		return "", err
 	}
 	return d, nil
 }

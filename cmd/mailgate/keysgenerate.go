@@ -95,10 +95,10 @@ type generated struct {
 func (a *app) generate(cmd *cobra.Command, name string, f generateFlags) error {
 	domain, err := mail.ParseDomain(name)
 	if err != nil {
-		return usageError(fmt.Errorf("domain %q: %w", name, err))
+		return usageError(err)
 	}
 	if err := sign.CheckSelector(f.selector); err != nil {
-		return usageError(fmt.Errorf("--selector %q: %w", f.selector, err))
+		return usageError(fmt.Errorf("--selector: %w", err))
 	}
 	if f.as != "" {
 		if _, err := advise.ParseHost(f.as); err != nil {

@@ -38,10 +38,24 @@ func adviceFor(ctx context.Context, dns zoneFinder, r *preflight.Report, keys []
 	}
 	hostOf := func(zone string) (advise.Host, string) { return advise.DetectHost(servers[zone]) }
 	advice := advise.For(r, want)
+	nowhere := nonexistent(r, want.Zones)
 	advice.Records = slices.DeleteFunc(advice.Records, func(record advise.Record) bool {
-		return !strings.Contains(record.Name, ".") // a HELO name that is no full name: nowhere to publish it
+		inNothing := nowhere && mail.Domain(record.Name).IsUnder(r.From)
+		return inNothing || !strings.Contains(record.Name, ".") // a HELO name that is no full name: nowhere to publish it
 	})
+	if nowhere { // and all else to do comes after
+		advice.Steps = slices.DeleteFunc(advice.Steps, func(s advise.Step) bool { return s.Code != "soa-missing" })
+	}
 	return advice, hostOf
+}
+
+// nonexistent reports that the sender's domain isn't in DNS, nor is a zone of its
+// organisation, in which a record would make it exist.
+func nonexistent(r *preflight.Report, zones []string) bool {
+	organisation := r.Facts.DMARC.SuffixOrg
+	return r.Facts.SOA.From == preflight.No && organisation != "" && !slices.ContainsFunc(zones, func(zone string) bool {
+		return r.From.IsUnder(mail.Domain(zone)) && mail.Domain(zone).IsUnder(organisation)
+	})
 }
 
 // toPublish is the same for the API.

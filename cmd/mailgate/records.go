@@ -71,7 +71,7 @@ func (w *wanted) Close() { w.view.resolver.Close() }
 func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*wanted, error) {
 	domain, err := mail.ParseDomain(name)
 	if err != nil {
-		return nil, usageError(fmt.Errorf("domain %q: %w", name, err))
+		return nil, usageError(err)
 	}
 	var host advise.Host
 	if f.as != "" {
@@ -90,6 +90,9 @@ func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*
 	warnings, err := site.readKeys(domain, f)
 	if err != nil {
 		return nil, err
+	}
+	if err := site.broken(checkTarget{domain: domain}); err != nil {
+		return nil, coded(exitConfig, err)
 	}
 	id, err := site.identity(domain, checkFlags{selectors: f.selectors, ips: f.ips})
 	if err != nil {
@@ -111,13 +114,14 @@ func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*
 // recordsNotes says what is missing for the records to be complete.
 func recordsNotes(s *site, id preflight.Identity, given []string) []string {
 	notes := slices.Clone(given)
-	if s.unreadable {
+	t := checkTarget{domain: id.From}
+	if s.hidden(t) {
 		notes = append(notes, "the signing keys can't be read, so their records can't be told: run this as root")
 	} else if len(id.Keys) == 0 {
 		notes = append(notes, fmt.Sprintf("no key is known for %s: make one with \"mailgate keys generate %s\", or give --selector S --key FILE", id.From, id.From))
 	}
 	for _, k := range id.Keys {
-		if k.Public == nil && !s.unreadable {
+		if k.Public == nil && !s.hidden(t) {
 			notes = append(notes, fmt.Sprintf("the key of selector %s is not known, so only what is published can be told: give its --key FILE", k.Selector))
 		}
 	}
@@ -148,7 +152,7 @@ func (s *site) readKeys(domain mail.Domain, f recordsFlags) (notes []string, err
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--key: %w", err))
 	}
-	s.keys, s.unreadable = ring, false
+	s.keys, s.faults = ring, nil
 	return notes, nil
 }
 

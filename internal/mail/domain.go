@@ -25,15 +25,40 @@ type Domain string
 // names are errors, and so is a last label of digits, which is an IP address
 // rather than a name.
 func ParseDomain(s string) (Domain, error) {
+	d, err := parseDomain(s)
+	if err == nil {
+		return d, nil
+	}
+	if what, meant := meantFor(s); meant != "" {
+		err = fmt.Errorf("%s; did you mean %s?", what, meant)
+	}
+	return "", fmt.Errorf("domain %s: %w", quote(s), err)
+}
+
+func parseDomain(s string) (Domain, error) {
 	d, err := toALabels(s)
 	if err != nil {
-		return "", fmt.Errorf("domain %s: %w", quote(s), err)
+		return "", err
 	}
 	d = strings.TrimSuffix(d, ".")
-	if err := checkName(d); err != nil {
-		return "", fmt.Errorf("domain %s: %w", quote(s), err)
+	return Domain(d), checkName(d)
+}
+
+// meantFor finds the domain in a mail address or URL that was given instead of one.
+func meantFor(s string) (what string, meant Domain) {
+	inside := ""
+	if _, rest, found := strings.Cut(s, "://"); found {
+		what = "a URL"
+		inside, _, _ = strings.Cut(rest, "/")
+		inside, _, _ = strings.Cut(inside, ":")
+	} else if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		what, inside = "a mail address", strings.TrimSuffix(s[at+1:], ">")
 	}
-	return Domain(d), nil
+	d, err := parseDomain(inside)
+	if err != nil {
+		return "", ""
+	}
+	return what, d
 }
 
 // idnaProfile maps as for a look-up. Which characters and lengths a name may

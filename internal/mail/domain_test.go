@@ -51,6 +51,23 @@ func TestParseDomain(t *testing.T) {
 	}
 }
 
+func TestParseDomainSays(t *testing.T) {
+	for in, want := range map[string]string{
+		"a..b":                         `domain "a..b": an empty label`,
+		"ann@Example.com":              `domain "ann@Example.com": a mail address; did you mean example.com?`,
+		"Ann <ann@example.com>":        `domain "Ann <ann@example.com>": a mail address; did you mean example.com?`,
+		"https://example.com/":         `domain "https://example.com/": a URL; did you mean example.com?`,
+		"http://example.com:8080/a@b?": `domain "http://example.com:8080/a@b?": a URL; did you mean example.com?`,
+		"ann@":                         `domain "ann@": a character that is not allowed: "@"`,
+		"a@b@[192.0.2.1]":              `domain "a@b@[192.0.2.1]": a character that is not allowed: "@"`,
+		"example.com/":                 `domain "example.com/": a character that is not allowed: "/"`,
+	} {
+		if _, err := ParseDomain(in); err == nil || err.Error() != want {
+			t.Errorf("ParseDomain(%q): %v, want %s", in, err, want)
+		}
+	}
+}
+
 func TestDomainMethods(t *testing.T) {
 	under := []struct {
 		d, parent Domain
