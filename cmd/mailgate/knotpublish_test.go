@@ -319,6 +319,15 @@ func TestKnotRecordsPublishTheRest(t *testing.T) {
 	s.wants("once more", code, exitFail, out, append(byHand, `Nothing that publisher "my-dns" could write`)...)
 }
 
+// A key that was revoked, as keys rotate does with the one it replaced, stays so.
+func TestKnotRecordsPublishRevoked(t *testing.T) {
+	s := newPublishSiteOf(t, publishZone+"mail._domainkey TXT \"v=DKIM1; p=\"\n", true, "ns1", "ns2")
+	code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	s.wants("publish", code, exitFail, out, "By hand: mail._domainkey.example.com TXT v=DKIM1", "its key is revoked in DNS", "mailgate keys generate example.com")
+	code, out = s.mailgate("check", "example.com", "--format", "json")
+	s.wants("check", code, exitFail, out, `"dkim-revoked"`)
+}
+
 // What is published and stays at fault is told, and never called as it should be.
 func TestKnotRecordsPublishFaulty(t *testing.T) {
 	zone := strings.Replace(publishZone, "v=spf1 ip4:198.51.100.1 ~all", "v=spf1 include:gone.partner.example ip4:203.0.113.9 -all", 1)
