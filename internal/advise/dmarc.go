@@ -25,8 +25,7 @@ func (a *adviser) dmarc() {
 	switch {
 	case len(now) == 0:
 	case has(troubles, "dmarc-several-records") && len(counting(now)) > 0:
-		r.Value = strictest(counting(now))
-		r.Notes = append(r.Notes, dmarcOneNote)
+		r.Value, r.Notes = a.oneOf(counting(now), name)
 	case len(troubles) > 0:
 		r.Value, r.Notes = a.repaired(now[0], name)
 	default:

@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,15 +22,23 @@ func policyOf(txt string) string {
 	return "none"
 }
 
-// strictest returns the record with the strictest policy, the first among equals.
-func strictest(records []string) string {
-	best := records[0]
-	for _, r := range records[1:] {
-		if slices.Index(policies(), policyOf(r)) > slices.Index(policies(), policyOf(best)) {
-			best = r
-		}
+// oneOf is the one of several records that stays, the strictest. Receivers take none of
+// them today, so where our own mail would fail it is the mildest, and asks for nothing.
+func (a *adviser) oneOf(records []string, name string) (string, []string) {
+	if a.passesAligned() {
+		return slices.MaxFunc(records, byPolicy), []string{dmarcOneNote}
 	}
-	return best
+	best := slices.MinFunc(records, byPolicy)
+	if policyOf(best) == "none" {
+		return best, []string{dmarcOneNote}
+	}
+	value, notes := a.repaired(best, name)
+	return value, append(notes, dmarcOneNote)
+}
+
+// byPolicy orders records by what they ask for, the mildest first.
+func byPolicy(a, b string) int {
+	return cmp.Compare(slices.Index(policies(), policyOf(a)), slices.Index(policies(), policyOf(b)))
 }
 
 // repaired writes a record that counts for nothing as it was meant. Its policy
