@@ -125,7 +125,7 @@ func (a *app) generate(cmd *cobra.Command, name string, f generateFlags) error {
 		return err
 	}
 	key := sign.Key{Domain: domain, Selector: f.selector, Signer: signer}
-	g := generatedKey(cfg, key, place, owner)
+	g := a.generatedKey(cfg, key, place, owner)
 	if !a.json() {
 		printWritten(cmd.OutOrStdout(), g, owner)
 	}

@@ -19,12 +19,12 @@ import (
 )
 
 // generatedKey is what is to be told of a new key without asking DNS.
-func generatedKey(cfg *config.Config, key sign.Key, place keyPlace, owner keyOwner) *generated {
+func (a *app) generatedKey(cfg *config.Config, key sign.Key, place keyPlace, owner keyOwner) *generated {
 	g := &generated{
 		Domain: string(key.Domain), Selector: key.Selector, Algorithm: key.Algorithm(),
 		File: place.file, Owner: owner.name, Name: key.Name(), Record: key.Record(), Notes: []string{}, place: place,
 	}
-	g.kindNotes(cfg, key)
+	g.kindNotes(cfg, key, a.command)
 	uid := os.Geteuid()
 	if owner.Owner != nil {
 		uid = owner.UID
@@ -36,13 +36,13 @@ func generatedKey(cfg *config.Config, key sign.Key, place keyPlace, owner keyOwn
 	if cfg != nil {
 		where = cfg.Path
 	}
-	g.Next = []string{fmt.Sprintf("publish the record, and see that the world has it: mailgate check %s --selector %s", key.Domain, key.Selector)}
+	g.Next = []string{"publish the record, and see that the world has it: " + a.command("check", string(key.Domain), "--selector", key.Selector)}
 	if !place.known {
 		g.TOML = keyTOML(cfg, key, place.file)
 		g.Next = append(g.Next, fmt.Sprintf("put the key into %s as above", where))
 	}
 	if cfg != nil {
-		g.Next = append(g.Next, "have the gateway take it: mailgate reload    (before the record is published it signs with it only if no other key is valid)")
+		g.Next = append(g.Next, "have the gateway take it: "+a.command("reload")+"    (before the record is published it signs with it only if no other key is valid)")
 	}
 	return g
 }
@@ -52,11 +52,11 @@ func (g *generated) note(format string, args ...any) {
 }
 
 // kindNotes says what to mind of this kind of key.
-func (g *generated) kindNotes(cfg *config.Config, key sign.Key) {
+func (g *generated) kindNotes(cfg *config.Config, key sign.Key, command func(...string) string) {
 	switch public := key.Signer.Public().(type) {
 	case ed25519.PublicKey:
 		if !hasAnotherKey(cfg, key) {
-			g.note("Google doesn't verify Ed25519: sign with an RSA key beside it (mailgate keys generate %s --selector S)", key.Domain)
+			g.note("Google doesn't verify Ed25519: sign with an RSA key beside it (%s)", command("keys", "generate", string(key.Domain), "--selector", "S"))
 		} else {
 			g.note("Google doesn't verify Ed25519: keep an RSA key beside it")
 		}

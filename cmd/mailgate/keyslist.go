@@ -66,7 +66,7 @@ func (a *app) listKeys(cmd *cobra.Command, q web.KeyQuery) error {
 	if a.json() {
 		err = printJSON(cmd, list)
 	} else {
-		printKeys(cmd.OutOrStdout(), list, q, time.Now())
+		printKeys(cmd.OutOrStdout(), list, q, time.Now(), a.command)
 	}
 	if err != nil {
 		return err
@@ -114,9 +114,9 @@ func (a *app) quietWiring() wiring {
 	return wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort}
 }
 
-func printKeys(out io.Writer, list web.KeyList, q web.KeyQuery, now time.Time) {
+func printKeys(out io.Writer, list web.KeyList, q web.KeyQuery, now time.Time, command func(...string) string) {
 	if len(list.Keys) == 0 {
-		fmt.Fprintln(out, noKeys(q.Domain))
+		fmt.Fprintln(out, noKeys(q.Domain, command))
 	} else {
 		p := painter(out)
 		g := grid{cut: []int{0, 1}}
@@ -126,7 +126,7 @@ func printKeys(out io.Writer, list web.KeyList, q web.KeyQuery, now time.Time) {
 		}
 		g.write(out, screenWidth(out))
 		for _, k := range list.Keys {
-			printKeyNotes(out, p, k)
+			printKeyNotes(out, p, k, command)
 		}
 	}
 	for _, note := range list.Notes {
@@ -134,11 +134,11 @@ func printKeys(out io.Writer, list web.KeyList, q web.KeyQuery, now time.Time) {
 	}
 }
 
-func noKeys(domain string) string {
+func noKeys(domain string, command func(...string) string) string {
 	if domain == "" {
-		return "no key is configured. Make one: mailgate keys generate DOMAIN"
+		return "no key is configured. Make one: " + command("keys", "generate", "DOMAIN")
 	}
-	return fmt.Sprintf("no key signs for %s here. Make one: mailgate keys generate %s", plain(domain, 0), plain(domain, 0))
+	return fmt.Sprintf("no key signs for %s here. Make one: %s", plain(domain, 0), command("keys", "generate", plain(domain, 0)))
 }
 
 func keyKind(k web.Key) string {
@@ -173,7 +173,7 @@ func matchWord(k web.Key) string {
 }
 
 // printKeyNotes says what there is to say of a key beyond its row.
-func printKeyNotes(out io.Writer, p paint, k web.Key) {
+func printKeyNotes(out io.Writer, p paint, k web.Key, command func(...string) string) {
 	head := plain(k.Selector+" of "+k.Domain, 0) + ": "
 	if k.Problem != "" {
 		fmt.Fprintln(out, p.red("✗ ")+head+plain(k.Problem, 0))
@@ -183,7 +183,7 @@ func printKeyNotes(out io.Writer, p paint, k web.Key) {
 	for _, f := range k.Findings {
 		switch {
 		case f.Status == preflight.Fail:
-			fmt.Fprintf(out, "%s%s%s: %s The record: mailgate records %s\n", p.red("✗ "), head, f.Code, plain(f.Text, 0), plain(k.Domain, 0))
+			fmt.Fprintf(out, "%s%s%s: %s The record: %s\n", p.red("✗ "), head, f.Code, plain(f.Text, 0), command("records", plain(k.Domain, 0)))
 		case f.Status != preflight.Pass && !f.Unused:
 			fmt.Fprintf(out, "%s%s%s: %s\n", p.yellow("! "), head, f.Code, plain(f.Text, 0))
 		}

@@ -131,11 +131,7 @@ func (a *app) json() bool { return a.format == "json" }
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			var names []string
-			for _, c := range sub {
-				names = append(names, c.Name())
-			}
-			return usageError(fmt.Errorf("%s %s: no such command; there are: %s", cmd.CommandPath(), args[0], strings.Join(names, ", ")))
+			return noSuchCommand(cmd, args[0])
 		}
 		return cmd.Help()
 	}}

@@ -8,14 +8,19 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mailgate/internal/doctor"
 )
 
 // usageArgs makes a wrong number of arguments a usage error.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		err := check(cmd, args)
-		if err == nil || cmd.HasSubCommands() {
-			return asUsage(cmd, err)
+		if err == nil {
+			return nil
+		}
+		if cmd.HasSubCommands() && len(args) > 0 && (!cmd.HasParent() || similarCommand(cmd, args[0]) != "") {
+			return noSuchCommand(cmd, args[0])
 		}
 		for n := len(args) - 1; n >= 0; n-- {
 			if check(cmd, args[:n]) == nil {
@@ -24,6 +29,44 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return asUsage(cmd, errors.New("an argument is missing"))
 	}
+}
+
+// noSuchCommand says what could have been meant by a sub-command that there isn't.
+func noSuchCommand(cmd *cobra.Command, name string) error {
+	if similar := similarCommand(cmd, name); similar != "" {
+		return usageError(fmt.Errorf("%s: no such command; did you mean %s %s?", plain(name, 60), cmd.CommandPath(), similar))
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usageError(fmt.Errorf("%s: no such command; there are: %s", plain(name, 60), strings.Join(names, ", ")))
+}
+
+// similarCommand is the sub-command that is like name, "" for none.
+func similarCommand(cmd *cobra.Command, name string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	if similar := cmd.SuggestionsFor(name); len(similar) > 0 {
+		return similar[0]
+	}
+	return ""
+}
+
+// command is a command line to paste, with the --config and --socket of this one.
+func (a *app) command(words ...string) string {
+	if a.config != "" && a.config != defaultConfig {
+		words = append(slices.Clip(words), "--config", a.config)
+	}
+	if a.socket != "" {
+		words = append(slices.Clip(words), "--socket", a.socket)
+	}
+	line := "mailgate"
+	for _, word := range words {
+		line += " " + doctor.Quote(word)
+	}
+	return line
 }
 
 func asUsage(cmd *cobra.Command, err error) error {
