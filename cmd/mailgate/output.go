@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -21,9 +20,6 @@ func printJSON(cmd *cobra.Command, v any) error {
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
-
-// table aligns columns; rows are tab-separated and end in a newline.
-func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 8, 3, ' ', 0) }
 
 // plain makes text from outside fit for a terminal: control and format characters
 // become '?', and it is cut to max cells (0: not cut).
