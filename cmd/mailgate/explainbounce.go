@@ -53,7 +53,7 @@ func (a *app) explainBounces(cmd *cobra.Command, in io.Reader, f explainFlags, t
 	if err != nil {
 		return coded(exitSoftware, fmt.Errorf("read the text: %w", err))
 	}
-	all := explained{Readings: readingsOf(&groups), Input: &inputRead{stats, groups.Left, groups.Strays}}
+	all := explained{Readings: readingsOf(&groups, a.command), Input: &inputRead{stats, groups.Left, groups.Strays}}
 	if !f.noDNS {
 		a.lookNow(ctx, all.Readings)
 	}
@@ -87,45 +87,47 @@ func understood(all explained, text string) error {
 	return coded(exitUnknown, nil)
 }
 
-func readingsOf(groups *bounce.Groups) []reading {
+func readingsOf(groups *bounce.Groups, command func(words ...string) string) []reading {
 	var list []reading
 	for _, g := range groups.List() {
 		r := reading{Group: g}
-		r.Next = nextCommand(&r.Reading)
+		if words := nextWords(&r.Reading); len(words) > 0 {
+			r.Next = command(words...)
+		}
 		list = append(list, r)
 	}
 	return list
 }
 
-// nextCommand is what to type next; its words hold nothing but names that were
-// parsed, as they may come from anywhere.
-func nextCommand(r *bounce.Reading) string {
+// nextWords are what to type next, after the program's name. They hold nothing but names
+// that were parsed, as they may come from anywhere.
+func nextWords(r *bounce.Reading) []string {
 	switch {
 	case r.Event == bounce.Rejected:
-		return ""
+		return nil
 	case r.Event == bounce.Held && isID(r.QueueID):
-		return "mailgate quarantine show " + r.QueueID
+		return []string{"quarantine", "show", r.QueueID}
 	}
 	switch r.Meaning.Kind {
 	case bounce.Authentication, bounce.HostName, bounce.Reputation, bounce.Content, bounce.Sender:
-		return checkCommand(r)
+		return checkWords(r)
 	case bounce.Blocklist, bounce.Rate:
 		if r.Meaning.Fault == bounce.OurSending {
-			return checkCommand(r)
+			return checkWords(r)
 		}
 	case bounce.TLS, bounce.Network:
 		if d := domainOfAddress(r.Recipient); d != "" && r.Meaning.Rule != "expired" {
-			return "mailgate tls probe " + string(d)
+			return []string{"tls", "probe", string(d)}
 		}
 	}
-	return ""
+	return nil
 }
 
-func checkCommand(r *bounce.Reading) string {
+func checkWords(r *bounce.Reading) []string {
 	if r.Domain == "" {
-		return ""
+		return nil
 	}
-	words := []string{"mailgate check", string(r.Domain)}
+	words := []string{"check", string(r.Domain)}
 	if r.OurIP != "" {
 		words = append(words, "--ip", r.OurIP)
 	}
@@ -140,7 +142,7 @@ func checkCommand(r *bounce.Reading) string {
 	if d := domainOfAddress(r.Recipient); d != "" && (r.Provider == "" || preflight.ProviderOfDomain(d) == preflight.UnknownProvider) {
 		words = append(words, "--to", string(d))
 	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // isID reports whether s looks like an id of mailgate's, safe to be typed.

@@ -35,11 +35,11 @@ func withoutPublisher(w *wanted) string {
 	}
 	return fmt.Sprintf(`%s has no publisher, so nothing can be written for it. Either enter by hand what this shows:
 
-  mailgate records %s
+  %s
 
 or let mailgate write it (docs/publishing.md), with this in %s:
 
-%s`, w.Domain, w.Domain, w.site.cfg.Path, publisherExample(w.Domain, zone, host))
+%s`, w.Domain, w.app.command("records", string(w.Domain)), w.site.cfg.Path, publisherExample(w.Domain, zone, host))
 }
 
 // publisherExample is the TOML for a host.

@@ -61,6 +61,7 @@ type wanted struct {
 	Zones  map[string]dnsview.Zone // by apex; of every Record.Zone that is known
 	site   *site
 	view   *view
+	app    *app
 }
 
 // Close ends what was opened to ask DNS.
@@ -102,13 +103,21 @@ func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*
 	if err != nil {
 		return nil, coded(exitConfig, err)
 	}
-	w := &wanted{Domain: domain, site: site, view: view}
+	w := &wanted{Domain: domain, site: site, view: view, app: a}
 	w.look(ctx, id, reports)
 	if host != "" {
 		w.HostOf = advise.Always(host, "")
 	}
 	w.Notes = recordsNotes(site, id, warnings)
+	if w.nowhere() {
+		w.Notes = append(w.Notes, fmt.Sprintf("%s doesn't exist in DNS yet: is it spelled right?", domain))
+	}
 	return w, nil
+}
+
+// nowhere reports that there is no zone for the records.
+func (w *wanted) nowhere() bool {
+	return nonexistent(w.Report, slices.Collect(maps.Keys(w.Zones)))
 }
 
 // recordsNotes says what is missing for the records to be complete.

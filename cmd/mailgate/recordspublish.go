@@ -105,6 +105,9 @@ func (a *app) publishRecords(cmd *cobra.Command, name string, f publishFlags) er
 
 // newPublishing opens the domain's publisher.
 func newPublishing(w *wanted) (*publishing, error) {
+	if w.nowhere() {
+		return nil, coded(exitFail, fmt.Errorf("%s doesn't exist in DNS, so there is no zone to write into: is it spelled right?", w.Domain))
+	}
 	d, ok := configured(w.site.cfg, w.Domain)
 	if !ok || d.Publisher == "" {
 		return nil, coded(exitConfig, errors.New(withoutPublisher(w)))

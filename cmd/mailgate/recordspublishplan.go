@@ -60,7 +60,7 @@ func (p *publishing) find(ctx context.Context, r advise.Record) bool {
 	case slices.Contains(r.Codes, "dkim-revoked"):
 		p.ByHand = append(p.ByHand, r)
 		p.warn(r.Name + ": its key is revoked in DNS (p= is empty), and a revoked key isn't published again from here. " +
-			"If keys rotate replaced it, start the gateway, which knows, or name the new key in the configuration; otherwise make another: mailgate keys generate " + p.Domain)
+			"If keys rotate replaced it, start the gateway, which knows, or name the new key in the configuration; otherwise make another: " + p.command("keys", "generate", p.Domain))
 		return false
 	case r.Type != "TXT" || r.Zone == "" || !p.ours(r.Zone):
 		p.ByHand = append(p.ByHand, r)

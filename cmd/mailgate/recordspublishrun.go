@@ -48,13 +48,21 @@ func (p *publishing) run(cmd *cobra.Command, a *app, f publishFlags) error {
 	p.Written = true
 	fmt.Fprintf(out, "Written by publisher %q.\n", p.Publisher)
 	if f.wait == 0 {
-		fmt.Fprintf(out, "See that the world has it: mailgate check %s\n", p.Domain)
+		fmt.Fprintf(out, "See that the world has it: %s\n", p.command("check", p.Domain))
 		return p.remains()
 	}
 	told := newProgress(cmd.ErrOrStderr(), a.json())
 	p.await(cmd.Context(), f.wait, told)
 	told.clear()
 	return p.outcome(cmd.Context(), out)
+}
+
+// command is one to type next, with the configuration this run was given.
+func (p *publishing) command(words ...string) string {
+	if p.wanted == nil {
+		return (&app{}).command(words...)
+	}
+	return p.wanted.app.command(words...)
 }
 
 // nothing ends a run without a change.
@@ -65,11 +73,11 @@ func (p *publishing) nothing(out io.Writer) error {
 	case p.Complete:
 		fmt.Fprintf(out, "Nothing to do: %s publishes all that it should.\n", p.Domain)
 	case len(p.ByHand) > 0:
-		fmt.Fprintf(out, "Nothing that publisher %q could write. What is to be entered by hand, and how: mailgate records %s\n", p.Publisher, p.Domain)
+		fmt.Fprintf(out, "Nothing that publisher %q could write. What is to be entered by hand, and how: %s\n", p.Publisher, p.command("records", p.Domain))
 	case len(p.Faulty) > 0:
-		fmt.Fprintf(out, "Nothing to write: no record mends that. All of it: mailgate records %s\n", p.Domain)
+		fmt.Fprintf(out, "Nothing to write: no record mends that. All of it: %s\n", p.command("records", p.Domain))
 	case len(p.settling) > 0:
-		fmt.Fprintf(out, "Nothing to write before they agree. Wait for it: mailgate check %s --wait 10m\n", p.Domain)
+		fmt.Fprintf(out, "Nothing to write before they agree. Wait for it: %s\n", p.command("check", p.Domain, "--wait", "10m"))
 	}
 	return err
 }
@@ -208,7 +216,7 @@ func (p *publishing) outcome(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "Every name server has it. Receivers that asked before may remember the old answer until its TTL ends.\n")
 		err := p.remains()
 		if p.Complete = err == nil; !p.Complete {
-			fmt.Fprintf(out, "Not all is done yet: mailgate records %s\n", p.Domain)
+			fmt.Fprintf(out, "Not all is done yet: %s\n", p.command("records", p.Domain))
 		}
 		return err
 	}
@@ -224,7 +232,7 @@ func (p *publishing) outcome(ctx context.Context, out io.Writer) error {
 		p.warn(warning)
 		fmt.Fprintln(out, "Note:", warning)
 	}
-	fmt.Fprintf(out, "Go on waiting: mailgate check %s --wait 30m\n", p.Domain)
+	fmt.Fprintf(out, "Go on waiting: %s\n", p.command("check", p.Domain, "--wait", "30m"))
 	if ctx.Err() != nil {
 		return coded(exitInterrupted, nil)
 	}
