@@ -19,7 +19,7 @@ func TestReadDomains(t *testing.T) {
 		{"a.example\nno domain\n\n-\n", "", "\nf:4: domain \"-\": "},
 		{strings.Repeat("?\n", 30), "", "f:10: "},
 		{strings.Repeat("x", 70_000), "", "read f: "},
-		{"a\x1b[2J", "", `f:1: domain "a?[2J"`},
+		{"a\x1b[2J", "", `f:1: domain "a\x1b[2J"`},
 	}
 	for _, c := range tests {
 		domains, err := readDomains(strings.NewReader(c.text), "f")

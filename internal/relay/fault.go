@@ -10,16 +10,24 @@ import (
 type fault struct {
 	mu    sync.Mutex
 	until time.Time
+	now   func() time.Time // nil: time.Now; the machine's, which no clock that jumps prolongs
+}
+
+func (f *fault) clock() time.Time {
+	if f.now != nil {
+		return f.now()
+	}
+	return time.Now()
 }
 
 // begin begins it; false if it lasts already.
 func (f *fault) begin() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if time.Until(f.until) > 0 {
+	if f.until.After(f.clock()) {
 		return false
 	}
-	f.until = time.Now().Add(faultSleep)
+	f.until = f.clock().Add(faultSleep)
 	return true
 }
 
@@ -27,5 +35,5 @@ func (f *fault) begin() bool {
 func (f *fault) left() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return time.Until(f.until)
+	return f.until.Sub(f.clock())
 }
