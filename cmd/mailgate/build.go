@@ -19,6 +19,7 @@ import (
 
 	"mailgate/internal/config"
 	"mailgate/internal/dnsview"
+	"mailgate/internal/doctor"
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
 	"mailgate/internal/preflight"
@@ -49,7 +50,7 @@ func configCode(err error) int {
 // warnings is what is right in a configuration but likely not meant.
 func warnings(cfg *config.Config) []string {
 	list := append([]string{}, cfg.Warnings()...)
-	if seen := defaultRouteAddress(); len(cfg.Egress) == 0 && seen.IsValid() && !seen.IsLoopback() {
+	if seen := doctor.DefaultRoutes().V4; len(cfg.Egress) == 0 && seen.IsValid() && !seen.IsLoopback() {
 		list = append(list, fmt.Sprintf("egress: this machine sends from %s; behind NAT the world sees another", seen))
 	}
 	if len(cfg.TLS) > 0 && !cfg.Milter.Listen.IsZero() && cfg.Socketmap.Listen.IsZero() {
@@ -186,17 +187,6 @@ func inherited[T any](settings map[mail.Domain]T, d mail.Domain) T {
 	}
 	var none T
 	return none
-}
-
-// defaultRouteAddress asks the kernel which address it would send from; no packet
-// leaves. It is only named to people: a guess would hold good mail.
-func defaultRouteAddress() netip.Addr {
-	conn, err := net.Dial("udp", "192.0.2.1:53")
-	if err != nil {
-		return netip.Addr{}
-	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 }
 
 func tlsTable(cfg *config.Config) (*tlspolicy.Table, error) {

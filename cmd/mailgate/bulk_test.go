@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"mailgate/internal/doctor"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/spool"
 	"mailgate/internal/web"
@@ -350,8 +351,8 @@ func TestInert(t *testing.T) {
 
 func TestQuoteArg(t *testing.T) {
 	for s, want := range map[string]string{"": "''", "a.example": "a.example", "a b": "'a b'", "it's": `'it'\''s'`, "a;b": "'a;b'", "$(x)": "'$(x)'"} {
-		if got := quoteArg(s); got != want {
-			t.Errorf("quoteArg(%q) = %s, want %s", s, got, want)
+		if got := doctor.Quote(s); got != want {
+			t.Errorf("Quote(%q) = %s, want %s", s, got, want)
 		}
 	}
 }

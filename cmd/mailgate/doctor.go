@@ -61,6 +61,8 @@ type examination struct {
 	cfg           *config.Config
 	uid           int // of the user the gateway runs as; -1: not known
 	used          int64
+	mta           *doctor.Postfix // nil: it could not be asked, or has nothing to do with us
+	mtaFault      error
 	results       []doctor.Result
 }
 
@@ -71,10 +73,13 @@ func (e *examination) run(ctx context.Context) {
 		e.uid = gatewayUser(e.cfg)
 		e.keys()
 		e.publishers()
+		if !e.cfg.Milter.Listen.IsZero() || !e.cfg.Socketmap.Listen.IsZero() {
+			e.mta, e.mtaFault = doctor.ReadPostfix(ctx, e.postfixConfig)
+		}
 		if e.gateway(ctx) {
 			e.doors(ctx)
 		}
-		e.postfix(ctx)
+		e.postfix()
 		e.certificates()
 		e.add(doctor.Egress(e.cfg.Egress, doctor.DefaultRoutes())...)
 		e.dns(ctx)
@@ -114,8 +119,8 @@ func (e *examination) configuration() bool {
 
 func (e *examination) doors(ctx context.Context) {
 	owner := ""
-	if p, err := doctor.ReadPostfix(ctx, e.postfixConfig); err == nil {
-		owner = p.Main["mail_owner"]
+	if e.mta != nil {
+		owner = e.mta.Main["mail_owner"]
 	}
 	if door := doorOf(e.cfg.Milter.Listen); door.Network != "" {
 		e.add(doctor.Reachable(ctx, "milter", door, owner))
@@ -130,13 +135,8 @@ func (e *examination) doors(ctx context.Context) {
 
 func doorOf(l config.Listen) doctor.Door { return doctor.Door{Network: l.Network, Address: l.Address} }
 
-func (e *examination) postfix(ctx context.Context) {
-	milter, socketmap := doorOf(e.cfg.Milter.Listen), doorOf(e.cfg.Socketmap.Listen)
-	if milter.Network == "" && socketmap.Network == "" {
-		return // Postfix has nothing to do with us
-	}
-	p, err := doctor.ReadPostfix(ctx, e.postfixConfig)
-	switch {
+func (e *examination) postfix() {
+	switch err := e.mtaFault; {
 	case errors.Is(err, doctor.ErrNoPostfix):
 		e.add(doctor.Result{Area: "postfix", Code: "postfix-absent", Status: doctor.Unknown, Text: "postconf is not on this machine",
 			Mend: []string{"Where Postfix runs on another machine, compare its main.cf with docs/postfix.md."}})
@@ -145,11 +145,11 @@ func (e *examination) postfix(ctx context.Context) {
 		e.add(doctor.Result{Area: "postfix", Code: "postfix-unreadable", Status: doctor.Unknown, Text: err.Error(), Mend: []string{"Correct Postfix's configuration: postfix check"}})
 		return
 	}
-	if milter.Network != "" {
-		e.add(p.Milters(milter)...)
+	if milter := doorOf(e.cfg.Milter.Listen); milter.Network != "" {
+		e.add(e.mta.Milters(milter)...)
 	}
-	if socketmap.Network != "" {
-		e.add(p.PolicyMap(socketmap, e.cfg.Socketmap.Postfix)...)
+	if socketmap := doorOf(e.cfg.Socketmap.Listen); socketmap.Network != "" {
+		e.add(e.mta.PolicyMap(socketmap, e.cfg.Socketmap.Postfix)...)
 	}
 }
 

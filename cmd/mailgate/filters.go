@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailgate/internal/doctor"
 	"mailgate/internal/quarantine"
 	"mailgate/internal/spool"
 )
@@ -67,7 +68,7 @@ func typed(cmd *cobra.Command, names ...string) []string {
 	for _, name := range names {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
 			value := strings.TrimSuffix(strings.TrimPrefix(flag.Value.String(), "["), "]") // brackets: of a list
-			list = append(list, "--"+name, quoteArg(value))
+			list = append(list, "--"+name, doctor.Quote(value))
 		}
 	}
 	return list
@@ -126,15 +127,4 @@ func (f *filters) queryCause(query url.Values) error {
 		query.Set("code", cause)
 	}
 	return nil
-}
-
-// quoteArg quotes s for a shell, where that is needed.
-func quoteArg(s string) string {
-	plainArg := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("@%+=:,./_-", c)
-	}
-	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plainArg(c) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

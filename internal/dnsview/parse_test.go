@@ -16,8 +16,8 @@ func TestUnescape(t *testing.T) {
 		`plain`: "plain", `a\"b`: `a"b`, `a\\b`: `a\b`, `\001\255`: "\x01\xff", `\;`: ";",
 		`end\`: `end\`, `\25`: "25", `\999`: "999", `\\065`: `\065`, ``: "",
 	} {
-		if got := unescape(in); got != want {
-			t.Errorf("unescape(%q) = %q, want %q", in, got, want)
+		if got := Unescape(in); got != want {
+			t.Errorf("Unescape(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -27,7 +27,7 @@ func FuzzUnescape(f *testing.F) {
 	f.Add([]byte("v=DKIM1; p=\"\\\x00\xff"))
 	f.Add([]byte(`\`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		unescape(string(text))
+		Unescape(string(text))
 		if len(text) > 255 {
 			text = text[:255]
 		}

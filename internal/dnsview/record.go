@@ -41,7 +41,7 @@ func newRecord(rr dns.RR) (Record, bool) {
 
 func (r *Record) setStrings(presented []string) {
 	for _, s := range presented {
-		r.Strings = append(r.Strings, unescape(s))
+		r.Strings = append(r.Strings, Unescape(s))
 	}
 	r.Text = strings.Join(r.Strings, "")
 }

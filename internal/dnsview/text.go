@@ -1,8 +1,8 @@
 package dnsview
 
-// unescape turns a character-string from the presentation form in which the
+// Unescape turns a character-string from the presentation form in which the
 // DNS library keeps it (RFC 1035, section 5.1: \X and \DDD) into its bytes.
-func unescape(s string) string {
+func Unescape(s string) string {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' || i+1 == len(s) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"mailgate/internal/dnsview"
 )
 
 func TestSecretIsNeverTold(t *testing.T) {
@@ -88,7 +90,7 @@ func FuzzSpelling(f *testing.F) {
 		if got := awsText(awsQuoted(s)); got != s {
 			t.Errorf("Route 53: %q became %q", s, got)
 		}
-		_ = unescape(s)
+		_ = dnsview.Unescape(s)
 		_ = joined(s)
 		if strings.ContainsFunc(s, unprintable) {
 			return

@@ -90,7 +90,7 @@ func (u *update) transfer(ctx context.Context, zone, name string) ([]value, stri
 	if err != nil {
 		return nil, "", u.fault(fmt.Errorf("%s answers no query for it, and allows no transfer: %w", u.provider.Server, err))
 	}
-	values, alias := at(records, zone, name, unescape)
+	values, alias := at(records, zone, name, dnsview.Unescape)
 	for i, v := range values { // libdns has joined its strings
 		values[i].raw = presented(split(v.text))
 	}

@@ -38,38 +38,3 @@ func presented(list []string) string {
 	}
 	return b.String()
 }
-
-// unescape turns the presentation form of a text (RFC 1035, section 5.1) into what it
-// stands for.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			b.WriteByte(s[i])
-			continue
-		}
-		if n, ok := decimal(s[i+1:]); ok {
-			b.WriteByte(n)
-			i += 3
-			continue
-		}
-		i++
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// decimal reads the three digits of an escape.
-func decimal(s string) (byte, bool) {
-	if len(s) < 3 {
-		return 0, false
-	}
-	n := 0
-	for _, c := range []byte(s[:3]) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = 10*n + int(c-'0')
-	}
-	return byte(n), n < 256
-}

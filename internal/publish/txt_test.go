@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"mailgate/internal/dnsview"
 )
 
 // Every byte gets through the DNS library as it was.
@@ -27,7 +29,7 @@ func TestPresented(t *testing.T) {
 		}
 		var got []string
 		for _, s := range txt.Txt {
-			got = append(got, unescape(s))
+			got = append(got, dnsview.Unescape(s))
 		}
 		if !slices.Equal(got, list) {
 			t.Errorf("%q, want %q", got, list)
