@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +86,9 @@ func (a *app) review(cmd *cobra.Command, args []string, b *bulk, f *filters) (er
 	}
 	b.json, b.out, b.err = a.json(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	b.several = b.all || len(args) > 1
-	b.order.Paced = b.several && b.verb.done == resultReleased
+	if b.several && b.verb.done == resultReleased {
+		b.order.Paced, b.order.Since = true, time.Now()
+	}
 	b.spare = b.all && b.verb.done == resultReleased && !f.isAboutByHand()
 	b.progress = newProgress(b.err, b.json)
 	targets, err := b.targets(cmd.Context(), args, b.all, f)

@@ -20,40 +20,46 @@ func (q *Quarantine) judge(ctx context.Context, m *spool.Message, to []mail.Addr
 }
 
 func (q *Quarantine) judgeAfresh(ctx context.Context, m *spool.Message, to []mail.Address) gate.Verdict {
+	began := q.o.Now()
 	v := q.o.Judge().JudgeAfresh(ctx, m.From.Domain, m.Envelope.From, to)
 	if ctx.Err() == nil { // otherwise DNS wasn't asked to the end
-		q.asked.note(identityOf(m), q.o.Now())
+		q.asked.note(identityOf(m), began, q.o.Now())
 	}
 	return v
 }
 
-// judgeLately asks afresh, unless that was done just now for the same identity.
-func (q *Quarantine) judgeLately(ctx context.Context, m *spool.Message, to []mail.Address) gate.Verdict {
-	if q.asked.lately(identityOf(m), q.o.Now()) {
+// judgeSince asks afresh, unless that was done for the same identity just now and
+// after since: whoever publishes a record and then releases isn't told what DNS said
+// before.
+func (q *Quarantine) judgeSince(ctx context.Context, since time.Time, m *spool.Message, to []mail.Address) gate.Verdict {
+	if !since.IsZero() && q.asked.after(since, identityOf(m), q.o.Now()) {
 		return q.judge(ctx, m, to)
 	}
 	return q.judgeAfresh(ctx, m, to)
 }
 
-// asked keeps when identities were judged afresh, for freshFor.
+// asked keeps when identities were judged afresh, for freshFor: when the last such
+// judgement began.
 type asked struct {
 	mu sync.Mutex
 	at map[identity]time.Time
 }
 
-func (a *asked) note(id identity, now time.Time) {
+func (a *asked) note(id identity, began, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.at == nil {
 		a.at = map[identity]time.Time{}
 	}
 	maps.DeleteFunc(a.at, func(_ identity, t time.Time) bool { return now.Sub(t) > freshFor })
-	a.at[id] = now
+	if began.After(a.at[id]) {
+		a.at[id] = began
+	}
 }
 
-func (a *asked) lately(id identity, now time.Time) bool {
+func (a *asked) after(since time.Time, id identity, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t, found := a.at[id]
-	return found && now.Sub(t) <= freshFor
+	return found && !t.Before(since) && now.Sub(t) <= freshFor
 }

@@ -171,7 +171,11 @@ func TestPacedRelease(t *testing.T) {
 	now := time.Now()
 	w.o.Now = func() time.Time { return now.Add(w.later) }
 	request := func(id string, paced bool) error {
-		_, err := w.Release(t.Context(), Request{ID: id, Actor: "ann", Reason: "x", Paced: paced})
+		r := Request{ID: id, Actor: "ann", Reason: "x", Paced: paced}
+		if paced {
+			r.Since = now
+		}
+		_, err := w.Release(t.Context(), r)
 		return err
 	}
 	for _, id := range ids[:6] {
@@ -214,5 +218,25 @@ func TestRefusedTakesNoRoom(t *testing.T) {
 		if _, err := w.Release(t.Context(), Request{ID: id, Actor: "ann", Reason: "x", Paced: true}); !errors.Is(err, ErrWouldBeRefused) {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What DNS said before a release of many was ordered doesn't count, however short ago:
+// the record may have been published since.
+func TestPublishedJustNow(t *testing.T) {
+	w := newWorld(t)
+	w.policy = Policy{}
+	now := time.Now()
+	w.o.Now = func() time.Time { return now.Add(w.later) }
+	w.judge.refuse("gmail.com")
+	id := w.hold(t, "one", "b@gmail.com")
+	w.judge.during = func() { w.later += time.Millisecond } // it takes as long
+	if _, err := w.Recheck(t.Context(), RecheckRequest{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	asked := w.judge.asked()
+	r := Request{ID: id, Actor: "ann", Reason: "x", Paced: true, Since: w.o.Now()}
+	if _, err := w.Release(t.Context(), r); !errors.Is(err, ErrWouldBeRefused) || w.judge.asked() == asked {
+		t.Errorf("%v; asked %d times more", err, w.judge.asked()-asked)
 	}
 }

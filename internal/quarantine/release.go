@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
@@ -32,6 +33,9 @@ type Request struct {
 	Reason string
 	Anyway bool // release although it would be refused
 	Paced  bool // one of many: ErrPaced rather than past Policy.ReleaseRate
+	// Since is when the order that this is part of was given: what DNS said a moment
+	// ago serves if it was asked after that. Zero: DNS is asked for this message.
+	Since time.Time
 }
 
 // Release checks a held message again and sends it: signed afresh, by the way it
@@ -41,14 +45,12 @@ func (q *Quarantine) Release(ctx context.Context, r Request) (*Released, error) 
 	if err != nil {
 		return nil, err
 	}
-	judge := q.judgeAfresh
 	if r.Paced {
 		if err := q.hasRoom(m, to); err != nil {
 			return nil, fmt.Errorf("release %s: %w", m.ID, err)
 		}
-		judge = q.judgeLately
 	}
-	verdict := judge(ctx, m, to)
+	verdict := q.judgeSince(ctx, r.Since, m, to)
 	if err := wouldPass(verdict); err != nil && !r.Anyway {
 		return nil, fmt.Errorf("%s: %w", m.ID, err)
 	}

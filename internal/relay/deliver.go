@@ -31,13 +31,13 @@ func (e *Engine) serve(ctx context.Context, d mail.Domain, in *lane) error {
 	for ctx.Err() == nil {
 		now := e.o.Now()
 		claims, err := e.o.Queue.Claim(ctx, d, now, now.Add(lease), claimSize)
-		e.lanes.claimed(d)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
-			return err
+			return err // d gets no other worker before the fault has begun
 		}
+		e.lanes.claimed(d)
 		if len(claims) == claimSize {
 			e.Kick() // there may be work for another
 		}

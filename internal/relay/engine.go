@@ -184,6 +184,9 @@ func (e *Engine) dispatch(ctx, work context.Context) error {
 		if len(due) == 0 || err != nil {
 			return err
 		}
+		if e.fault.left() > 0 { // of a worker that found it since the round began
+			return nil
+		}
 		for _, d := range due {
 			lane, ok := e.lanes.enter(d, s.routeFor(d).key(d), s)
 			if !ok {

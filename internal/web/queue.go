@@ -190,8 +190,8 @@ func parseOrder(r *http.Request) (QueueOrder, error) {
 	if err != nil {
 		return QueueOrder{}, err
 	}
-	if review.Anyway || review.Paced {
-		return QueueOrder{}, errors.New("anyway and paced are for a release")
+	if review.Anyway || review.Paced || !review.Since.IsZero() {
+		return QueueOrder{}, errors.New("anyway, paced and since are for a release")
 	}
 	return QueueOrder{ID: review.ID, Recipients: review.To, Actor: review.Actor, Reason: review.Reason}, nil
 }

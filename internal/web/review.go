@@ -108,6 +108,6 @@ func parseReview(r *http.Request) (quarantine.Request, error) {
 		return quarantine.Request{}, fmt.Errorf("reason: it is longer than %d characters; say it in short", maxReason)
 	}
 	return quarantine.Request{
-		ID: messageID(r), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway, Paced: body.Paced,
+		ID: messageID(r), To: body.Recipients, Actor: actor(r.Context()), Reason: body.Reason, Anyway: body.Anyway, Paced: body.Paced, Since: body.Since,
 	}, nil
 }

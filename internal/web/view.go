@@ -58,6 +58,10 @@ type Review struct {
 	Recipients []string `json:"recipients,omitempty"` // empty: all held ones
 	Anyway     bool     `json:"anyway,omitempty"`     // release although it would be refused
 	Paced      bool     `json:"paced,omitempty"`      // a release of many: 429 where the release rate has no room
+
+	// Since is when the release of many was ordered: what DNS was asked after that
+	// need not be asked again for each message.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // RecheckOrder is the body of a re-check. Empty: everything.
