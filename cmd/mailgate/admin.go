@@ -109,6 +109,9 @@ func (a *app) statusCommand() *cobra.Command {
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "mailgate %s, %s, up %s, signing for %s\n%s\n%s\n",
 				s.Version, s.Mode, age(time.Since(s.Started)), count(len(s.Domains), "domain", "domains"), heldLine(s.Counts), storeLine(s.Store))
+			for _, line := range rotationLines(s.Rotations, time.Now(), a.command) {
+				fmt.Fprintln(cmd.OutOrStdout(), line)
+			}
 			return nil
 		},
 	}

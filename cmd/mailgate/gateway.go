@@ -275,7 +275,7 @@ func (g *gateway) publish(ctx context.Context, r *preflight.Report) []notice.Rec
 
 func (g *gateway) status() web.Status {
 	l := g.live.Load()
-	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started, Domains: []string{}, Store: g.storeStatus()}
+	s := web.Status{Version: version, Mode: string(l.cfg.Mode), Config: g.configFile, Started: g.started, Domains: []string{}, Store: g.storeStatus(), Rotations: rotationAPI{g}.underWay()}
 	for _, d := range l.gate.Keys().Domains() {
 		s.Domains = append(s.Domains, string(d))
 	}

@@ -136,7 +136,7 @@ func (a *app) rotate(cmd *cobra.Command, domain string, f rotateFlags) error {
 	if a.json() {
 		err = printJSON(cmd, list)
 	} else {
-		printRotations(cmd.OutOrStdout(), list.Rotations, time.Now())
+		printRotations(cmd.OutOrStdout(), list.Rotations, time.Now(), a.command)
 	}
 	return errors.Join(err, ended)
 }
@@ -147,7 +147,7 @@ const lookEvery = 2 * time.Second
 // awaitRotations follows rotations until their new keys sign.
 func (a *app) awaitRotations(cmd *cobra.Command, c *client, wait time.Duration, list *web.RotationList) error {
 	if !a.json() && slices.ContainsFunc(list.Rotations, awaitsSwitch) { // what to publish, before the waiting
-		printRotations(cmd.OutOrStdout(), list.Rotations, time.Now())
+		printRotations(cmd.OutOrStdout(), list.Rotations, time.Now(), a.command)
 		fmt.Fprintln(cmd.OutOrStdout())
 	}
 	p := newProgress(cmd.ErrOrStderr(), a.json())

@@ -66,19 +66,19 @@ func published(r web.Rotation) string {
 }
 
 // printRotations shows the steps of each.
-func printRotations(out io.Writer, list []web.Rotation, now time.Time) {
+func printRotations(out io.Writer, list []web.Rotation, now time.Time, command func(...string) string) {
 	for i, r := range list {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
-		printRotation(out, r, now)
+		printRotation(out, r, now, command)
 	}
 }
 
 // step is one of the four lines of a rotation, with its mark.
 type step struct{ mark, what, words string }
 
-func printRotation(out io.Writer, r web.Rotation, now time.Time) {
+func printRotation(out io.Writer, r web.Rotation, now time.Time, command func(...string) string) {
 	paint := painter(out)
 	algorithm := ""
 	if r.New.Algorithm != "" {
@@ -97,7 +97,7 @@ func printRotation(out io.Writer, r web.Rotation, now time.Time) {
 		}
 		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %d %s %-34s %s", i+1, mark, s.what, plain(s.words, 0)), " "))
 	}
-	printRotationNext(out, r)
+	printRotationNext(out, r, command)
 }
 
 // rotationSteps are the four steps, as far as they are.
@@ -132,7 +132,7 @@ func rotationSteps(r web.Rotation, now time.Time) []step {
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // printRotationNext says what is left to do for people.
-func printRotationNext(out io.Writer, r web.Rotation) {
+func printRotationNext(out io.Writer, r web.Rotation, command func(...string) string) {
 	for _, s := range r.Servers {
 		if len(r.Publish) > 0 && s.State != "has" {
 			fmt.Fprintf(out, "    %s  %s\n", plain(s.Name, 0), plain(serverWords(s), 0))
@@ -146,7 +146,7 @@ func printRotationNext(out io.Writer, r web.Rotation) {
 	}
 	switch {
 	case r.State == "publishing":
-		fmt.Fprintf(out, "\nThe gateway looks by itself. Wait for it: mailgate keys rotate %s --wait 2h\n", plain(r.Domain, 0))
+		fmt.Fprintf(out, "\nThe gateway looks by itself. Wait for it: %s\n", plain(command("keys", "rotate", r.Domain, "--wait", "2h"), 0))
 	case r.State == "planned":
 		fmt.Fprintln(out, "\nnothing was done (--dry-run)")
 	case r.State == "cancelled" && r.Switched.IsZero():
@@ -173,4 +173,21 @@ func serverWords(s web.RotationServer) string {
 		return "has something else: " + s.Words
 	}
 	return "no answer: " + s.Words
+}
+
+// maxRotationLines is of how many rotations the status tells.
+const maxRotationLines = 5
+
+// rotationLines tell of rotations in a line each.
+func rotationLines(list []web.Rotation, now time.Time, command func(...string) string) []string {
+	var lines []string
+	for i, r := range list {
+		if i == maxRotationLines {
+			lines = append(lines, fmt.Sprintf("and %d more keys are being replaced: %s", len(list)-i, command("keys", "rotate", "--list")))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("key %s of %s is being replaced by %s: %s: %s",
+			plain(r.Old.Selector, 0), plain(r.Domain, 0), plain(r.New.Selector, 0), plain(rotationNow(r, now), 0), command("keys", "rotate", r.Domain)))
+	}
+	return lines
 }

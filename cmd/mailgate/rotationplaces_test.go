@@ -74,7 +74,7 @@ func TestOldFileOfOthers(t *testing.T) {
 		{[]string{"mail of b.example"}, "Leave /k/shared.pem: it is also mail of b.example."},
 	} {
 		var out bytes.Buffer
-		printRotationNext(&out, web.Rotation{State: "done", Old: web.RotationKey(r.Old), Configure: "{ … }", UsedBy: tt.usedBy})
+		printRotationNext(&out, web.Rotation{State: "done", Old: web.RotationKey(r.Old), Configure: "{ … }", UsedBy: tt.usedBy}, (&app{}).command)
 		if !strings.Contains(out.String(), tt.want) || strings.Count(out.String(), "shared.pem") != 1 {
 			t.Errorf("%q: %s", tt.usedBy, out.String())
 		}

@@ -104,33 +104,62 @@ func (v rotationAPI) views(ctx context.Context, list []rotation.Rotation) []web.
 	return views
 }
 
+// view is a rotation with what is left to publish and to configure.
 func (v rotationAPI) view(ctx context.Context, r rotation.Rotation) web.Rotation {
-	w := web.Rotation{
-		Domain: string(r.Domain), Old: web.RotationKey(r.Old), New: web.RotationKey(r.New), State: string(r.State), By: r.By,
-		Begun: r.Begun, Visible: r.Visible, Switched: r.Switched, Revoke: r.Revoke, Ended: r.Ended,
-		Hold: r.Hold, Grace: r.Grace, Waited: r.Waited, Looked: r.Looked, Problem: r.Problem, Record: r.Record,
-		Servers: []web.RotationServer{},
-	}
-	if r.Record == "" {
-		w.State = "planned"
-	}
-	for _, s := range r.Servers {
-		w.Servers = append(w.Servers, web.RotationServer{Name: s.Name, State: string(s.State), Words: s.Words})
-	}
-	c, configured := rotationDomain(v.g.live.Load().cfg, r.Domain)
-	if name, value := r.ToPublish(); name != "" && w.State != "planned" && len(r.Foreign) == 0 {
+	w := v.brief(r)
+	if name, value := v.toPublish(r); name != "" {
 		w.Publish = []web.RotationRecord{v.record(ctx, name, value, r.Seen)}
-		if configured && c.Publisher != "" {
-			w.Publisher = &web.RotationPublished{
-				Name: c.Publisher, Tried: r.Publisher.Tried, Written: r.Publisher.Written, Failures: r.Publisher.Failures, Error: r.Publisher.Error,
-			}
-		}
 	}
 	if r.State.Switched() && v.named(r) {
 		w.Configure = fmt.Sprintf("{ selector = %q, file = %q }", r.New.Selector, r.New.File)
 		w.UsedBy = usedBy(v.g.live.Load().cfg, v.g.rotations.Book(), r)
 	}
 	return w
+}
+
+// brief is how far a rotation is. Nothing is asked of DNS for it.
+func (v rotationAPI) brief(r rotation.Rotation) web.Rotation {
+	w := web.Rotation{
+		Domain: string(r.Domain), Old: web.RotationKey(r.Old), New: web.RotationKey(r.New), State: string(r.State), By: r.By,
+		Begun: r.Begun, Visible: r.Visible, Switched: r.Switched, Revoke: r.Revoke, Ended: r.Ended,
+		Hold: r.Hold, Grace: r.Grace, Waited: r.Waited, Looked: r.Looked, Problem: r.Problem, Record: r.Record,
+		Servers: []web.RotationServer{},
+	}
+	if isPlanned(r) {
+		w.State = "planned"
+	}
+	for _, s := range r.Servers {
+		w.Servers = append(w.Servers, web.RotationServer{Name: s.Name, State: string(s.State), Words: s.Words})
+	}
+	c, configured := rotationDomain(v.g.live.Load().cfg, r.Domain)
+	if name, _ := v.toPublish(r); name != "" && configured && c.Publisher != "" {
+		w.Publisher = &web.RotationPublished{
+			Name: c.Publisher, Tried: r.Publisher.Tried, Written: r.Publisher.Written, Failures: r.Publisher.Failures, Error: r.Publisher.Error,
+		}
+	}
+	return w
+}
+
+// isPlanned reports that a rotation is what a dry run would begin.
+func isPlanned(r rotation.Rotation) bool { return r.Record == "" }
+
+// toPublish is the record to publish now. Over what is somebody else's there is none.
+func (v rotationAPI) toPublish(r rotation.Rotation) (name, value string) {
+	if isPlanned(r) || len(r.Foreign) > 0 {
+		return "", ""
+	}
+	return r.ToPublish()
+}
+
+// underWay are the rotations that haven't ended, in brief.
+func (v rotationAPI) underWay() []web.Rotation {
+	list := []web.Rotation{}
+	for _, r := range v.g.rotations.Rotations("") {
+		if r.State != rotation.Done && r.State != rotation.Cancelled {
+			list = append(list, v.brief(r))
+		}
+	}
+	return list
 }
 
 // named reports whether the configuration names the old key.

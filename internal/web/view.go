@@ -40,6 +40,8 @@ type Status struct {
 	Domains []string          `json:"domains"`
 	Counts  quarantine.Counts `json:"counts"`
 	Store   StoreStatus       `json:"store"`
+
+	Rotations []Rotation `json:"rotations"` // under way, without what they want published: GET /v1/rotations has that
 }
 
 // StoreStatus is the room the store takes, in bytes.
