@@ -48,6 +48,29 @@ func (d *deriver) run() {
 		d.plan.Domains = append(d.plan.Domains, entries[name]...)
 	}
 	d.plan.join()
+	d.partly()
+}
+
+// partly finds the domains that aren't signed but for some addresses.
+func (d *deriver) partly() {
+	at := map[string]int{}
+	for _, a := range d.known.addresses {
+		name, err := mail.ParseDomain(a.domain)
+		if err != nil || !d.known.named[string(name)] || len(d.plan.signs(string(name))) > 0 {
+			continue
+		}
+		entry, ok := d.domain(string(name), normal(d.model.sign(a.local, a.domain)))
+		if !ok {
+			continue
+		}
+		i, found := at[entry.Pattern]
+		if !found {
+			i = len(d.plan.Partly)
+			at[entry.Pattern] = i
+			d.plan.Partly = append(d.plan.Partly, Partly{Domain: entry})
+		}
+		d.plan.Partly[i].Addresses = append(d.plan.Partly[i].Addresses, a.local+"@"+a.domain)
+	}
 }
 
 // join says "subdomains" where a domain and its wildcard say the same. It does so for

@@ -86,6 +86,9 @@ func (p *Plan) differ(m model, k known) {
 	}
 	for _, a := range k.addresses {
 		why := "a rule for this address: mailgate chooses by the domain alone"
+		if slices.ContainsFunc(p.Partly, func(d Partly) bool { return d.Pattern == a.domain }) {
+			why += "; a [[domain]] for all of it is there as a comment"
+		}
 		if slices.Equal(shown(normal(m.sign(a.local, a.domain))), shown(normal(m.sign(anyone, a.domain)))) {
 			continue // as everybody there: told above
 		}

@@ -8,17 +8,17 @@ import (
 func (c *opendkim) tables(exempt *dataset) (opendkimModel, error) {
 	at, _ := c.conf.get("KeyTable")
 	keys, err := c.set("KeyTable", "the keys aren't known")
-	if err != nil || keys == nil {
+	if err != nil {
 		return nil, err
 	}
 	if _, ok := c.conf.get("SigningTable"); !ok {
-		if _, script := c.conf.get("SetupPolicyScript"); script {
+		if _, script := c.conf.get("SetupPolicyScript"); script || keys == nil {
 			return nil, nil // noted
 		}
 		return nil, at.at.fault("KeyTable needs a SigningTable")
 	}
 	signing, err := c.set("SigningTable", "which addresses are signed isn't known")
-	if err != nil || signing == nil {
+	if err != nil || keys == nil || signing == nil {
 		return nil, err
 	}
 	for _, name := range []string{"KeyTable", "SigningTable", "MultipleSignatures"} {

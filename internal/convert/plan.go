@@ -15,6 +15,7 @@ type Plan struct {
 	Relay       bool         `json:"relay"` // the door is the relay, not the milter
 	Resolvers   []string     `json:"resolvers,omitempty"`
 	Domains     []Domain     `json:"domains"`
+	Partly      []Partly     `json:"partly_signed,omitempty"`
 	Notes       []Note       `json:"notes"`
 	Differences []Difference `json:"differences"`
 	NotShown    int          `json:"differences_not_shown,omitempty"` // beyond maxDifferences
@@ -31,6 +32,13 @@ type Domain struct {
 	SubDomains bool   `json:"subdomains,omitempty"`
 	Expire     string `json:"expire,omitempty"`
 	Keys       []Key  `json:"keys"`
+}
+
+// Partly is a domain of which only some addresses were signed. Whether all of it is to
+// be signed from now on somebody must decide.
+type Partly struct {
+	Domain
+	Addresses []string `json:"addresses"` // that were signed
 }
 
 // signer is d= of the domain's signatures.

@@ -21,6 +21,9 @@ func (p *Plan) TOML() []byte {
 	for _, d := range p.Domains {
 		writeDomain(&b, d)
 	}
+	for _, d := range p.Partly {
+		writePartly(&b, d)
+	}
 	b.WriteString(p.comments())
 	return []byte(b.String())
 }
@@ -54,6 +57,18 @@ func writeDomain(b *strings.Builder, d Domain) {
 		b.WriteString(" },\n")
 	}
 	b.WriteString("]\n\n")
+}
+
+// writePartly writes the entry as a comment.
+func writePartly(b *strings.Builder, d Partly) {
+	fmt.Fprintf(b, "# Of %s only some addresses were signed, such as %s. This would sign all of its mail:\n",
+		comment(d.Pattern), comment(d.Addresses[0]))
+	var entry strings.Builder
+	writeDomain(&entry, d.Domain)
+	for line := range strings.Lines(strings.TrimSpace(entry.String())) {
+		b.WriteString("# " + line)
+	}
+	b.WriteString("\n\n")
 }
 
 // comments are what wasn't taken over, as comments.
