@@ -79,6 +79,9 @@ func (b *builder) publisher(path string, in filePublisher) Publisher {
 	if in.SecretFile != "" {
 		p.SecretFile = b.file(path+".secret_file", in.SecretFile)
 	}
+	if p.Provider == "" {
+		return p // told; what the keys mean hangs on it
+	}
 	if p.Provider != RFC2136 {
 		b.onlyFor(path, p.Provider, map[string]string{"server": in.Server, "key_name": in.KeyName, "key_algorithm": in.KeyAlgorithm})
 	} else {

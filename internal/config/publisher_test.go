@@ -63,6 +63,15 @@ func TestPublisherFaults(t *testing.T) {
 	}
 }
 
+// A provider that there is not is the one fault told of its publisher: what the other
+// keys mean hangs on it.
+func TestUnknownProvider(t *testing.T) {
+	text := strings.Replace(onePublisher, `"rfc2136"`, `"rfc2163"`, 1)
+	if _, err := Parse([]byte(text), "mailgate.toml"); err == nil || strings.Contains(err.Error(), "means nothing") {
+		t.Error(err)
+	}
+}
+
 // What one provider needs means nothing to another.
 func TestPublisherKeysOfProviders(t *testing.T) {
 	for keys, says := range map[string]string{
