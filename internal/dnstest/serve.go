@@ -36,14 +36,33 @@ func (s *Server) serveTCP() {
 		if err != nil {
 			return
 		}
-		if !s.track(c) {
+		if !s.take(c, s.serveStream) {
 			return
 		}
-		s.wg.Go(func() {
-			defer s.untrack(c)
-			for s.serveConn(c) {
-			}
-		})
+	}
+}
+
+// take serves a connection until it ends, and reports false when the server was
+// closed before.
+func (s *Server) take(c net.Conn, serve func(net.Conn)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+		c.Close()
+		return false
+	default:
+	}
+	s.conns[c] = true
+	s.wg.Go(func() {
+		defer s.untrack(c)
+		serve(c)
+	})
+	return true
+}
+
+func (s *Server) serveStream(c net.Conn) {
+	for s.serveConn(c) {
 	}
 }
 
@@ -70,19 +89,6 @@ func (s *Server) serveConn(c net.Conn) bool {
 	}
 	_, err := c.Write(framed)
 	return err == nil
-}
-
-func (s *Server) track(c net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.done:
-		c.Close()
-		return false
-	default:
-	}
-	s.conns[c] = true
-	return true
 }
 
 func (s *Server) untrack(c net.Conn) {

@@ -21,7 +21,7 @@ import (
 // safe for concurrent use, also while it serves.
 type Server struct {
 	addr netip.AddrPort
-	udp  net.PacketConn
+	udp  net.PacketConn // nil: in memory
 	tcp  net.Listener
 	done chan struct{}
 	wg   sync.WaitGroup
@@ -57,10 +57,16 @@ func Start(addr string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start DNS server on %s: %w", addr, err)
 	}
-	s := &Server{
-		addr:   udp.LocalAddr().(*net.UDPAddr).AddrPort(),
-		udp:    udp,
-		tcp:    tcp,
+	s := newServer(udp.LocalAddr().(*net.UDPAddr).AddrPort())
+	s.udp, s.tcp = udp, tcp
+	s.wg.Go(s.serveUDP)
+	s.wg.Go(s.serveTCP)
+	return s, nil
+}
+
+func newServer(addr netip.AddrPort) *Server {
+	return &Server{
+		addr:   addr,
 		done:   make(chan struct{}),
 		conns:  map[net.Conn]bool{},
 		zones:  map[string]*zone{},
@@ -68,9 +74,6 @@ func Start(addr string) (*Server, error) {
 		faults: map[string]Fault{},
 		delays: map[string]time.Duration{},
 	}
-	s.wg.Go(s.serveUDP)
-	s.wg.Go(s.serveTCP)
-	return s, nil
 }
 
 // StartAll starts one server on each IP address, all on the same free port, as
@@ -137,7 +140,10 @@ func (s *Server) Close() error {
 	default:
 	}
 	close(s.done)
-	err := errors.Join(s.udp.Close(), s.tcp.Close())
+	var err error
+	if s.udp != nil {
+		err = errors.Join(s.udp.Close(), s.tcp.Close())
+	}
 	for c := range s.conns {
 		c.Close()
 	}

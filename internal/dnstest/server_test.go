@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -53,7 +54,7 @@ func ask(t *testing.T, s *Server, network, name string, qtype uint16, rd bool) *
 	q.SetQuestion(dns.Fqdn(name), qtype)
 	q.RecursionDesired = rd
 	q.AuthenticatedData = true
-	r, _, err := (&dns.Client{Net: network, Timeout: 5 * time.Second}).Exchange(q, s.Addr())
+	r, _, err := (&dns.Client{Net: network, Timeout: time.Minute}).Exchange(q, s.Addr())
 	if err != nil {
 		t.Fatalf("%s %s: %v", name, dns.TypeToString[qtype], err)
 	}
@@ -212,30 +213,76 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", c.fault, got, c.want)
 		}
 	}
-	s.Fault("", Timeout)
-	c, err := net.Dial("udp", s.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	before := s.Count()
-	q := new(dns.Msg)
-	q.SetQuestion("www.example.com.", dns.TypeA)
-	packed, _ := q.Pack()
-	if _, err := c.Write(packed); err != nil {
-		t.Fatal(err)
-	}
-	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if _, err := c.Read(make([]byte, 512)); err == nil {
-		t.Error("an answer in spite of Timeout")
-	}
-	if s.Count() != before+1 {
-		t.Error("the question was not counted")
-	}
-	if last := s.Queries()[before]; last != (Query{Name: "www.example.com", Type: "A", Net: "udp", Recursive: true}) {
-		t.Errorf("recorded %+v", last)
-	}
 }
+
+// Without sockets it answers as over them, and silence lasts as long as anybody waits.
+func TestInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory, servers := InMemory("127.0.0.1", "127.0.0.2")
+		s := servers[0]
+		defer servers[1].Close()
+		defer s.Close()
+		set(t, s, "example.com", zoneText)
+		s.Fault("silent.example.com", Timeout)
+		s.Delay("late.example.com", time.Hour)
+		for _, c := range []struct {
+			network, at, name string
+			want              string // or a part of the fault
+			takes             time.Duration
+		}{
+			{"udp", s.Addr(), "www.example.com", "NOERROR aa =0 www.example.com A 192.0.2.1", 0},
+			{"tcp", s.Addr(), "www.example.com", "NOERROR aa =0 www.example.com A 192.0.2.1", 0},
+			{"udp", s.Addr(), "late.example.com", "NXDOMAIN aa =1 example.com SOA ns1.example.com.", time.Hour},
+			{"udp", s.Addr(), "silent.example.com", "i/o timeout", 2 * time.Hour},
+			{"tcp", s.Addr(), "silent.example.com", "i/o timeout", 2 * time.Hour},
+			{"udp", servers[1].Addr(), "www.example.com", "REFUSED", 0},
+			{"udp", "127.0.0.3:53", "www.example.com", "connection refused", 0},
+		} {
+			begun := time.Now()
+			got := question(t, memory, c.network, c.at, c.name)
+			if !strings.HasPrefix(got, c.want) && !strings.HasSuffix(got, c.want) || time.Since(begun) != c.takes {
+				t.Errorf("%s of %s by %s: %s after %s, want %s after %s", c.name, c.at, c.network, got, time.Since(begun), c.want, c.takes)
+			}
+		}
+		if last := s.Queries()[4]; last != (Query{Name: "silent.example.com", Type: "A", Net: "tcp", Recursive: true}) {
+			t.Errorf("recorded %+v", last)
+		}
+		s.Close()
+		if got := question(t, memory, "udp", s.Addr(), "www.example.com"); !strings.HasSuffix(got, "connection refused") {
+			t.Errorf("after its end: %s", got)
+		}
+	})
+}
+
+// question asks in memory, for two hours at most.
+func question(t *testing.T, m *Memory, network, at, name string) string {
+	c, err := m.Dial(t.Context(), network, at)
+	if err != nil {
+		return err.Error()
+	}
+	conn := &dns.Conn{Conn: c}
+	if network == "udp" {
+		conn.Conn = packets{c}
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(2 * time.Hour))
+	q := new(dns.Msg)
+	q.SetQuestion(dns.Fqdn(name), dns.TypeA)
+	if err := conn.WriteMsg(q); err != nil {
+		return err.Error()
+	}
+	r, err := conn.ReadMsg()
+	if err != nil {
+		return err.Error()
+	}
+	return sketch(r)
+}
+
+// packets tells the client that writes are packets.
+type packets struct{ net.Conn }
+
+func (packets) ReadFrom([]byte) (int, net.Addr, error) { panic("not used") }
+func (packets) WriteTo([]byte, net.Addr) (int, error)  { panic("not used") }
 
 func TestStartAll(t *testing.T) {
 	servers, err := StartAll("127.0.0.1", "127.0.0.2")

@@ -23,12 +23,13 @@ const (
 // asker sends one question to one server.
 type asker struct {
 	timeout time.Duration
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	sent    atomic.Uint64
 	slots   chan struct{}
 }
 
-func newAsker(timeout time.Duration) *asker {
-	return &asker{timeout: timeout, slots: make(chan struct{}, maxExchanges)}
+func newAsker(o Options) *asker {
+	return &asker{timeout: o.Timeout, dial: o.Dial, slots: make(chan struct{}, maxExchanges)}
 }
 
 // ask tries once: over UDP, again without EDNS where the server doesn't know it
@@ -72,7 +73,7 @@ func (a *asker) once(ctx context.Context, network, addr string, query *dns.Msg, 
 	if err != nil {
 		return nil, fmt.Errorf("pack the question %s %s: %w", q.name, q.typeText(), err)
 	}
-	c, err := new(net.Dialer).DialContext(ctx, network, addr)
+	c, err := a.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -29,22 +29,21 @@ tail             CNAME loop
 `
 
 // internet is a resolver (127.0.0.1), two name servers of example.com, one of
-// example.net that also has other zones, and a hosting panel.
+// example.net that also has other zones, and a hosting panel. It is for a bubble of
+// synctest, where only silence takes time.
 type internet struct {
 	*testing.T
+	memory                      *dnstest.Memory
 	front, ns1, ns2, net, panel *dnstest.Server
 }
 
 func newInternet(t *testing.T) internet {
 	t.Helper()
-	s, err := dnstest.StartAll("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
-	if err != nil {
-		t.Fatal(err)
-	}
+	memory, s := dnstest.InMemory("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
 	for _, server := range s {
 		t.Cleanup(func() { server.Close() })
 	}
-	n := internet{t, s[0], s[1], s[2], s[3], s[4]}
+	n := internet{t, memory, s[0], s[1], s[2], s[3], s[4]}
 	n.zone(n.ns1, "example.com", exampleZone)
 	n.zone(n.ns2, "example.com", exampleZone)
 	n.zone(n.net, "example.net", `sel 60 TXT "v=DKIM1; p=net"`)
@@ -72,10 +71,10 @@ func (n internet) add(s *dnstest.Server, lines ...string) {
 func (n internet) resolver(change func(*Options)) *Resolver {
 	n.Helper()
 	o := Options{
-		Resolvers:     []string{n.front.Addr()},
-		AuthorityPort: n.front.Port(),
-		Panel:         n.panel.Addr(),
-		Timeout:       400 * time.Millisecond,
+		Resolvers: []string{n.front.Addr()},
+		Panel:     n.panel.Addr(),
+		Timeout:   400 * time.Millisecond,
+		Dial:      n.memory.Dial,
 	}
 	if change != nil {
 		change(&o)

@@ -2,6 +2,7 @@ package dnsview
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -29,6 +30,7 @@ type Options struct {
 	MaxEntries      int           // answers kept; 0: 100,000
 	Logger          *slog.Logger  // nil: none
 	Now             func() time.Time
+	Dial            func(ctx context.Context, network, address string) (net.Conn, error) // nil: that of a net.Dialer
 }
 
 // complete fills in the defaults and reads the addresses.
@@ -49,6 +51,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
 	}
 	if o.At != "" {
 		o.Resolvers, o.Panel = []string{o.At}, ""

@@ -41,7 +41,7 @@ func New(o Options) (*Resolver, error) {
 	l := newLife()
 	return &Resolver{
 		options:     o,
-		asker:       newAsker(o.Timeout),
+		asker:       newAsker(o),
 		life:        l,
 		outward:     &outward{now: o.Now, logger: o.Logger},
 		routeIPv6:   routeIPv6,
