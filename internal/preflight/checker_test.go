@@ -81,26 +81,28 @@ func TestMendedZoneIsSeenAtOnce(t *testing.T) {
 }
 
 func TestRecheckAsksAfresh(t *testing.T) {
-	dns := newFakeDNS(goodZone, noKey)
-	c := New(dns, Options{})
-	c.Check(t.Context(), goodIdentity())
-	dns.add(goodZone)
-	if r := c.Recheck(t.Context(), goodIdentity()); r.Worst() != Pass {
-		t.Errorf("Recheck answers from memory:\n%s", r)
-	}
-	if r := c.Check(t.Context(), goodIdentity()); r.Worst() != Pass {
-		t.Errorf("Check doesn't know what Recheck found:\n%s", r)
-	}
-	dns.down.Store(true)
-	if r := c.Recheck(t.Context(), goodIdentity()); r.Stale || r.Worst() != Unknown {
-		t.Errorf("Recheck hides that DNS is down:\n%s", r)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS(goodZone, noKey)
+		c := New(dns, Options{})
+		c.Check(t.Context(), goodIdentity())
+		dns.add(goodZone)
+		if r := c.Recheck(t.Context(), goodIdentity()); r.Worst() != Pass {
+			t.Errorf("Recheck answers from memory:\n%s", r)
+		}
+		if r := c.Check(t.Context(), goodIdentity()); r.Worst() != Pass {
+			t.Errorf("Check doesn't know what Recheck found:\n%s", r)
+		}
+		dns.down.Store(true)
+		if r := c.Recheck(t.Context(), goodIdentity()); r.Stale || r.Worst() != Unknown {
+			t.Errorf("Recheck hides that DNS is down:\n%s", r)
+		}
+	})
 }
 
 func TestOneFlightForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alone := newFakeDNS(goodZone)
-		check(t, alone, goodIdentity())
+		New(alone, Options{}).Check(t.Context(), goodIdentity())
 
 		dns := newFakeDNS(goodZone)
 		dns.onAnswer(slow)
@@ -219,21 +221,24 @@ func TestCallerGoes(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	c := New(newFakeDNS(goodZone), Options{MaxEntries: 10})
-	id := goodIdentity()
-	for i := range 50 {
-		id.MailFrom = mail.Domain("b" + strconv.Itoa(i) + ".example.com")
-		c.Check(t.Context(), id)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.entries) > 10 {
-		t.Errorf("%d reports are kept", len(c.entries))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := New(newFakeDNS(goodZone), Options{MaxEntries: 10})
+		id := goodIdentity()
+		for i := range 50 {
+			id.MailFrom = mail.Domain("b" + strconv.Itoa(i) + ".example.com")
+			c.Check(t.Context(), id)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.entries) > 10 {
+			t.Errorf("%d reports are kept", len(c.entries))
+		}
+	})
 }
 
 func TestProvider(t *testing.T) {
-	dns := newFakeDNS(`
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeDNS(`
 gmail.com MX 5 gmail-smtp-in.l.google.com
 gmail.com MX 10 alt1.gmail-smtp-in.l.google.com
 workspace.example MX 1 SMTP.GOOGLE.COM
@@ -255,24 +260,25 @@ fake.example MX 10 mx.notgoogle.com
 demo.example MX 10 in.mx.gmail.test
 fault unreachable.example MX
 fault live.com MX`)
-	c := New(dns, Options{Providers: map[string]Provider{"mx.gmail.test": Google}})
-	tests := map[mail.Domain]Provider{
-		"gmail.com": Google, "workspace.example": Google, "old.example": Google, "corp.example": Microsoft, "new.example": Microsoft,
-		"hotmail.com": Microsoft, "yahoo.com": Yahoo, "icloud.com": Apple, "qq.com": QQ, "self.example": Other, "backup.example": Other,
-		"mixed.example": Google, "null.example": Other, "nomx.example": Other, "nosuch.example": Other, "fake.example": Other,
-		"demo.example": Google, "unreachable.example": UnknownProvider, "live.com": Microsoft, "": Other,
-	}
-	for domain, want := range tests {
-		if got := c.Provider(t.Context(), domain); got != want {
-			t.Errorf("%s is at %s, want %s", domain, got, want)
+		c := New(dns, Options{Providers: map[string]Provider{"mx.gmail.test": Google}})
+		tests := map[mail.Domain]Provider{
+			"gmail.com": Google, "workspace.example": Google, "old.example": Google, "corp.example": Microsoft, "new.example": Microsoft,
+			"hotmail.com": Microsoft, "yahoo.com": Yahoo, "icloud.com": Apple, "qq.com": QQ, "self.example": Other, "backup.example": Other,
+			"mixed.example": Google, "null.example": Other, "nomx.example": Other, "nosuch.example": Other, "fake.example": Other,
+			"demo.example": Google, "unreachable.example": UnknownProvider, "live.com": Microsoft, "": Other,
 		}
-	}
-	dns.down.Store(true)
-	for domain, want := range map[mail.Domain]Provider{"corp.example": Microsoft, "self.example": Other, "never.example": UnknownProvider, "googlemail.com": Google} {
-		if got := c.Provider(t.Context(), domain); got != want {
-			t.Errorf("in an outage %s is at %s, want %s", domain, got, want)
+		for domain, want := range tests {
+			if got := c.Provider(t.Context(), domain); got != want {
+				t.Errorf("%s is at %s, want %s", domain, got, want)
+			}
 		}
-	}
+		dns.down.Store(true)
+		for domain, want := range map[mail.Domain]Provider{"corp.example": Microsoft, "self.example": Other, "never.example": UnknownProvider, "googlemail.com": Google} {
+			if got := c.Provider(t.Context(), domain); got != want {
+				t.Errorf("in an outage %s is at %s, want %s", domain, got, want)
+			}
+		}
+	})
 }
 
 func TestCacheKey(t *testing.T) {

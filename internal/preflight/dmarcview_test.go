@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"mailgate/internal/mail"
 )
@@ -88,26 +89,28 @@ func TestDMARCView(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			v := New(newFakeDNS(goodZone, c.zone), Options{}).DMARCView(t.Context(), c.from)
-			var walk []string
-			for _, s := range v.Walk {
-				walk = append(walk, string(s.Status))
-			}
-			if v.Domain != c.domain || v.Policy != c.policy || !strings.Contains(v.Why, c.why) || strings.Join(walk, " ") != c.walk {
-				t.Errorf("%+v", v)
-			}
-			if shown := c.domain != "" || strings.HasPrefix(c.walk, "void"); (v.Record != "") != shown || (len(v.Records) == 2) != (c.name == "several") {
-				t.Errorf("record %q, several %q", v.Record, v.Records)
-			}
-			var tags []string
-			for _, tag := range v.Tags {
-				if c.domain == "" {
-					tags = append(tags, tag.Tag)
+			synctest.Test(t, func(t *testing.T) {
+				v := New(newFakeDNS(goodZone, c.zone), Options{}).DMARCView(t.Context(), c.from)
+				var walk []string
+				for _, s := range v.Walk {
+					walk = append(walk, string(s.Status))
 				}
-			}
-			if strings.Join(tags, " ") != c.tags || (c.domain != "") != slices.ContainsFunc(v.Tags, func(tag DMARCTag) bool { return tag.Default }) {
-				t.Errorf("tags %+v, not those that matter (%s)", v.Tags, c.tags)
-			}
+				if v.Domain != c.domain || v.Policy != c.policy || !strings.Contains(v.Why, c.why) || strings.Join(walk, " ") != c.walk {
+					t.Errorf("%+v", v)
+				}
+				if shown := c.domain != "" || strings.HasPrefix(c.walk, "void"); (v.Record != "") != shown || (len(v.Records) == 2) != (c.name == "several") {
+					t.Errorf("record %q, several %q", v.Record, v.Records)
+				}
+				var tags []string
+				for _, tag := range v.Tags {
+					if c.domain == "" {
+						tags = append(tags, tag.Tag)
+					}
+				}
+				if strings.Join(tags, " ") != c.tags || (c.domain != "") != slices.ContainsFunc(v.Tags, func(tag DMARCTag) bool { return tag.Default }) {
+					t.Errorf("tags %+v, not those that matter (%s)", v.Tags, c.tags)
+				}
+			})
 		})
 	}
 }

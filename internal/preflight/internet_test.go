@@ -3,14 +3,14 @@ package preflight
 import (
 	"slices"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"mailgate/internal/dnstest"
 	"mailgate/internal/dnsview"
 )
 
 // internet is a small Internet of real DNS servers: a resolver, two name servers
-// of example.com and a hosting panel.
+// of example.com and a hosting panel. It is for a bubble of synctest.
 type internet struct {
 	front, ns1, ns2, panel *dnstest.Server
 	resolver               *dnsview.Resolver
@@ -18,10 +18,7 @@ type internet struct {
 
 func newInternet(t *testing.T) internet {
 	t.Helper()
-	s, err := dnstest.StartAll("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
-	if err != nil {
-		t.Fatal(err)
-	}
+	memory, s := dnstest.InMemory("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4")
 	for _, server := range s {
 		t.Cleanup(func() { server.Close() })
 	}
@@ -32,9 +29,8 @@ func newInternet(t *testing.T) internet {
 	if err := n.front.Recursive(n.ns1, n.ns2); err != nil {
 		t.Fatal(err)
 	}
-	n.resolver, err = dnsview.New(dnsview.Options{
-		Resolvers: []string{n.front.Addr()}, AuthorityPort: n.front.Port(), Panel: n.panel.Addr(), Timeout: time.Second,
-	})
+	var err error
+	n.resolver, err = dnsview.New(dnsview.Options{Resolvers: []string{n.front.Addr()}, Panel: n.panel.Addr(), Dial: memory.Dial})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,16 +133,17 @@ func TestRealDNS(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			n := newInternet(t)
-			c.make(t, n)
-			r := check(t, n.resolver, goodIdentity())
-			if got := bad(r); !slices.Equal(got, c.want) {
-				t.Errorf("found %q, want %q\n%s", got, c.want, r)
-			}
-			if want := []string{"ns1.example.com", "ns2.example.com"}; !slices.Equal(r.NameServers, want) {
-				t.Errorf("name servers %q", r.NameServers)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				n := newInternet(t)
+				c.make(t, n)
+				r := New(n.resolver, Options{}).Check(t.Context(), goodIdentity())
+				if got := bad(r); !slices.Equal(got, c.want) {
+					t.Errorf("found %q, want %q\n%s", got, c.want, r)
+				}
+				if want := []string{"ns1.example.com", "ns2.example.com"}; !slices.Equal(r.NameServers, want) {
+					t.Errorf("name servers %q", r.NameServers)
+				}
+			})
 		})
 	}
 }
@@ -154,28 +151,30 @@ func TestRealDNS(t *testing.T) {
 // TestRealDNSMended is the first incident: the key is only in the panel, and the
 // verdict turns as soon as it is published.
 func TestRealDNSMended(t *testing.T) {
-	n := newInternet(t)
-	if err := n.panel.SetZone("example.com", ""); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, n.panel)
-	for _, s := range []*dnstest.Server{n.ns1, n.ns2} {
-		s.Remove("example.com", "TXT")
-	}
-	c := New(n.resolver, Options{})
-	p := Predict(Google, c.Check(t.Context(), goodIdentity()), Extra{})
-	if p.Rule != "gmail-unauthenticated" || !slices.Equal(p.Codes, []string{"dkim-only-on-local-dns", "spf-missing"}) {
-		t.Errorf("%+v", p)
-	}
-	publish(t, n.ns1, n.ns2)
-	if p = Predict(Google, c.Recheck(t.Context(), goodIdentity()), Extra{}); p.Verdict != Accept {
-		t.Errorf("after publishing: %+v", p)
-	}
-	before := n.resolver.Queries()
-	for range 1000 {
-		c.Check(t.Context(), goodIdentity())
-	}
-	if asked := n.resolver.Queries() - before; asked != 0 {
-		t.Errorf("%d queries for 1000 messages", asked)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := newInternet(t)
+		if err := n.panel.SetZone("example.com", ""); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, n.panel)
+		for _, s := range []*dnstest.Server{n.ns1, n.ns2} {
+			s.Remove("example.com", "TXT")
+		}
+		c := New(n.resolver, Options{})
+		p := Predict(Google, c.Check(t.Context(), goodIdentity()), Extra{})
+		if p.Rule != "gmail-unauthenticated" || !slices.Equal(p.Codes, []string{"dkim-only-on-local-dns", "spf-missing"}) {
+			t.Errorf("%+v", p)
+		}
+		publish(t, n.ns1, n.ns2)
+		if p = Predict(Google, c.Recheck(t.Context(), goodIdentity()), Extra{}); p.Verdict != Accept {
+			t.Errorf("after publishing: %+v", p)
+		}
+		before := n.resolver.Queries()
+		for range 1000 {
+			c.Check(t.Context(), goodIdentity())
+		}
+		if asked := n.resolver.Queries() - before; asked != 0 {
+			t.Errorf("%d queries for 1000 messages", asked)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"mailgate/internal/dnsview"
 )
@@ -37,10 +38,12 @@ func TestKeyServers(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			got := sides(New(newFakeDNS(goodZone, c.zone), Options{}).KeyServers(t.Context(), goodIdentity().Keys[0]))
-			if got != c.want {
-				t.Errorf("got  %s\nwant %s", got, c.want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				got := sides(New(newFakeDNS(goodZone, c.zone), Options{}).KeyServers(t.Context(), goodIdentity().Keys[0]))
+				if got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+			})
 		})
 	}
 }
@@ -59,17 +62,19 @@ func TestKeyMatchWantsAuthority(t *testing.T) {
 
 // TestKeyServersBehindAlias has the CNAME's own answer told from the key's.
 func TestKeyServersBehindAlias(t *testing.T) {
-	n := newInternet(t)
-	for _, s := range []interface{ Add(...string) error }{n.ns1, n.ns2} {
-		if err := s.Add("mail._domainkey.example.com. CNAME key.example.com.", `key.example.com. TXT "v=DKIM1; p=`+publishedForm(ourKey())[:200]+`" "`+publishedForm(ourKey())[200:]+`"`); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		n := newInternet(t)
+		for _, s := range []interface{ Add(...string) error }{n.ns1, n.ns2} {
+			if err := s.Add("mail._domainkey.example.com. CNAME key.example.com.", `key.example.com. TXT "v=DKIM1; p=`+publishedForm(ourKey())[:200]+`" "`+publishedForm(ourKey())[200:]+`"`); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	got := sides(New(n.resolver, Options{}).KeyServers(t.Context(), goodIdentity().Keys[0]))
-	const want = "ns1.example.com alias, ns2.example.com alias, ns1.example.com match, ns2.example.com match, panel no-answer"
-	if got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
+		got := sides(New(n.resolver, Options{}).KeyServers(t.Context(), goodIdentity().Keys[0]))
+		const want = "ns1.example.com alias, ns2.example.com alias, ns1.example.com match, ns2.example.com match, panel no-answer"
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
 }
 
 func TestFindSelectors(t *testing.T) {
@@ -84,13 +89,15 @@ func TestFindSelectors(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			dns := newFakeDNS(goodZone, c.zone)
-			if got := New(dns, Options{}).FindSelectors(t.Context(), "example.com"); !slices.Equal(got, c.want) {
-				t.Errorf("found %q, want %q", got, c.want)
-			}
-			if asked := dns.queries.Load(); asked > 25 {
-				t.Errorf("%d queries", asked)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				dns := newFakeDNS(goodZone, c.zone)
+				if got := New(dns, Options{}).FindSelectors(t.Context(), "example.com"); !slices.Equal(got, c.want) {
+					t.Errorf("found %q, want %q", got, c.want)
+				}
+				if asked := dns.queries.Load(); asked > 25 {
+					t.Errorf("%d queries", asked)
+				}
+			})
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -167,15 +168,17 @@ func TestServersAreCounted(t *testing.T) {
 
 // Each report that DNS was asked for is told of once; one from memory isn't.
 func TestFoundIsTold(t *testing.T) {
-	found := make(chan *Report, 10)
-	c := New(newFakeDNS(goodZone), Options{Found: func(r *Report) { found <- r }})
-	first := c.Check(t.Context(), goodIdentity())
-	if r := <-found; r != first {
-		t.Error("another report was told of")
-	}
-	c.Check(t.Context(), goodIdentity())
-	again := c.Recheck(t.Context(), goodIdentity())
-	if r := <-found; r != again || len(found) > 0 {
-		t.Errorf("told of %p, want %p; %d more", r, again, len(found))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		found := make(chan *Report, 10)
+		c := New(newFakeDNS(goodZone), Options{Found: func(r *Report) { found <- r }})
+		first := c.Check(t.Context(), goodIdentity())
+		if r := <-found; r != first {
+			t.Error("another report was told of")
+		}
+		c.Check(t.Context(), goodIdentity())
+		again := c.Recheck(t.Context(), goodIdentity())
+		if r := <-found; r != again || len(found) > 0 {
+			t.Errorf("told of %p, want %p; %d more", r, again, len(found))
+		}
+	})
 }

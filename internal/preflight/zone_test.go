@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailgate/internal/dnsview"
@@ -351,7 +352,9 @@ func goodIdentity() Identity {
 	}
 }
 
-func check(t *testing.T, dns DNSView, id Identity) *Report {
+// check asks in a bubble, where no time passes but that of DNS.
+func check(t *testing.T, dns *fakeDNS, id Identity) (r *Report) {
 	t.Helper()
-	return New(dns, Options{}).Check(t.Context(), id)
+	synctest.Test(t, func(t *testing.T) { r = New(dns, Options{}).Check(t.Context(), id) })
+	return r
 }
