@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -34,7 +35,8 @@ func (r *rig) session(t testing.TB, c smtpClient, opts ...mta.Option) *mtaSessio
 	if c.user != "" {
 		macros.Set(mta.MacroAuthAuthen, c.user)
 	}
-	s, err := mta.NewClient(r.network, r.address, opts...).Session(macros)
+	patient := []mta.Option{mta.WithReadTimeout(hang), mta.WithWriteTimeout(hang), mta.WithDialer(&net.Dialer{Timeout: hang})}
+	s, err := mta.NewClient(r.network, r.address, append(patient, opts...)...).Session(macros)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -198,6 +198,7 @@ type rig struct {
 	tokens  *fakeTokens
 	network string
 	address string
+	dial    func() (net.Conn, error)
 	log     *logBuffer
 	metrics *prometheus.Registry
 	stop    context.CancelFunc
@@ -227,8 +228,9 @@ func startOn(t testing.TB, ln net.Listener, change func(*Server)) *rig {
 		Trusted:  In([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}),
 		Log:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics:  NewMetrics(r.metrics),
-		SpillDir: t.TempDir(), DrainTimeout: 50 * time.Millisecond,
+		SpillDir: t.TempDir(), DrainTimeout: 50 * time.Millisecond, FrameTimeout: time.Hour,
 	}
+	r.dial = func() (net.Conn, error) { return net.Dial(r.network, r.address) }
 	if change != nil {
 		change(r.server)
 	}
@@ -243,6 +245,10 @@ func startOn(t testing.TB, ln net.Listener, change func(*Server)) *rig {
 	})
 	return r
 }
+
+// hang is when a test is sure that nothing more will come. No limit of a server under
+// test is near it.
+const hang = 2 * time.Minute
 
 // logBuffer is a log that can be read while it is written.
 type logBuffer struct {
@@ -271,7 +277,7 @@ func (l *logBuffer) has(t *testing.T, s string) {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(hang); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still no %s", what)
 		}

@@ -3,8 +3,10 @@ package milter
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,18 +15,18 @@ import (
 // raw speaks frames, right or wrong.
 type raw struct {
 	net.Conn
-	t testing.TB
+	t        testing.TB
+	patience time.Duration // with one frame
 }
 
 func (r *rig) raw(t testing.TB) *raw {
 	t.Helper()
-	nc, err := net.Dial(r.network, r.address)
+	nc, err := r.dial()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
-	return &raw{nc, t}
+	return &raw{nc, t, hang}
 }
 
 func encode(code byte, payload string) []byte {
@@ -47,6 +49,7 @@ var opening = conversation(everything, encode('C', connectPayload), encode('H', 
 
 func (r *raw) send(b []byte) {
 	r.t.Helper()
+	r.SetWriteDeadline(time.Now().Add(r.patience))
 	if _, err := r.Write(b); err != nil {
 		r.t.Fatal(err)
 	}
@@ -54,6 +57,7 @@ func (r *raw) send(b []byte) {
 
 // recv reads a frame.
 func (r *raw) recv() (code byte, payload string, err error) {
+	r.SetReadDeadline(time.Now().Add(r.patience))
 	var n uint32
 	if err := binary.Read(r, binary.BigEndian, &n); err != nil {
 		return 0, "", err
@@ -83,8 +87,8 @@ func (r *raw) opened() {
 // closed wants the end of the connection, with no more answers.
 func (r *raw) closed() {
 	r.t.Helper()
-	if code, payload, err := r.recv(); err == nil {
-		r.t.Fatalf("answer %q %q, want the connection closed", code, payload)
+	if code, payload, err := r.recv(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		r.t.Fatalf("answer %q %q (%v), want the connection closed", code, payload, err)
 	}
 }
 
@@ -255,7 +259,7 @@ func TestMacros(t *testing.T) {
 // at most.
 func TestClosedInTheMiddle(t *testing.T) {
 	said := globalLog(t)
-	r := start(t, nil)
+	r := start(t, func(s *Server) { s.DrainTimeout = hang })
 	whole := conversation(opening, encode('M', "<ann@example.com>\x00"), encode('R', "<hold@example.net>\x00"),
 		encode('L', fromPayload), encode('N', ""), encode('B', "body\r\n"), encode('E', ""))
 	for n := range len(whole) {
@@ -268,7 +272,10 @@ func TestClosedInTheMiddle(t *testing.T) {
 		c.Close()
 	}
 	r.session(t, trustedClient).send(hello("bob@example.net"))
-	eventually(t, "end of all sessions", func() bool { return r.sessions(t) <= 1 })
+	r.stop()
+	if err := <-r.stopped; err != nil { // when all sessions have ended
+		t.Fatal(err)
+	}
 	if r.spool.count() != 0 {
 		t.Error("a message that never ended is in custody")
 	}

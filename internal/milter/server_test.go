@@ -2,12 +2,15 @@ package milter
 
 import (
 	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	mta "github.com/d--j/go-milter"
@@ -25,55 +28,88 @@ func TestConnectionLimit(t *testing.T) {
 	r.log.has(t, "connection limit reached")
 	first.send(hello("bob@example.net")).want(t, mta.ActionAccept)
 	c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-	if _, _, err := c.recv(); err == nil {
+	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Fatal("a third connection is served")
 	}
 	second.Close()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	c.wants('O')
+}
+
+// pipes is a listener whose connections are pipes, for bubbles of synctest.
+type pipes struct {
+	come   chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.come:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+func (p *pipes) dial() (net.Conn, error) {
+	here, there := net.Pipe()
+	p.come <- there
+	return here, nil
 }
 
 // Slow and silent clients lose their connection, whether or not they go on to send
 // a byte now and then.
 func TestSlowClients(t *testing.T) {
-	r := start(t, func(s *Server) { s.FrameTimeout, s.IdleTimeout = 50*time.Millisecond, 200*time.Millisecond })
-	t.Run("says nothing", func(t *testing.T) { r.raw(t).closed() })
-	t.Run("idle", func(t *testing.T) {
-		c := r.raw(t)
-		c.send(opening)
-		c.opened()
-		c.closed()
-	})
-	t.Run("a byte at a time", func(t *testing.T) {
-		c := r.raw(t)
-		c.send(envelope)
-		c.opened()
-		go func() {
-			for _, b := range encode('L', strings.Repeat("x", 4000)) {
-				if _, err := c.Write([]byte{b}); err != nil {
-					return
+	for name, test := range map[string]struct {
+		talk func(*raw)
+		took time.Duration // until the connection is closed
+	}{
+		"says nothing": {func(c *raw) { c.closed() }, 30 * time.Second},
+		"idle": {func(c *raw) {
+			c.send(opening)
+			c.opened()
+			c.closed()
+		}, 2 * time.Hour},
+		"a byte at a time": {func(c *raw) {
+			c.send(envelope)
+			c.opened()
+			go func() {
+				for _, b := range encode('L', strings.Repeat("x", 4000)) {
+					if _, err := c.Write([]byte{b}); err != nil {
+						return
+					}
+					time.Sleep(time.Second)
 				}
-				time.Sleep(5 * time.Millisecond)
+			}()
+			c.closed()
+		}, 33 * time.Second}, // the length has its own time
+		"doesn't read": {func(c *raw) {
+			c.send(everything)
+			if _, err := c.Write(encode('U', "")); !errors.Is(err, io.ErrClosedPipe) {
+				c.t.Errorf("written to who doesn't read: %v", err)
 			}
-		}()
-		c.closed()
-		r.log.has(t, "i/o timeout")
-	})
-	t.Run("doesn't read", func(t *testing.T) {
-		c := r.raw(t)
-		unknown := encode('U', "")
-		c.send(everything)
-		c.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		for range 1 << 20 {
-			if _, err := c.Write(unknown); err != nil {
-				if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-					return
+		}, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ln := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+				r := startOn(t, ln, func(s *Server) { s.FrameTimeout = 0 }) // the defaults
+				r.dial = ln.dial
+				c := r.raw(t)
+				c.patience = 24 * time.Hour
+				began := time.Now()
+				test.talk(c)
+				if took := time.Since(began); took != test.took {
+					t.Errorf("closed after %v in the bubble's time, want %v", took, test.took)
 				}
-				t.Fatal(err)
-			}
-		}
-		t.Error("the server waits for ever")
-	})
+				r.log.has(t, "i/o timeout")
+				time.Sleep(time.Minute) // whoever still sends hears of it
+			})
+		})
+	}
 }
 
 // Stopping ends idle connections at once and lets a message in hand come to its
@@ -156,11 +192,14 @@ func TestAcceptTemporaryError(t *testing.T) {
 
 func TestAcceptError(t *testing.T) {
 	ln := &faultyListener{Listener: listen(t), last: errors.New("gone")}
-	r := &rig{network: "unix", address: ln.Addr().String()}
 	s := &Server{Gate: &fakeGate{}, DrainTimeout: time.Millisecond}
 	stopped := make(chan error)
 	go func() { stopped <- s.Serve(t.Context(), ln) }()
-	r.raw(t)
+	nc, err := net.Dial("unix", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
 	if err := <-stopped; err == nil || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("Serve: %v", err)
 	}
