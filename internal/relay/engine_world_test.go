@@ -86,6 +86,7 @@ func (w *world) engine(roots *x509.CertPool) {
 		Dial:     w.dial,
 	})
 	e := w.e
+	e.parked.linger = time.Hour // on a slow machine, too
 	w.t.Cleanup(func() { e.parked.closeAll() })
 }
 

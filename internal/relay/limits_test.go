@@ -108,6 +108,7 @@ func holding(w *world, arrived chan<- struct{}, hold <-chan struct{}) Dial {
 // Run delivers what is kicked, and at its stop lets a delivery come to its end.
 func TestRunStops(t *testing.T) {
 	w := newWorld(t)
+	w.settings.Drain = time.Hour
 	dot, goOn := make(chan struct{}), make(chan struct{})
 	b := w.server("dest.example", "mx.dest.example", "203.0.113.5", 10, &box{})
 	b.answers(func(line string) string {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -13,6 +14,8 @@ const maxParked = 50
 
 // parked are connections between two workers. The zero value is ready for use.
 type parked struct {
+	linger time.Duration // how long each is kept; 0: lingers
+
 	mu       sync.Mutex
 	sessions map[string][]*session
 	closed   bool
@@ -29,7 +32,7 @@ func (p *parked) park(key string, s *session) {
 		p.sessions = map[string][]*session{}
 	}
 	p.sessions[key] = append(p.sessions[key], s)
-	time.AfterFunc(lingers, func() {
+	time.AfterFunc(cmp.Or(p.linger, lingers), func() {
 		if p.remove(key, s) {
 			s.quit()
 		}

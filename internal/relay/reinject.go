@@ -61,17 +61,25 @@ func (r *Reinjector) Inject(ctx context.Context, m *spool.Message, to []mail.Add
 	defer cancel()
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", r.Address)
 	if err != nil {
-		return nil, fmt.Errorf("reach the MTA: %w", err)
+		return nil, because(ctx, fmt.Errorf("reach the MTA: %w", err))
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
 	results, err := r.converse(ctx, timedConn{conn, cmp.Or(r.WriteTimeout, defaultWriteTimeout)}, m, to, token, content)
-	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
-		err = fmt.Errorf("%w (%w)", err, context.Cause(ctx)) // why the connection was closed
+	return results, because(ctx, err)
+}
+
+// because adds why the connection was closed, or not made.
+func because(ctx context.Context, err error) error {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done() // what failed may have looked at the clock before ctx did
 	}
-	return results, err
+	if err == nil || ctx.Err() == nil || errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 }
 
 // converse greets the MTA, makes sure that it uses the milter, and hands over.

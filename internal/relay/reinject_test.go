@@ -211,16 +211,26 @@ type failing struct{}
 func (failing) Read([]byte) (int, error) { return 0, errors.New("disk error") }
 
 func TestInjectAway(t *testing.T) {
+	r := &Reinjector{Address: nobody(t), Hostname: "mx1.example.com"}
+	if _, err := r.Inject(t.Context(), message(bob), []mail.Address{bob}, "TOKEN", strings.NewReader(original)); err == nil {
+		t.Error("an MTA that isn't there took a message")
+	}
+}
+
+// nobody is an address at which nobody listens, nor can until the test is over.
+func nobody(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
-	r := &Reinjector{Address: address, Hostname: "mx1.example.com"}
-	if _, err := r.Inject(t.Context(), message(bob), []mail.Address{bob}, "TOKEN", strings.NewReader(original)); err == nil {
-		t.Error("an MTA that isn't there took a message")
+	t.Cleanup(func() { l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
 }
 
 func TestInjectUTF8(t *testing.T) {

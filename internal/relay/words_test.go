@@ -11,12 +11,7 @@ import (
 
 // An address is told once, and what there is nothing to say of isn't logged.
 func TestThingsAreSaidOnce(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().String()
-	l.Close()
+	closed := nobody(t)
 	w := newWorld(t)
 	w.e.o.Dial = dialTCP
 	w.settings.NextHop.Via = closed
