@@ -275,12 +275,14 @@ func newView(dns config.DNS, w wiring) (*view, error) {
 		NoAuthoritative: !dns.Authoritative,
 		Panel:           dns.Panel,
 		AuthorityPort:   w.authorityPort,
+		Timeout:         w.dnsTime * 3 / 10,
+		LookupTime:      w.dnsTime,
 		Logger:          w.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("[dns]: %w", err)
 	}
-	checker := preflight.New(resolver, preflight.Options{Providers: w.providers, Logger: w.log, Found: w.found})
+	checker := preflight.New(resolver, preflight.Options{Timeout: w.dnsTime, Providers: w.providers, Logger: w.log, Found: w.found})
 	return &view{dns: dns, resolver: resolver, checker: checker}, nil
 }
 

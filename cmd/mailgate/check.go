@@ -97,7 +97,7 @@ func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
 	if err != nil {
 		return err
 	}
-	r := &checkRun{site: site, flags: f, json: a.json(), progress: newProgress(cmd.ErrOrStderr(), a.json())}
+	r := &checkRun{site: site, flags: f, dnsTime: a.timeForDNS(), json: a.json(), progress: newProgress(cmd.ErrOrStderr(), a.json())}
 	if err := r.plan(args, cmd); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (r *checkRun) plan(args []string, cmd *cobra.Command) (err error) {
 
 // checkView is the view of DNS that is asked: with --at that of one server.
 func (a *app) checkView(ctx context.Context, s *site, at string) (*view, error) {
-	v, err := newView(s.cfg.DNS, a.checkWiring())
+	v, err := newView(s.cfg.DNS, a.quietWiring())
 	if err != nil {
 		return nil, coded(exitConfig, err)
 	}
@@ -158,7 +158,7 @@ func (a *app) checkView(ctx context.Context, s *site, at string) (*view, error) 
 		return v, nil
 	}
 	defer v.resolver.Close()
-	return viewAt(ctx, v, at)
+	return a.viewAt(ctx, v, at)
 }
 
 // ended is the exit code: the worst of all domains, or that of an interruption.

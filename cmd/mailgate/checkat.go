@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,12 +12,8 @@ import (
 	"mailgate/internal/preflight"
 )
 
-func (a *app) checkWiring() wiring {
-	return wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort}
-}
-
 // viewAt asks one server only. Its name is looked up by v, which asks the resolvers.
-func viewAt(ctx context.Context, v *view, at string) (*view, error) {
+func (a *app) viewAt(ctx context.Context, v *view, at string) (*view, error) {
 	host, port, err := splitAt(at)
 	if err != nil {
 		return nil, usageError(err)
@@ -32,11 +27,11 @@ func viewAt(ctx context.Context, v *view, at string) (*view, error) {
 			return nil, err
 		}
 	}
-	resolver, err := dnsview.New(dnsview.Options{At: net.JoinHostPort(address.String(), port)})
+	resolver, err := dnsview.New(dnsview.Options{At: net.JoinHostPort(address.String(), port), Timeout: a.dnsTime * 3 / 10, LookupTime: a.dnsTime})
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--at %s: %w", at, err))
 	}
-	return &view{dns: v.dns, resolver: resolver, checker: preflight.New(resolver, preflight.Options{})}, nil
+	return &view{dns: v.dns, resolver: resolver, checker: preflight.New(resolver, preflight.Options{Timeout: a.dnsTime})}, nil
 }
 
 // lookUpAt finds the address of a name server, IPv4 before IPv6.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,18 +47,22 @@ type checkRun struct {
 	view     *view
 	flags    checkFlags
 	targets  []checkTarget
-	several  bool        // a line each, and an array as JSON
-	to       mail.Domain // whose answer is predicted; "": the big providers
-	host     advise.Host // in whose form records are shown; "": told from the name servers
+	dnsTime  time.Duration // that DNS may take for one domain
+	several  bool          // a line each, and an array as JSON
+	to       mail.Domain   // whose answer is predicted; "": the big providers
+	host     advise.Host   // in whose form records are shown; "": told from the name servers
 	json     bool
 	progress *progress
 	look     func(ctx context.Context, t checkTarget, fresh bool) *checked
 }
 
 const (
-	checkTime    = 5 * time.Second // bounds what DNS may take for one domain
+	checkTime    = 5 * time.Second // bounds what DNS may take for one domain; see app.dnsTime
 	checksAtOnce = 8
 )
+
+// timeForDNS bounds what DNS may take for one domain.
+func (a *app) timeForDNS() time.Duration { return cmp.Or(a.dnsTime, checkTime) }
 
 // run checks all targets, and with --wait those that aren't well again. Its results
 // are in the order of the targets, without those that an interruption left out; the
@@ -130,7 +135,7 @@ func (r *checkRun) each(ctx context.Context, numbers []int, fresh bool, done fun
 
 // one checks a domain. Fresh asks DNS again for all of it.
 func (r *checkRun) one(ctx context.Context, t checkTarget, fresh bool) *checked {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, r.dnsTime)
 	defer cancel()
 	if fresh { // side by side, and each question once
 		ctx = dnsview.Fresh(preflight.Round(ctx, time.Now()), 0)

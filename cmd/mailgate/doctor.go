@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -165,13 +164,13 @@ func (e *examination) certificates() {
 const mostDomains = 3
 
 func (e *examination) dns(ctx context.Context) {
-	view, err := newView(e.cfg.DNS, wiring{log: slog.New(slog.DiscardHandler), authorityPort: e.a.authorityPort})
+	view, err := newView(e.cfg.DNS, e.a.quietWiring())
 	if err != nil {
 		e.add(doctor.Result{Area: "dns", Code: "dns-configuration", Status: doctor.Fail, Text: err.Error(), Mend: []string{"Correct [dns] in mailgate.toml."}})
 		return
 	}
 	defer view.resolver.Close()
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, e.a.timeForDNS())
 	defer cancel()
 	var domains []mail.Domain
 	for _, d := range e.cfg.Domains {

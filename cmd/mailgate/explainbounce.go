@@ -153,7 +153,7 @@ func isID(s string) bool {
 // lookNow checks the domains that authentication failed for, within checkTime in
 // all.
 func (a *app) lookNow(ctx context.Context, list []reading) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, a.timeForDNS())
 	defer cancel()
 	n, err := a.newNow()
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 
@@ -53,7 +52,7 @@ func (a *app) newNow() (*now, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := newView(s.cfg.DNS, wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort})
+	v, err := newView(s.cfg.DNS, a.quietWiring())
 	if err != nil {
 		return nil, err
 	}

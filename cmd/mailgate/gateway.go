@@ -34,6 +34,7 @@ import (
 type wiring struct {
 	log           *slog.Logger
 	authorityPort int                           // of authoritative name servers; 0: 53
+	dnsTime       time.Duration                 // that DNS may take for one answer or verdict; 0: checkTime
 	providers     map[string]preflight.Provider // further MX suffixes of big providers
 	smtpPort      uint16                        // of MX hosts; 0: 25
 	loopback      bool                          // MX hosts may be on this machine
@@ -126,6 +127,7 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Full:    g.storeFull,
 		Logger:  w.log,
 
+		JudgeTime:  w.dnsTime,
 		CrashPoint: w.crashPoint,
 	})
 	return g, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -180,7 +181,7 @@ func (a *app) lookUpSelector(ctx context.Context, cfg *config.Config, key sign.K
 	record := advise.Record{Check: preflight.DKIM, Type: "TXT", Name: key.Name(), TTL: 3600, Value: key.Record()}
 	g.Host = advise.Web
 	if !f.noDNS {
-		ctx, cancel := context.WithTimeout(ctx, selectorTime)
+		ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.dnsTime, selectorTime))
 		defer cancel()
 		zone := a.askSelector(ctx, cfg, key, g)
 		if record.Zone = zone.Apex; zone.Apex != "" {

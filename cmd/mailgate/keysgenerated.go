@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,7 +119,7 @@ func (a *app) askSelector(ctx context.Context, cfg *config.Config, key sign.Key,
 	if cfg != nil {
 		dns = cfg.DNS
 	}
-	view, err := newView(dns, wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort})
+	view, err := newView(dns, a.quietWiring())
 	if err != nil {
 		g.note("DNS was not asked: %v", err)
 		return dnsview.Zone{}

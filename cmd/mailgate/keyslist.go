@@ -111,7 +111,7 @@ func canDoWithout(err error) bool {
 
 // quietWiring is for commands that ask DNS by themselves.
 func (a *app) quietWiring() wiring {
-	return wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort}
+	return wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort, dnsTime: a.dnsTime}
 }
 
 func printKeys(out io.Writer, list web.KeyList, q web.KeyQuery, now time.Time, command func(...string) string) {

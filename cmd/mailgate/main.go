@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -72,7 +73,8 @@ type app struct {
 	socket string
 	format string
 
-	authorityPort int // of authoritative name servers; 0: 53, tests differ
+	authorityPort int           // of authoritative name servers; 0: 53, tests differ
+	dnsTime       time.Duration // that DNS may take for one domain; 0: checkTime
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -99,7 +98,7 @@ func (a *app) wantedRecords(ctx context.Context, name string, f recordsFlags) (*
 	if err != nil {
 		return nil, err
 	}
-	view, err := newView(site.cfg.DNS, wiring{log: slog.New(slog.DiscardHandler), authorityPort: a.authorityPort})
+	view, err := newView(site.cfg.DNS, a.quietWiring())
 	if err != nil {
 		return nil, coded(exitConfig, err)
 	}
@@ -168,7 +167,7 @@ func (s *site) readKeys(domain mail.Domain, f recordsFlags) (notes []string, err
 // look asks DNS, for at most checkTime. Some of it is kept for reading in whole what
 // the report has shortened, which is mostly remembered.
 func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, w.app.timeForDNS())
 	defer cancel()
 	dns := w.view.resolver
 	want := advise.Want{All: true, Keys: w.keys(id), Reports: reports}
@@ -179,7 +178,7 @@ func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string
 	if id.Helo != "" {
 		names = append(names, string(id.Helo))
 	}
-	first, done := context.WithTimeout(ctx, checkTime*4/5)
+	first, done := context.WithTimeout(ctx, w.app.timeForDNS()*4/5)
 	defer done()
 	var wait sync.WaitGroup
 	wait.Go(func() { w.Zones = zonesOver(first, dns, names) })

@@ -82,7 +82,9 @@ func (g *gateway) newGate(cfg *config.Config, v *view) (*gate.Gate, error) {
 	if err != nil {
 		return nil, coded(configCode(err), err)
 	}
-	return gate.New(gateConfig(cfg), keyring, v.checker, v.txt), nil
+	c := gateConfig(cfg)
+	c.JudgeTime = g.dnsTime
+	return gate.New(c, keyring, v.checker, v.txt), nil
 }
 
 // applyRotations has mail signed with the keys that sign now. A message keeps those it

@@ -35,6 +35,8 @@ func (g *gateway) newPolicies(ctx context.Context) (*tlspolicy.Policies, error) 
 		Private: func() bool { return g.live.Load().cfg.MTASTS.Private },
 		Metrics: newTLSMetrics(g.registry),
 		Log:     g.log,
+
+		LookupTime: g.dnsTime,
 	})
 }
 

@@ -115,7 +115,7 @@ func (a *app) probeFromHere(ctx context.Context, cfg *config.Config, destination
 		return coded(exitConfig, err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	view, err := newView(cfg.DNS, wiring{log: quiet, authorityPort: a.authorityPort})
+	view, err := newView(cfg.DNS, a.quietWiring())
 	if err != nil {
 		return coded(exitConfig, err)
 	}

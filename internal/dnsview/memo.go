@@ -25,6 +25,8 @@ type memo[V any] struct {
 	limit int
 	retry time.Duration // before the next refresh, after one that learned nothing
 
+	lookupTime, flightTime time.Duration
+
 	mu         sync.Mutex
 	entries    map[string]*list.Element
 	order      *list.List // of *entry[V], most recently used first
@@ -60,13 +62,15 @@ type flight[V any] struct {
 
 func newMemo[V any](l *life, o Options) *memo[V] {
 	return &memo[V]{
-		life:    l,
-		now:     o.Now,
-		limit:   o.MaxEntries,
-		retry:   o.UnknownTTL,
-		entries: map[string]*list.Element{},
-		order:   list.New(),
-		flights: map[string]*flight[V]{},
+		life:       l,
+		now:        o.Now,
+		limit:      o.MaxEntries,
+		retry:      o.UnknownTTL,
+		lookupTime: o.lookupTime(),
+		flightTime: o.flightTime(),
+		entries:    map[string]*list.Element{},
+		order:      list.New(),
+		flights:    map[string]*flight[V]{},
 	}
 }
 
@@ -79,7 +83,7 @@ func (m *memo[V]) get(ctx context.Context, key string, look func(context.Context
 	if f == nil {
 		return v, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	ctx, cancel := context.WithTimeout(ctx, m.lookupTime)
 	defer cancel()
 	for f != nil {
 		select {
@@ -158,7 +162,7 @@ func (m *memo[V]) launch(ctx context.Context, key string, look func(context.Cont
 		close(f.done)
 	}
 	started := m.life.run(func(life context.Context) {
-		life, cancel := context.WithTimeout(carry(life, ctx), flightTime)
+		life, cancel := context.WithTimeout(carry(life, ctx), m.flightTime)
 		defer cancel()
 		o, err := guarded(life, look)
 		m.mu.Lock()

@@ -8,17 +8,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 )
 
-const (
-	lookupTime    = 5 * time.Second         // a caller waits
-	flightTime    = 4750 * time.Millisecond // a look-up takes, so that it can still tell what failed
-	authorityTime = 3500 * time.Millisecond // of that may go to name servers, before the recursive view is tried
-	maxReferrals  = 4
-)
+const maxReferrals = 4
 
 // publish builds the authoritative view of q.
 func (r *Resolver) publish(ctx context.Context, q question) Answer {
@@ -28,7 +22,7 @@ func (r *Resolver) publish(ctx context.Context, q question) Answer {
 	if r.options.NoAuthoritative {
 		return r.fallback(ctx, q, Answer{}, "asking name servers directly is switched off")
 	}
-	short, cancel := context.WithTimeout(ctx, authorityTime)
+	short, cancel := context.WithTimeout(ctx, r.options.authorityTime())
 	defer cancel()
 	a := Answer{Status: Unknown}
 	ttl, at := uint32(noTTL), q

@@ -38,6 +38,8 @@ type Config struct {
 
 	Bulk   func(mail.Domain) bool          // whether a From domain sends in bulk; nil: none does
 	Expire func(mail.Domain) time.Duration // lifetime of signatures (x=); nil or 0: none
+
+	JudgeTime time.Duration // for all that DNS is asked; what isn't known then is unknown; 0: 5 s
 }
 
 // Checker is what the gate needs of preflight.

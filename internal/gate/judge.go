@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -67,7 +68,7 @@ func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address,
 		v.Recipients = foreign(to, g.apply(g.cfg.Foreign, sender), code, why)
 		return v
 	}
-	ctx, cancel := context.WithTimeout(ctx, judgeTime)
+	ctx, cancel := context.WithTimeout(ctx, g.judgeTime())
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { v.providers = g.providersOf(ctx, to) })
@@ -83,9 +84,11 @@ func (g *Gate) judge(ctx context.Context, from mail.Domain, sender mail.Address,
 }
 
 const (
-	judgeTime      = 5 * time.Second // for all that DNS is asked; what isn't known then is unknown
-	providersAside = 16              // recipient domains asked about at the same time
+	judgeTime      = 5 * time.Second
+	providersAside = 16 // recipient domains asked about at the same time
 )
+
+func (g *Gate) judgeTime() time.Duration { return cmp.Or(g.cfg.JudgeTime, judgeTime) }
 
 // providersOf tells who runs the mail of each recipient.
 func (g *Gate) providersOf(ctx context.Context, to []mail.Address) []preflight.Provider {

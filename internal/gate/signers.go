@@ -38,7 +38,7 @@ func (g *Gate) signersNow(ctx context.Context, from mail.Domain, sender mail.Add
 	if len(keys) < 2 {
 		return keys
 	}
-	ctx, cancel := context.WithTimeout(ctx, judgeTime)
+	ctx, cancel := context.WithTimeout(ctx, g.judgeTime())
 	defer cancel()
 	return signers(keys, g.checker.Check(ctx, g.identity(from, sender, keys)))
 }

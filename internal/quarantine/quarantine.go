@@ -44,6 +44,8 @@ type Options struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 
+	JudgeTime time.Duration // that DNS may take for a look at one message; what isn't known by then is shown as waiting; 0: 5 s
+
 	// CrashPoint is called at named steps, for tests that end the process there.
 	CrashPoint func(name string)
 }

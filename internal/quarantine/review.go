@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,10 +18,6 @@ var (
 	ErrConflict = spool.ErrConflict // somebody else moved it first
 	ErrStopped  = spool.ErrStopped
 )
-
-// judgeTime bounds what DNS may cost a look at one message; what isn't known by
-// then is shown as waiting.
-const judgeTime = 5 * time.Second
 
 // List returns a page of messages, each with the last verdict on it. It never asks
 // DNS.
@@ -110,7 +107,7 @@ func (q *Quarantine) judgeHeld(ctx context.Context, m *spool.Message) gate.Verdi
 	if len(held) == 0 {
 		return gate.Verdict{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, judgeTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(q.o.JudgeTime, 5*time.Second))
 	defer cancel()
 	return keepByHand(m, q.judge(ctx, m, addresses(held)))
 }

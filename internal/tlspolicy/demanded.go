@@ -16,7 +16,7 @@ func (p *Policies) Demanded(ctx context.Context, d Destination) (Policy, error) 
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
 	}
-	ctx, stop := within(ctx, coldTime)
+	ctx, stop := within(ctx, p.o.lookupTime())
 	defer stop()
 	return p.demanded(ctx, d, p.view(), p.now())
 }

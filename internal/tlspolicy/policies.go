@@ -22,6 +22,8 @@ type Options struct {
 	Log     *slog.Logger  // nil: slog.Default
 	Now     func() time.Time
 
+	LookupTime time.Duration // that a look-up may take that nothing is known for; 0: 5 s
+
 	Roots   *x509.CertPool // for the servers of MTA-STS policies; nil: the system's
 	Private func() bool    // whether those may have addresses that aren't of the Internet, as in tests; nil: no
 	Port    uint16         // of those, for tests; 0: 443
@@ -134,8 +136,7 @@ func (noDNS) Recursive(_ context.Context, name, qtype string) dnsview.Answer {
 	return dnsview.Answer{Name: name, Type: qtype, Status: dnsview.Unknown}
 }
 
-// coldTime is how long a look-up may take that nothing is known for.
-const coldTime = 5 * time.Second
+func (o Options) lookupTime() time.Duration { return cmp.Or(o.LookupTime, 5*time.Second) }
 
 // Lookup returns the policy in force for a destination: the override's, or what
 // DANE, MTA-STS or the default demand, with what was learned of the host. The error
@@ -147,7 +148,7 @@ func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
 	}
-	ctx, stop := within(ctx, coldTime)
+	ctx, stop := within(ctx, p.o.lookupTime())
 	defer stop()
 	now, view := p.now(), p.view()
 	over, d, err := p.overrides(ctx, d, view.DNS)
