@@ -69,8 +69,8 @@ func (q *Quarantine) digestIfDue(ctx context.Context, p Policy, now time.Time) e
 	return q.digestedUntil(ctx, until)
 }
 
-// unsettled is how long ago a digest ends: a message has its time before it is in
-// the store, and one that isn't there yet would be in no digest.
+// unsettled is how long ago a digest ends: after a clock was set back by less, no message
+// gets a time that was told of already.
 func unsettled(every time.Duration) time.Duration { return min(time.Minute, every/10) }
 
 func (q *Quarantine) digestedUntil(ctx context.Context, t time.Time) error {

@@ -44,6 +44,9 @@ func (s *Store) aged(ctx context.Context, before time.Time, after, query string,
 
 // NewHolds implements spool.Ages. A recipient that was never held has no reason.
 func (s *Store) NewHolds(ctx context.Context, since, until time.Time) (counts []spool.HoldCount, err error) {
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
 	err = s.view(ctx, func(tx *sql.Tx) error {
 		now := s.o.Now()
 		start, err := firstSince(ctx, tx, since, now)

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,5 +157,38 @@ func TestNewHolds(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%v to %v:\n%+v, %v; want\n%+v", test.since, test.until, got, err, test.want)
 		}
+	}
+}
+
+// A message has its time before it is committed, and that may take long: what counts up
+// to a later time waits for it.
+func TestNewHoldsWaitsForWhatIsWritten(t *testing.T) {
+	c := newClock()
+	var stuck atomic.Bool
+	writing, goOn := make(chan struct{}), make(chan struct{})
+	s := fresh(t, Options{Now: c.Now, CrashPoint: func(name string) {
+		if name == "before-commit" && stuck.CompareAndSwap(true, false) {
+			close(writing)
+			<-goOn
+		}
+	}})
+	begin := c.Now()
+	stuck.Store(true)
+	taken := make(chan error, 1)
+	m := message(t, "a@gmail.com")
+	go func() { taken <- s.Take(t.Context(), m, strings.NewReader("x")) }()
+	<-writing
+	until := c.add(time.Hour)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if counts, err := s.NewHolds(ctx, begin, until); err == nil {
+		t.Errorf("%+v while a message is being written", counts)
+	}
+	close(goOn)
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	if counts, err := s.NewHolds(t.Context(), begin, until); err != nil || len(counts) != 1 {
+		t.Errorf("%+v, %v; want one", counts, err)
 	}
 }

@@ -29,7 +29,7 @@ const (
 
 // op is one operation of the writer: all of it is done, or nothing.
 type op struct {
-	name string // of its crash point
+	name string // of its crash point; empty: none
 	ctx  context.Context
 	size int                // of the body in it, bytes
 	do   func(*batch) error // may run twice, when the first run is undone
@@ -151,6 +151,12 @@ func (s *Store) submit(o *op) error {
 	}
 	<-o.done
 	return o.err
+}
+
+// settle returns when what has its time already is durable, or has failed: messages get
+// theirs before they are committed, which may take a while.
+func (s *Store) settle(ctx context.Context) error {
+	return s.submit(&op{ctx: ctx, do: func(*batch) error { return nil }})
 }
 
 // run takes operations until close.
@@ -286,7 +292,7 @@ func (b *batch) do(o *op, guarded bool) error {
 		}
 		return errUnguarded
 	}
-	b.w.s.o.CrashPoint(o.name)
+	b.passes(o)
 	return nil
 }
 
@@ -306,8 +312,14 @@ func (b *batch) try(o *op) error {
 			return err
 		}
 	}
-	b.w.s.o.CrashPoint(o.name)
+	b.passes(o)
 	return b.exec("RELEASE op")
+}
+
+func (b *batch) passes(o *op) {
+	if o.name != "" {
+		b.w.s.o.CrashPoint(o.name)
+	}
 }
 
 // close ends the goroutine after the operation it is at.
