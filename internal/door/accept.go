@@ -60,10 +60,14 @@ func isTemporary(err error) bool {
 	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
 }
 
+// lastWord is how long turnAway may take. What is said fits into the buffer of a new
+// socket, so that only a machine that stands still takes more than a moment.
+const lastWord = 10 * time.Second
+
 // turnAway never waits long: what is said fits into the socket's buffer, or is lost.
 func (d *Door) turnAway(c *Conn) {
 	d.warn("connection turned away", "peer", c.Peer(), "why", "too many connections")
-	c.SetWriteDeadline(time.Now().Add(time.Second))
+	c.SetWriteDeadline(time.Now().Add(lastWord))
 	d.o.TurnAway(c)
 	c.Close()
 }

@@ -24,7 +24,7 @@ type Options struct {
 	PerClient int // of those, how many Enter lets in from one address; 0: any number
 
 	// TurnAway says a last word to a connection over Limit, which is closed then. It
-	// has a second. nil: connections over Limit wait until another ends.
+	// has ten seconds. nil: connections over Limit wait until another ends.
 	TurnAway func(net.Conn)
 
 	Panicked func()       // is told of a session that panicked; nil: nobody

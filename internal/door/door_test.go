@@ -260,15 +260,30 @@ func TestTurnAway(t *testing.T) {
 	})
 }
 
-// Who doesn't listen to the last word holds up the others for a second.
+// Who doesn't listen to the last word holds up the others for a while only.
 func TestTurnAwayDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open(t, Options{Limit: 1, TurnAway: func(c net.Conn) { c.Write([]byte("T")) }})
 		a := r.come()
 		r.come()
 		a.Close()
-		time.Sleep(time.Second)
+		time.Sleep(lastWord)
 		r.want(r.come(), "x", "x")
+		r.close()
+	})
+}
+
+// A machine that stands still for some seconds doesn't take the last word away.
+func TestTurnAwayLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, Options{Limit: 1, TurnAway: func(c net.Conn) {
+			time.Sleep(5 * time.Second)
+			c.Write([]byte("T"))
+		}})
+		r.come()
+		c := r.come()
+		time.Sleep(5 * time.Second)
+		r.want(c, "", "T")
 		r.close()
 	})
 }
