@@ -34,7 +34,7 @@ func TestDisk(t *testing.T) {
 	for name, errno := range map[string]syscall.Errno{"full": syscall.ENOSPC, "over quota": syscall.EDQUOT, "read-only": syscall.EROFS, "broken": syscall.EIO} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mailgate.db")
-			cmd := exec.Command(os.Args[0], "-test.run=^TestDisk$", "-test.v", "-test.count=1", "-test.timeout=1m")
+			cmd := exec.Command(os.Args[0], "-test.run=^TestDisk$", "-test.v", "-test.count=1", "-test.timeout=10m")
 			cmd.Env = append(os.Environ(), diskEnv+"="+path, fmt.Sprintf("%s_ERRNO=%d", diskEnv, errno), "GORACE=atexit_sleep_ms=0")
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "--- PASS: TestDisk") {

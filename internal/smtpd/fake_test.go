@@ -145,11 +145,12 @@ func (f *fakeSpool) last(t testing.TB) (*spool.Message, string) {
 	return f.taken[len(f.taken)-1], f.bytes[len(f.bytes)-1]
 }
 
-// rig is a server under test on a TCP port of this machine.
+// rig is a server under test on a TCP port of this machine, or over pipes.
 type rig struct {
 	*Server
 	gate    *fakeGate
 	spool   *fakeSpool
+	at      net.Listener
 	address string
 	log     *logBuffer
 	metrics *prometheus.Registry
@@ -163,28 +164,32 @@ func loopback() func(netip.Addr) (Rights, bool) {
 
 func nobody(netip.Addr) (Rights, bool) { return Rights{}, false }
 
-// start runs a server until the end of the test.
+// start runs a server until the end of the test: on a TCP port, unless change gives it
+// a listener.
 func start(t testing.TB, change func(*Config, *Listener)) *rig {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &rig{
-		gate: &fakeGate{}, spool: &fakeSpool{}, log: &logBuffer{}, address: ln.Addr().String(),
+		gate: &fakeGate{}, spool: &fakeSpool{}, log: &logBuffer{},
 		metrics: prometheus.NewRegistry(), stopped: make(chan error, 1),
 	}
 	config := Config{
 		Name: "mx1.example.com", Gate: r.gate, Custody: r.spool, SpillDir: t.TempDir(),
 		Log:     newLog(r.log),
 		Metrics: NewMetrics(r.metrics),
-		Limits:  Limits{Drain: 50 * time.Millisecond},
+		Limits:  Limits{Drain: 50 * time.Millisecond, Proxy: time.Hour},
 		Now:     func() time.Time { return time.Date(2026, 11, 21, 16, 22, 3, 0, time.UTC) },
 	}
-	l := Listener{Listener: ln, Trusted: loopback()}
+	l := Listener{Trusted: loopback()}
 	if change != nil {
 		change(&config, &l)
 	}
+	if l.Listener == nil {
+		var err error
+		if l.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.at, r.address = l.Listener, l.Addr().String()
 	r.Server = NewServer(config)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop = cancel
@@ -208,13 +213,19 @@ type talk struct {
 // dial connects and reads nothing.
 func (r *rig) dial(t testing.TB) *talk {
 	t.Helper()
-	nc, err := net.Dial("tcp", r.address)
+	nc, err := r.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(10 * time.Second)) // a hang is a failure
 	return &talk{Conn: nc, t: t, in: bufio.NewReader(nc)}
+}
+
+func (r *rig) connect() (net.Conn, error) {
+	if p, ok := r.at.(*pipes); ok {
+		return p.dial(), nil
+	}
+	return net.Dial("tcp", r.address)
 }
 
 // talk connects, and says EHLO.
@@ -228,6 +239,7 @@ func (r *rig) talk(t testing.TB) *talk {
 
 func (k *talk) send(s string) {
 	k.t.Helper()
+	k.SetWriteDeadline(time.Now().Add(hang))
 	if _, err := io.WriteString(k, s); err != nil {
 		k.t.Fatalf("send %.40q: %v", s, err)
 	}
@@ -237,6 +249,7 @@ func (k *talk) send(s string) {
 // connection it is empty.
 func (k *talk) reply() string {
 	k.t.Helper()
+	k.SetReadDeadline(time.Now().Add(hang))
 	var all []string
 	for {
 		line, err := k.in.ReadString('\n')
@@ -342,10 +355,13 @@ func (l *logBuffer) has(t testing.TB, s string) {
 	eventually(t, "log with "+s, func() bool { return strings.Contains(l.String(), s) })
 }
 
+// hang is when a test is sure that nothing more will come.
+const hang = 2 * time.Minute
+
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(hang); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still no %s", what)
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -13,12 +14,16 @@ import (
 func TestSlowElsewhere(t *testing.T) {
 	const short = 60 * time.Millisecond
 	t.Run("AUTH", func(t *testing.T) {
-		r := secured(t, TLSOffered, func(c *Config, l *Listener) { c.Limits.Idle, l.Users = short, brokenUsers{} })
-		k := r.talk(t)
-		k.startTLS()
-		k.say("AUTH LOGIN", "334")
-		k.want("421 4.4.2")
-		k.closed()
+		synctest.Test(t, func(t *testing.T) {
+			r := secured(t, TLSOffered, func(c *Config, l *Listener) {
+				c.Limits.Idle, l.Users, l.Listener = time.Minute, brokenUsers{}, newPipes()
+			})
+			k := r.talk(t)
+			k.startTLS()
+			k.say("AUTH LOGIN", "334")
+			k.want("421 4.4.2")
+			k.closed()
+		})
 	})
 	t.Run("handshake", func(t *testing.T) {
 		r := secured(t, TLSOffered, func(c *Config, _ *Listener) { c.Limits.Read = short })
@@ -35,6 +40,7 @@ func TestSlowElsewhere(t *testing.T) {
 	t.Run("reads nothing", func(t *testing.T) {
 		r := start(t, func(c *Config, _ *Listener) { c.Limits.Write, c.Limits.Commands = short, 1e9 })
 		k := r.dial(t)
+		k.SetWriteDeadline(time.Now().Add(hang))
 		for { // until the server doesn't read on, as it can't say anything
 			if _, err := io.WriteString(k.Conn, strings.Repeat("NOOP\r\n", 1000)); err != nil {
 				break
