@@ -24,11 +24,16 @@ func TestDoctor(t *testing.T) {
 	etc := filepath.Join(w.postfix.dir, "etc")
 	examine := func() []doctorResult {
 		t.Helper()
-		out, _ := w.gate.command(t, "doctor", "--config", w.gate.config, "--postfix-config", etc, "--format", "json")
 		var said struct{ Results []doctorResult }
-		if err := json.Unmarshal([]byte(out), &said); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		eventually(t, "doctor to hear of postconf and of DNS in time", func() bool {
+			out, _ := w.gate.command(t, "doctor", "--config", w.gate.config, "--postfix-config", etc, "--format", "json")
+			if err := json.Unmarshal([]byte(out), &said); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			return !slices.ContainsFunc(said.Results, func(r doctorResult) bool {
+				return slices.Contains([]string{"postfix-unreadable", "door-closed", "dns-resolvers-silent", "dns-authoritative-silent"}, r.Code)
+			})
+		})
 		return said.Results
 	}
 	troubles := func(results []doctorResult) []string {

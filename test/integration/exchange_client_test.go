@@ -36,9 +36,6 @@ func dialExchange(t *testing.T, server string) *exchange {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
-		t.Fatal(err)
-	}
 	x := &exchange{Conn: conn, t: t, in: bufio.NewReader(conn)}
 	x.want("220 ")
 	x.ehlo()
@@ -64,8 +61,17 @@ func oldTLS() *tls.Config {
 	}
 }
 
+// still gives the smart host time for the next step.
+func (x *exchange) still() {
+	x.t.Helper()
+	if err := x.SetDeadline(time.Now().Add(patience)); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
 func (x *exchange) send(text string) {
 	x.t.Helper()
+	x.still()
 	if _, err := io.WriteString(x.Conn, text); err != nil {
 		x.t.Fatalf("send %.60q: %v", text, err)
 	}
@@ -75,6 +81,7 @@ func (x *exchange) send(text string) {
 // connection.
 func (x *exchange) reply() string {
 	x.t.Helper()
+	x.still()
 	var all []string
 	for {
 		line, err := x.in.ReadString('\n')

@@ -24,12 +24,11 @@ func TestEximIncidentKeyOnlyInPanel(t *testing.T) {
 	message := compose(from, to, "panel", "Hello.\r\n.\r\nBye.\r\n")
 	w.exim.submit(t, from, message)
 
-	held := w.gate.onlyHeld(t)
-	held.want(t, []string{to}, "refused", "dkim-only-on-local-dns")
+	held := w.gate.wantHeld(t, []string{to}, "refused", "dkim-only-on-local-dns")
 	if id := w.taken(t, to); id != held.ID {
 		t.Errorf("Exim was told the id %q, it is held as %s", id, held.ID)
 	}
-	out, exit := w.gate.run(t, "check", "panel.test", "--to", "gmail.com")
+	out, exit := w.gate.verdict(t, "check", "panel.test", "--to", "gmail.com")
 	if exit != 1 {
 		t.Errorf("check: exit %d, want 1", exit)
 	}

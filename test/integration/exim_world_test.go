@@ -5,7 +5,6 @@ package integration
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -55,15 +54,19 @@ func newEximWorld(t *testing.T, p plan, relay string) *eximWorld {
 // sent to it on the loopback device.
 func elsewhere(t *testing.T) string {
 	t.Helper()
-	at := fmt.Sprintf("198.18.%d.25", 64+os.Getpid()%128)
-	route := func(verb string) ([]byte, error) {
-		return exec.Command("ip", "route", verb, "local", at+"/32", "dev", "lo").CombinedOutput()
-	}
-	if out, err := route("replace"); err != nil {
-		t.Fatalf("ip route replace local %s: %v; in a container, this needs NET_ADMIN\n%s", at, err, out)
-	}
-	t.Cleanup(func() { _, _ = route("del") })
+	const at = "198.18.0.25"
+	routeToSelf(t, at+"/32")
 	return at
+}
+
+// routeToSelf keeps what is sent to some addresses on the loopback device, and has
+// this machine answer for them.
+func routeToSelf(t *testing.T, network string) {
+	t.Helper()
+	if out, err := exec.Command("ip", "route", "replace", "local", network, "dev", "lo").CombinedOutput(); err != nil {
+		t.Fatalf("ip route replace local %s: %v; in a container, this needs NET_ADMIN\n%s", network, err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "route", "del", "local", network, "dev", "lo").Run() })
 }
 
 // freePort is an address on which nobody listens.

@@ -49,7 +49,7 @@ func TestHeldSurvivesKill(t *testing.T) {
 	w.gate.kill()
 
 	w.gate.serve(t)
-	w.gate.onlyHeld(t).want(t, []string{to}, "refused")
+	w.gate.wantHeld(t, []string{to}, "refused")
 	w.dns.publish(t, "bad.test", complete(w.domains["bad.test"])...)
 	w.wantSigned(t, "bad.test", w.receiver.only(t, to), message)
 }
@@ -62,7 +62,7 @@ func TestDNSDown(t *testing.T) {
 	message := compose(from, to, "waiting", "Hello.\r\n")
 	w.dns.pause()
 	w.submit(t, from, []string{to}, message)
-	w.gate.onlyHeld(t).want(t, []string{to}, "waiting")
+	w.gate.wantHeld(t, []string{to}, "waiting")
 	if n := len(w.receiver.arrived(to)); n != 0 {
 		t.Fatalf("%d messages left without a verdict", n)
 	}

@@ -15,7 +15,7 @@ func TestHoldAndRelease(t *testing.T) {
 	const from, to = "ann@bad.test", "bob@gmail.com"
 	message := compose(from, to, "held", "Hello.\r\n.\r\n8bit: ü\r\n")
 	w.submit(t, from, []string{to}, message)
-	w.gate.onlyHeld(t).want(t, []string{to}, "refused", "dkim-missing", "spf-missing")
+	w.gate.wantHeld(t, []string{to}, "refused", "dkim-missing", "spf-missing")
 	if n := len(w.receiver.arrived(to)); n != 0 {
 		t.Fatalf("%d messages left", n)
 	}
@@ -46,7 +46,7 @@ func TestPartialHold(t *testing.T) {
 	if !slices.Equal(now.to, []string{other}) {
 		t.Errorf("left now for %v, want only %s", now.to, other)
 	}
-	w.gate.onlyHeld(t).want(t, []string{google}, "refused")
+	w.gate.wantHeld(t, []string{google}, "refused")
 
 	w.dns.publish(t, "bad.test", complete(w.domains["bad.test"])...)
 	w.wantSigned(t, "bad.test", w.receiver.only(t, google), message)
@@ -62,10 +62,11 @@ func TestReview(t *testing.T) {
 	w := newWorld(t, plan{ours: []string{"bad.test"}, publish: unauthenticated, extra: "auto_release = false\n"})
 	const from, spam, to = "ann@bad.test", "spam@gmail.com", "bob@gmail.com"
 	w.submit(t, from, []string{spam}, compose(from, spam, "to discard", "Hello.\r\n"))
-	id := w.gate.onlyHeld(t).ID
-	if out, _ := w.gate.run(t, "quarantine", "show", id); !strings.Contains(out, "5.7.26") {
-		t.Errorf("quarantine show doesn't predict 5.7.26:\n%s", out)
-	}
+	id := w.gate.wantHeld(t, []string{spam}, "refused").ID
+	eventually(t, "quarantine show to predict 5.7.26", func() bool {
+		out, _ := w.gate.run(t, "quarantine", "show", id)
+		return strings.Contains(out, "5.7.26")
+	})
 	if out, exit := w.gate.run(t, "quarantine", "discard", id, "--reason", "compromised account"); exit != 0 {
 		t.Fatalf("discard: exit %d\n%s", exit, out)
 	}

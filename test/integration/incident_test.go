@@ -24,9 +24,9 @@ func TestIncidentKeyOnlyInPanel(t *testing.T) {
 	const from, to = "ann@panel.test", "bob@gmail.com"
 	message := compose(from, to, "panel", "Hello.\r\n")
 	w.submit(t, from, []string{to}, message)
-	w.gate.onlyHeld(t).want(t, []string{to}, "refused", "dkim-only-on-local-dns")
+	w.gate.wantHeld(t, []string{to}, "refused", "dkim-only-on-local-dns")
 
-	out, exit := w.gate.run(t, "check", "panel.test", "--to", "gmail.com")
+	out, exit := w.gate.verdict(t, "check", "panel.test", "--to", "gmail.com")
 	if exit != 1 {
 		t.Errorf("check: exit %d, want 1", exit)
 	}
@@ -35,7 +35,7 @@ func TestIncidentKeyOnlyInPanel(t *testing.T) {
 	w.dns.publish(t, "panel.test", complete(w.domains["panel.test"])...)
 	w.wantSigned(t, "panel.test", w.receiver.only(t, to), message)
 	w.gate.noneHeld(t)
-	if out, exit := w.gate.run(t, "check", "panel.test", "--to", "gmail.com"); exit != 0 {
+	if out, exit := w.gate.verdict(t, "check", "panel.test", "--to", "gmail.com"); exit != 0 {
 		t.Errorf("check after the mend: exit %d, want 0\n%s", exit, out)
 	}
 }
@@ -48,9 +48,9 @@ func TestIncidentNoSPF(t *testing.T) {
 	const from, to = "ann@nospf.test", "bob@gmail.com"
 	message := compose(from, to, "no SPF", "Hello.\r\n")
 	w.submit(t, from, []string{to}, message)
-	w.gate.onlyHeld(t).want(t, []string{to}, "refused", "spf-missing")
+	w.gate.wantHeld(t, []string{to}, "refused", "spf-missing")
 
-	out, exit := w.gate.run(t, "check", "nospf.test", "--to", "gmail.com")
+	out, exit := w.gate.verdict(t, "check", "nospf.test", "--to", "gmail.com")
 	if exit != 1 {
 		t.Errorf("check: exit %d, want 1", exit)
 	}

@@ -157,6 +157,17 @@ func (g *gateway) run(t *testing.T, args ...string) (stdout string, exit int) {
 	return stdout, exit
 }
 
+// verdict calls a command until it knows: DNS may take longer to answer than a command
+// waits for it, which is exit code 2.
+func (g *gateway) verdict(t *testing.T, args ...string) (stdout string, exit int) {
+	t.Helper()
+	eventually(t, "a verdict of mailgate "+strings.Join(args, " "), func() bool {
+		stdout, exit = g.run(t, args...)
+		return exit < 2
+	})
+	return stdout, exit
+}
+
 // command calls mailgate. What it prints on standard error is returned only when it
 // fails.
 func (g *gateway) command(t *testing.T, args ...string) (stdout string, exit int) {
@@ -212,25 +223,34 @@ func (g *gateway) noneHeld(t *testing.T) {
 	eventually(t, "the quarantine to be empty", func() bool { return len(g.held(t)) == 0 })
 }
 
-// want checks who of a message is held, why, and that a finding code is named.
-func (m heldMessage) want(t *testing.T, to []string, reason string, codes ...string) {
+// wantHeld waits until one message is in quarantine, held for these recipients and
+// this reason, with these finding codes among others. One that is held before DNS has
+// told all is told apart by the next re-check.
+func (g *gateway) wantHeld(t *testing.T, to []string, reason string, codes ...string) heldMessage {
 	t.Helper()
+	var all []heldMessage
+	defer func() {
+		if t.Failed() {
+			t.Logf("in quarantine: %+v", all)
+		}
+	}()
+	eventually(t, fmt.Sprintf("one message held for %v, %s with %v", to, reason, codes), func() bool {
+		all = g.held(t)
+		return len(all) == 1 && all[0].is(to, reason, codes)
+	})
+	return all[0]
+}
+
+func (m heldMessage) is(to []string, reason string, codes []string) bool {
 	var held, seen []string
 	for _, r := range m.Recipients {
-		if r.State == "held" {
-			held = append(held, r.Address)
+		if r.State != "held" {
+			continue
 		}
 		if r.Reason != reason {
-			t.Errorf("%s is held for %q, want %q", r.Address, r.Reason, reason)
+			return false
 		}
-		seen = append(seen, r.Codes...)
+		held, seen = append(held, r.Address), append(seen, r.Codes...)
 	}
-	if !slices.Equal(held, to) {
-		t.Errorf("held for %v, want %v", held, to)
-	}
-	for _, c := range codes {
-		if !slices.Contains(seen, c) {
-			t.Errorf("held with the codes %v, want %s among them", seen, c)
-		}
-	}
+	return slices.Equal(held, to) && !slices.ContainsFunc(codes, func(c string) bool { return !slices.Contains(seen, c) })
 }

@@ -118,11 +118,13 @@ func wantDSN(t *testing.T, m receipt, action, status, recipient, subject string)
 // TestNotices: a sender is told that a message is late, and gets it back in the
 // end; what has no sender goes to the postmaster. Nothing goes round in circles.
 func TestNotices(t *testing.T) {
-	w := noticeWorld(t, "notify_after = \"1s\"\nmax_age = \"0\"\npostmaster = \"\"\ndigest = \"2s\"\n")
+	w := noticeWorld(t, "notify_after = \"\"\nmax_age = \"0\"\npostmaster = \"\"\ndigest = \"2s\"\n")
 	const from, to, postmaster = "ann@bad.test", "bob@gmail.com", "postmaster@gate.test"
 	w.change(t, `postmaster = ""`, `postmaster = "`+postmaster+`"`) // from now on there is a digest
 	w.submit(t, from, []string{to}, compose(from, to, "quarterly figures", "Hello.\r\n"))
 
+	w.gate.wantHeld(t, []string{to}, "refused", "dkim-missing")
+	w.change(t, `notify_after = ""`, `notify_after = "1s"`)
 	late := w.receiver.wait(t, from)
 	w.wantNotice(t, late)
 	wantDSN(t, late, "delayed", "4.7.0", to, "quarterly figures")
@@ -136,7 +138,10 @@ func TestNotices(t *testing.T) {
 	w.submit(t, "", []string{to}, compose(from, to, "a bounce", "Not delivered.\r\n"))
 	w.receiver.refuse("gone@bad.test")
 	w.submit(t, "gone@bad.test", []string{to}, compose("gone@bad.test", to, "from nowhere", "Hello.\r\n"))
-	eventually(t, "three messages in quarantine", func() bool { return len(w.gate.held(t)) == 3 })
+	eventually(t, "three messages in quarantine", func() bool {
+		all := w.gate.held(t)
+		return len(all) == 3 && !slices.ContainsFunc(all, func(m heldMessage) bool { return !m.is([]string{to}, "refused", []string{"dkim-missing"}) })
+	})
 
 	w.change(t, `max_age = "0"`, `max_age = "1s"`)
 	w.gate.noneHeld(t)

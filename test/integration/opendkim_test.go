@@ -5,6 +5,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -199,7 +200,7 @@ func signaturesOf(t *testing.T, milter string, n int, from string) []string {
 	t.Helper()
 	macros := mta.NewMacroBag()
 	macros.Set(mta.MacroMTAFQDN, "mx1.gate.test")
-	s, err := mta.NewClient("tcp", milter).Session(macros)
+	s, err := mta.NewClient("tcp", milter, mta.WithDialer(&net.Dialer{}), mta.WithReadTimeout(patience), mta.WithWriteTimeout(patience)).Session(macros)
 	if err != nil {
 		t.Fatal(err)
 	}

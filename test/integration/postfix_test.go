@@ -40,6 +40,7 @@ func startPostfix(t *testing.T, dir, milter, nextHop string) *postfix {
 	if out, err := exec.Command("chown", "postfix", filepath.Join(dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("chown: %v %s", err, out)
 	}
+	awaitFree(t, p.address, withoutMilter())
 	p.process = start(t, dir, "master", makeQueue(t, filepath.Join(dir, "etc")), "-c", filepath.Join(dir, "etc"), "-d")
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -49,6 +50,22 @@ func startPostfix(t *testing.T, dir, milter, nextHop string) *postfix {
 	})
 	p.ready(t, func() bool { return listening("tcp", p.address) })
 	return p
+}
+
+// awaitFree waits until nobody listens at some addresses: the children of a master that
+// was stopped have its sockets, and end after it.
+func awaitFree(t *testing.T, addresses ...string) {
+	t.Helper()
+	for _, at := range addresses {
+		eventually(t, "nobody to listen at "+at, func() bool {
+			l, err := net.Listen("tcp", at)
+			if err != nil {
+				return false
+			}
+			l.Close()
+			return true
+		})
+	}
 }
 
 // makeQueue makes the queue's directories and returns the path of Postfix's master,
@@ -88,7 +105,8 @@ smtpd_milters = %[3]s
 non_smtpd_milters = %[3]s
 milter_default_action = tempfail
 milter_protocol = 6
-milter_connect_timeout = 10s
+milter_connect_timeout = 100s
+milter_command_timeout = 100s
 message_size_limit = 104857600
 mailbox_size_limit = 0
 smtp_tls_security_level = none

@@ -119,7 +119,7 @@ func (w *tlsWorld) fingered(t *testing.T, name string) (finger, string) {
 	said := ""
 	ask := func(args ...string) string {
 		// Newer OpenSSL has post-quantum key shares, too: then it chokes as we do.
-		options := []string{"-F", w.ca.file, "-t", "10", "-T", "10", "-o", "tls_eecdh_auto_curves=X25519 prime256v1"}
+		options := []string{"-F", w.ca.file, "-t", "60", "-T", "60", "-o", "tls_eecdh_auto_curves=X25519 prime256v1"}
 		out, _ := exec.Command("posttls-finger", append(options, args...)...).CombinedOutput()
 		said += fmt.Sprintf("%s\n", out)
 		return string(out)

@@ -103,7 +103,11 @@ func TestMTASTS(t *testing.T) {
 	w, policies := stsWorld(t)
 	h := startPolicyHost(t, w.ca, policies)
 	w.start(t)
-	for _, name := range []string{"enforced", "wrongname", "stripped", "notlisted", "testing"} {
+	names := []string{"enforced", "wrongname", "stripped", "notlisted", "testing"}
+	for _, name := range names { // until it is known, a policy holds nothing back
+		eventually(t, "the policy of "+name, func() bool { return w.policy(t, name).STS.ID == "1" })
+	}
+	for _, name := range names {
 		w.submit(t, name)
 	}
 	w.arrives(t, "enforced", "TLSv1.3, verified")

@@ -7,8 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,11 +38,7 @@ func newTLSWorld(t *testing.T) *tlsWorld {
 	t.Helper()
 	w := &tlsWorld{dir: makeDir(t), ca: newAuthority(t), peers: map[string]*peer{}, zones: hostZones()}
 	t.Setenv("SSL_CERT_FILE", w.ca.file)
-	network := fmt.Sprintf("198.19.%d.0/24", os.Getpid()%256)
-	if out, err := exec.Command("ip", "route", "replace", "local", network, "dev", "lo").CombinedOutput(); err != nil {
-		t.Fatalf("ip route replace local %s: %v; in a container, this needs NET_ADMIN\n%s", network, err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("ip", "route", "del", "local", network, "dev", "lo").Run() })
+	routeToSelf(t, "198.19.0.0/24")
 	w.our = makeDomain(t, filepath.Join(w.dir, "gate"), "good.test")
 	w.zones["good.test"] = complete(w.our)
 	return w
@@ -52,7 +48,7 @@ func newTLSWorld(t *testing.T) *tlsWorld {
 // and address.
 func (w *tlsWorld) destination(t *testing.T, name string, config *tls.Config, records ...string) *peer {
 	t.Helper()
-	at := fmt.Sprintf("198.19.%d.%d", os.Getpid()%256, len(w.peers)+1)
+	at := fmt.Sprintf("198.19.0.%d", len(w.peers)+1)
 	w.zones[name+".test"] = append([]string{"@ MX 10 mx", "mx A " + at}, records...)
 	w.peers[name] = startPeer(t, at, config)
 	return w.peers[name]
@@ -170,17 +166,19 @@ func (w *tlsWorld) arrives(t *testing.T, name, how string) {
 // and checks that nothing of it has left.
 func (w *tlsWorld) waits(t *testing.T, name string, reason ...string) {
 	t.Helper()
-	line := ""
-	eventually(t, "a line on the try for "+name, func() bool {
-		line = w.logged(t, name, "deferred")
-		return line != ""
-	})
-	shown := w.shown(t, line)
-	for _, part := range reason {
-		if !strings.Contains(line, part) || !strings.Contains(shown, part) {
-			t.Errorf("to %s: want %q in the log and in queue show:\n%s%s", name, part, line, shown)
+	line, shown := "", ""
+	defer func() {
+		if t.Failed() {
+			t.Logf("to %s, the log and queue show say\n%s%s", name, line, shown)
 		}
-	}
+	}()
+	eventually(t, fmt.Sprintf("a try for %s that ends with %q", name, reason), func() bool {
+		if line = w.logged(t, name, "deferred"); line == "" {
+			return false
+		}
+		shown = w.shown(t, line)
+		return !slices.ContainsFunc(reason, func(part string) bool { return !strings.Contains(line, part) || !strings.Contains(shown, part) })
+	})
 	if n := w.peers[name].count(); n != 0 {
 		t.Errorf("%s got %d messages, want none", name, n)
 	}

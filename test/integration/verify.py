@@ -11,7 +11,8 @@ import dns.resolver
 
 resolver = dns.resolver.Resolver(configure=False)
 resolver.nameservers = [sys.argv[1]]
-resolver.lifetime = 10
+resolver.lifetime = 120
+resolver.retry_servfail = True  # a name server that was slow
 
 
 def txt(name, timeout=5):
