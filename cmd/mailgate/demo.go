@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,7 @@ TLS 1.3. The records are published, and held mail leaves by itself.`,
 				log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			}
 			start := func(ctx context.Context, configFile string, port int, providers map[string]preflight.Provider) (demo.Gateway, error) {
-				return startForDemo(ctx, configFile, wiring{log: log, authorityPort: port, providers: providers})
+				return startForDemo(ctx, configFile, wiring{log: log, authorityPort: port, providers: providers, dnsTime: time.Minute})
 			}
 			return demo.Run(cmd.Context(), demo.Options{Start: start, Out: cmd.OutOrStdout(), Stay: stay})
 		},

@@ -53,7 +53,7 @@ func (s *stage) writeConfig(milter string, override bool) error {
 egress   = ["127.0.0.1", "::1"]
 
 [milter]
-listen = "inet:%s"
+listen = %q
 
 [control]
 socket = %q

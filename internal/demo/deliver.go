@@ -15,7 +15,9 @@ import (
 	"mailgate/internal/tlspolicy"
 )
 
-const patience = 5 * time.Second
+// patience with a part of what never takes long, on a machine that may stand still for
+// some seconds.
+const patience = 30 * time.Second
 
 // Deliver brings a message to one recipient's MX and returns the receiver's
 // answer.

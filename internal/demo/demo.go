@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -90,10 +89,7 @@ func (s *stage) build(ctx context.Context, start Start) error {
 	if err := s.startReceivers(); err != nil {
 		return err
 	}
-	milter, err := freeAddress()
-	if err != nil {
-		return err
-	}
+	milter := "unix:" + filepath.Join(s.dir, "milter.sock")
 	if s.mta, err = startMTA(milter, s.dns, map[string]*receiver{
 		"mx.gmail.test": s.gmail, "mx.other.test": s.other, "mx.bank.test": s.bank,
 	}); err != nil {
@@ -139,15 +135,4 @@ func (s *stage) close() error {
 		errs = append(errs, s.dns.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// freeAddress picks a port for the gateway's milter, which reads it from its
-// configuration.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

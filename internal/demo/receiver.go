@@ -175,7 +175,7 @@ func (s *receiverSession) Data(body io.Reader) error {
 		return err
 	}
 	r := s.receiver
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	client := s.conn.Conn().RemoteAddr().(*net.TCPAddr).IP
 	s.got.dkim = verify(ctx, r.resolver, message)

@@ -13,7 +13,7 @@ import (
 )
 
 // actTimeout bounds one wait of the story: for DNS, the re-check and a delivery.
-const actTimeout = 20 * time.Second
+const actTimeout = 2 * time.Minute
 
 func (s *stage) play(ctx context.Context) error {
 	s.say("mailgate on one machine: two DNS providers, a hosting panel, a mail server and three receivers.")
