@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mailgate/internal/tlspolicy"
 )
@@ -45,6 +46,7 @@ func openDoorTo(t *testing.T, network, address string, p Policies) opened {
 	s := NewServer(Config{
 		Policies: p, Preflight: o.preflight,
 		Postfix: func() Version { return Version{3, 7} }, Log: slog.New(slog.DiscardHandler),
+		Limits: Limits{Read: time.Hour, Write: time.Hour, Advice: time.Hour},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)

@@ -5,6 +5,7 @@ package socketmap
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -27,10 +28,7 @@ func startPostfix(t *testing.T, settings string) postfix {
 	dir, err := os.MkdirTemp("", "mailgate-test-") // which Postfix's own user may enter
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	p := postfix{address: ln.Addr().String(), log: filepath.Join(dir, "mail.log")}
-	ln.Close()
+	p := postfix{address: freeAddress(t), log: filepath.Join(dir, "mail.log")}
 	etc := filepath.Join(dir, "etc")
 	must(t, os.Chmod(dir, 0o755))
 	for _, d := range []string{"etc", "queue", "data"} {
@@ -51,6 +49,16 @@ func startPostfix(t *testing.T, settings string) postfix {
 		return err == nil
 	})
 	return p
+}
+
+// freeAddress is an address and port that nobody else takes meanwhile: what is made at
+// 127.0.0.1 isn't there.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 200+rand.IntN(50), rand.IntN(256), 1+rand.IntN(254)))
+	must(t, err)
+	defer ln.Close()
+	return ln.Addr().String()
 }
 
 func mainCf(dir string) string {
@@ -116,10 +124,13 @@ func (p postfix) lines() string {
 	return string(text)
 }
 
-// eventually waits until ok is true. Nothing is asserted about times.
+// patience bounds the waiting. Nothing is asserted about times.
+const patience = 5 * time.Minute
+
+// eventually waits until ok is true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -213,7 +213,7 @@ func TestHangUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log text
-		s := NewServer(Config{Policies: policies(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+		s := NewServer(Config{Policies: policies(), Log: slog.New(slog.NewTextHandler(&log, nil)), Limits: Limits{Read: time.Hour}})
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan error, 1)
 		go func() { stopped <- s.Serve(ctx, ln) }()

@@ -17,7 +17,7 @@ import (
 func TestSMTPD(t *testing.T) {
 	o := openDoor(t, "tcp", "127.0.0.1:0")
 	p := startPostfix(t, fmt.Sprintf(`smtpd_recipient_restrictions =
-    check_policy_service { inet:%s, default_action=DUNNO, timeout=15s }
+    check_policy_service { inet:%s, default_action=DUNNO, timeout=300s }
     permit_mynetworks
     reject_unauth_destination
 `, o.address))
@@ -44,9 +44,9 @@ func dialogue(t *testing.T, address string) func(line, want string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute))
 	reply := func(line, want string) {
 		t.Helper()
+		c.SetDeadline(time.Now().Add(patience))
 		var all []byte
 		for b := make([]byte, 4096); ; {
 			n, err := c.Read(b)
