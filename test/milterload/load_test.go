@@ -100,7 +100,7 @@ func TestRun(t *testing.T) {
 		{"huge frame", fakeMilter{quiet, func(w *bufio.Writer) { _, _ = w.Write([]byte{255, 255, 255, 255, 'a'}) }}, true, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			o := options{network: "unix", address: c.milter.start(t), sessions: 3, messages: 4, size: 200_000, from: "a@b.test", to: "c@d.test"}
 			r := run(ctx, o)
