@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // dnsProgram is mailgate for scripts with a name server of their own, which can't
-// listen on port 53: it asks name servers at $DNS_PORT.
+// listen on port 53: it asks name servers at $DNS_PORT, and waits for an answer for
+// $DNS_TIME, or else for patientDNS.
 const dnsProgram = "mailgate-dns"
 
 func dnsMain() {
@@ -22,7 +24,13 @@ func dnsMain() {
 	if err != nil {
 		panic("DNS_PORT: " + err.Error())
 	}
-	os.Exit(run(&app{authorityPort: port}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	dnsTime := patientDNS
+	if text := os.Getenv("DNS_TIME"); text != "" {
+		if dnsTime, err = time.ParseDuration(text); err != nil {
+			panic("DNS_TIME: " + err.Error())
+		}
+	}
+	os.Exit(run(&app{authorityPort: port, dnsTime: dnsTime}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // scriptDNS is the name server and the panel's of a script.

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mailgate/internal/web"
 )
 
 func TestMain(m *testing.M) {
@@ -18,7 +22,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command line as a user does; see testdata/script. A
-// script's "exitcode N" checks the last command's exit code.
+// script's "exits CODE COMMAND" checks a command's exit code, and "ready FILE" waits
+// until the gateway with that configuration answers.
 func TestScripts(t *testing.T) {
 	example, err := filepath.Abs("../../config.example.toml")
 	if err != nil {
@@ -27,13 +32,51 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "site": runSite},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ready": ready, "site": runSite},
 		Setup: func(e *testscript.Env) error {
 			// Keys are refused below a directory that others may write to.
 			e.Setenv("EXAMPLE", example)
 			return os.Chmod(e.WorkDir, 0o700)
 		},
 	})
+}
+
+// hangGuard ends a wait for what never comes. However slow the machine is, it is no
+// matter of a minute.
+const hangGuard = time.Minute
+
+// patientDNS is the time that DNS may take in scripts: there all who are asked answer,
+// though the machine may stand still meanwhile.
+const patientDNS = time.Minute
+
+// ready waits until a gateway answers.
+func ready(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: ready FILE")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
+	defer cancel()
+	a := &app{config: ts.MkAbs(args[0])}
+	for {
+		err := a.answered(ctx)
+		if err == nil {
+			return
+		}
+		if !sleep(ctx, 20*time.Millisecond) {
+			ts.Fatalf("no gateway: %v", err)
+		}
+	}
+}
+
+// answered asks the gateway for its status.
+func (a *app) answered(ctx context.Context) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer c.http.CloseIdleConnections()
+	var status web.Status
+	return c.get(ctx, "/v1/status", nil, &status)
 }
 
 // exits runs "exits CODE mailgate …" and fails unless it ends with that code.

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/emersion/go-smtp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mailgate/internal/dnstest"
@@ -26,8 +29,10 @@ import (
 // Gmail would refuse their mail.
 type scriptSite struct {
 	*demoGateway
+	dir     string
+	config  siteConfig
 	mta     *mtatest.MTA
-	ns      *dnstest.Server
+	dns, ns *dnstest.Server   // the resolver, and the name server of its domains
 	records map[string]string // key records by domain
 	close   []func() error
 
@@ -43,13 +48,14 @@ var siteDomains = []string{"one.example", "two.example", "three.example"}
 // runSite is the script command "site":
 //
 //	site start [relay]            starts it; the configuration is mailgate.toml. With relay, released
-//	                              mail goes into its queue, and no receiver can be reached
+//	                              mail goes into its queue, and its receiver says no for now
+//	site rate N                   so many releases a minute go to one destination; 0: no bound
 //	site send FROM TO SUBJECT [N] sends a message (N bytes of body) that must be held
 //	site id SUBJECT VARIABLE      sets a variable to the id of the held message
 //	site publish DOMAIN           publishes the domain's key
-//	site silence DOMAIN           its name server answers no more
+//	site silence DOMAIN           DNS gives no answer about the domain and its key any more
 //	site delivered N              waits until so many messages were delivered
-//	site tried N                  waits until so many recipients are queued and their destinations were tried in vain
+//	site tried N                  waits until so many recipients are queued, and each was tried in vain
 func runSite(ts *testscript.TestScript, _ bool, args []string) {
 	if args[0] == "start" {
 		s, err := startSite(ts.Getenv("WORK"), len(args) > 1 && args[1] == "relay")
@@ -69,9 +75,10 @@ func runSite(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv(args[2], id)
 	case "publish":
 		ts.Check(s.ns.AddTXT("mail._domainkey."+args[1], s.records[args[1]]))
+	case "rate":
+		ts.Check(s.setRate(args[1]))
 	case "silence":
-		s.ns.Fault(args[1], dnstest.Timeout)
-		s.ns.Fault("mail._domainkey."+args[1], dnstest.Timeout)
+		s.silence(args[1])
 	case "delivered":
 		n, err := strconv.Atoi(args[1])
 		ts.Check(err)
@@ -89,46 +96,49 @@ func runSite(ts *testscript.TestScript, _ bool, args []string) {
 var sites sync.Map
 
 func startSite(dir string, relayed bool) (*scriptSite, error) {
-	s := &scriptSite{records: map[string]string{}, arrived: make(chan struct{}, 1)}
+	s := &scriptSite{dir: dir, records: map[string]string{}, arrived: make(chan struct{}, 1)}
 	servers, err := dnstest.StartAll("127.0.0.1", "127.0.0.2")
 	if err != nil {
 		return nil, err
 	}
-	recursive := servers[0]
-	s.ns = servers[1]
-	s.close = append(s.close, recursive.Close, s.ns.Close)
+	s.dns, s.ns = servers[0], servers[1]
+	s.close = append(s.close, s.dns.Close, s.ns.Close)
 	err = errors.Join(
-		recursive.Recursive(s.ns),
-		recursive.SetZone("ns.cloudflare.com", "ada A 127.0.0.2\n"),
-		recursive.SetZone("site.test", "mx1 A 127.0.0.1\n"),
-		setReceivers(recursive, siteHost),
+		s.dns.Recursive(s.ns),
+		s.dns.SetZone("ns.cloudflare.com", "ada A 127.0.0.2\n"),
+		s.dns.SetZone("site.test", "mx1 A 127.0.0.1\n"),
+		setReceivers(s.dns, siteHost),
 	)
 	for _, d := range siteDomains {
-		err = errors.Join(err, s.addDomain(dir, d))
+		err = errors.Join(err, s.addDomain(d))
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.startMTA()
 	}
-	return s, s.startGateway(dir, recursive, relayed)
+	if err == nil {
+		err = s.startGateway(relayed)
+	}
+	return s, err
 }
 
-func (s *scriptSite) addDomain(dir, domain string) error {
+func (s *scriptSite) addDomain(domain string) error {
 	signer, err := sign.Generate("rsa2048")
 	if err != nil {
 		return err
 	}
 	s.records[domain] = sign.Key{Domain: mail.Domain(domain), Selector: "mail", Signer: signer}.Record()
 	return errors.Join(
-		sign.WriteKey(filepath.Join(dir, "keys", domain+".pem"), signer),
+		sign.WriteKey(filepath.Join(s.dir, "keys", domain+".pem"), signer),
 		s.ns.SetZone(domain, "@ NS ada.ns.cloudflare.com.\n@ TXT \"v=spf1 ip4:198.51.100.7 ~all\"\n_dmarc TXT \"v=DMARC1; p=none\"\n"),
 	)
 }
 
-func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server, relayed bool) (err error) {
-	milter := "unix:" + filepath.Join(dir, "milter.sock")
+func (s *scriptSite) milter() string { return "unix:" + filepath.Join(s.dir, "milter.sock") }
+
+func (s *scriptSite) startMTA() (err error) {
 	s.mta, err = mtatest.Start(mtatest.Options{
 		Hostname: siteHost,
-		Milter:   func() string { return milter },
+		Milter:   s.milter,
 		Deliver: func(_ context.Context, m mtatest.Mail) (string, error) {
 			s.mu.Lock()
 			s.delivered = append(s.delivered, m)
@@ -140,32 +150,81 @@ func (s *scriptSite) startGateway(dir string, recursive *dnstest.Server, relayed
 			return "250 2.0.0 taken", nil
 		},
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.close = append(s.close, s.mta.Close)
 	}
-	s.close = append(s.close, s.mta.Close)
-	c := siteConfig{
-		hostname: siteHost, milter: milter, resolver: recursive.Addr(), via: s.mta.Addr(),
-		hold: "auto_release = false\n", keys: map[string]string{},
+	return err
+}
+
+// startGateway starts one that does nothing by itself: no re-check, and no second try,
+// comes before the script has ended.
+func (s *scriptSite) startGateway(relayed bool) error {
+	s.config = siteConfig{
+		hostname: siteHost, milter: s.milter(), resolver: s.dns.Addr(), via: s.mta.Addr(),
+		hold: "auto_release = false\nrecheck = \"15m\"\n", keys: map[string]string{},
 	}
 	if relayed {
-		c.via = "relay"
-		c.hold += "[relay]\nlisten = \"127.0.0.1:0\"\n[[route]]\ndestination = \"*\"\nvia = \"127.0.0.1:1\"\n"
+		receiver, err := s.startBusy()
+		if err != nil {
+			return err
+		}
+		s.config.via = "relay"
+		s.config.hold += "[relay]\nlisten = \"127.0.0.1:0\"\n[queue]\nretry_first = \"4h\"\n" +
+			fmt.Sprintf("[[route]]\ndestination = \"*\"\nvia = %q\n", receiver)
 	}
 	for _, d := range siteDomains {
-		c.keys[d] = "keys/" + d + ".pem"
+		s.config.keys[d] = "keys/" + d + ".pem"
 	}
-	if err := c.write(dir); err != nil {
+	if err := s.config.write(s.dir); err != nil {
 		return err
 	}
-	g, err := startForDemo(context.Background(), filepath.Join(dir, siteFile), wiring{
-		log: slog.New(slog.DiscardHandler), authorityPort: recursive.Port(), providers: siteProviders(),
+	g, err := startForDemo(context.Background(), filepath.Join(s.dir, siteFile), wiring{
+		log: slog.New(slog.DiscardHandler), authorityPort: s.dns.Port(), dnsTime: patientDNS, providers: siteProviders(),
 	})
 	if err != nil {
 		return err
 	}
 	s.demoGateway = g.(*demoGateway)
 	return nil
+}
+
+// busy is a receiver that takes nothing now. One that can't be reached would have the
+// relay try again after a minute.
+type busy struct{}
+
+func (busy) NewSession(*smtp.Conn) (smtp.Session, error) { return busy{}, nil }
+func (busy) Mail(string, *smtp.MailOptions) error        { return nil }
+func (busy) Data(io.Reader) error                        { return nil }
+func (busy) Reset()                                      {}
+func (busy) Logout() error                               { return nil }
+
+func (busy) Rcpt(string, *smtp.RcptOptions) error {
+	return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "try again later"}
+}
+
+func (s *scriptSite) startBusy() (address string, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := smtp.NewServer(busy{})
+	server.Domain = siteHost
+	go func() { _ = server.Serve(listener) }()
+	s.close = append(s.close, server.Close)
+	return listener.Addr().String(), nil
+}
+
+func (s *scriptSite) setRate(perMinute string) error {
+	c := s.config
+	c.hold = "release_rate = " + perMinute + "\n" + c.hold
+	return errors.Join(c.write(s.dir), s.Reload(context.Background()))
+}
+
+func (s *scriptSite) silence(domain string) {
+	for _, name := range []string{domain, "mail._domainkey." + domain} {
+		s.ns.Fault(name, dnstest.ServFail)
+		s.dns.Fault(name, dnstest.ServFail)
+	}
 }
 
 func (s *scriptSite) stop() error {
@@ -209,7 +268,7 @@ func (s *scriptSite) id(subject string) (string, error) {
 }
 
 func (s *scriptSite) waitDelivered(n int) error {
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(hangGuard)
 	for {
 		s.mu.Lock()
 		have := len(s.delivered)
@@ -226,7 +285,7 @@ func (s *scriptSite) waitDelivered(n int) error {
 }
 
 func (s *scriptSite) waitTried(n int) error {
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(hangGuard)
 	for {
 		var page struct {
 			Destinations []web.QueueDestination `json:"destinations"`
@@ -237,7 +296,7 @@ func (s *scriptSite) waitTried(n int) error {
 		queued, busy := 0, false
 		for _, d := range page.Destinations {
 			queued += d.Queued
-			busy = busy || d.Leased > 0 || d.Tried.IsZero()
+			busy = busy || d.Leased > 0 || d.Tried.IsZero() || !d.Next.After(time.Now())
 		}
 		if queued >= n && !busy {
 			return nil
