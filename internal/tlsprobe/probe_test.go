@@ -79,7 +79,7 @@ func TestHost(t *testing.T) {
 			if c.policy.Level == 0 {
 				c.policy.Level = tlspolicy.May
 			}
-			h := Prober{Roots: ca.roots()}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: c.policy})
+			h := Prober{Roots: ca.roots(), Timeout: patience}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: c.policy})
 			if h.Error != "" || h.Greeting != "220 mx.example.net ESMTP old and proven" || h.StartTLS != (c.server.tls != nil) {
 				t.Fatalf("error %q, greeting %q, STARTTLS %v", h.Error, h.Greeting, h.StartTLS)
 			}
@@ -140,7 +140,7 @@ func TestDemands(t *testing.T) {
 		{"testing", secure, testing, "[]", "testing "},
 		{"nothing", secure, tlspolicy.Policy{Level: tlspolicy.May}, "[]", ""},
 	} {
-		h := Prober{Roots: ca.roots()}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: c.policy})
+		h := Prober{Roots: ca.roots(), Timeout: patience}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: c.policy})
 		fits := []bool{}
 		for _, r := range h.TLSA {
 			fits = append(fits, r.Fits)
@@ -161,7 +161,7 @@ func TestSuggestionWorks(t *testing.T) {
 	cert := ca.sign(t, "mx.example.net", time.Now().Add(time.Hour))
 	at := server{maxHello: 512, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}.start(t)
 	target := Target{Name: "mx.example.net", Address: at, Policy: tlspolicy.Policy{Level: tlspolicy.Encrypt}}
-	p := Prober{Roots: ca.roots()}
+	p := Prober{Roots: ca.roots(), Timeout: patience}
 	before := p.Host(t.Context(), target)
 	s := Suggest("example.net", []*Host{before})
 	if before.Works() || s.Override == nil {
@@ -207,8 +207,8 @@ func TestImplicit(t *testing.T) {
 	ca := newAuthority(t)
 	cert := ca.sign(t, "mx.example.net", time.Now().Add(time.Hour))
 	at := server{implicit: true, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}.start(t)
-	p := Prober{Roots: ca.roots(), Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
+	p := Prober{Roots: ca.roots(), Timeout: patience, Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+		return inAnyTime(ctx, at)
 	}}
 	target := Target{Name: "mx.example.net", Address: netip.AddrPortFrom(at.Addr(), submissionsPort), Policy: tlspolicy.Policy{Level: tlspolicy.Verify}}
 	if h := p.Host(t.Context(), target); !h.StartTLS || !h.Works() || h.Greeting != "" || spoken(h) != "1.2 1.3" {
@@ -233,7 +233,7 @@ func TestTranscript(t *testing.T) {
 			"-> ClientHello, N bytes|<- alert protocol_version"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := Prober{}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: tlspolicy.Policy{Level: tlspolicy.May}})
+			h := Prober{Timeout: patience}.Host(t.Context(), Target{Name: "mx.example.net", Address: c.server.start(t), Policy: tlspolicy.Policy{Level: tlspolicy.May}})
 			if h.Plain.OK() || len(h.Plain.Transcript) < 2 {
 				t.Fatalf("plain: %+v", h.Plain)
 			}
@@ -251,17 +251,17 @@ func TestNoConversation(t *testing.T) {
 	cert := newAuthority(t).sign(t, "mx.example.net", time.Now().Add(time.Hour))
 	closed := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 1)
 	for _, c := range []struct {
-		name string
-		at   netip.AddrPort
-		want string
+		name   string
+		at     netip.AddrPort
+		prober Prober
+		want   string
 	}{
-		{"nobody there", closed, "connect: "},
-		{"nothing said", server{silent: true}.start(t), "greeting: "},
-		{"injection", server{injects: true, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}.start(t), "injecting answers"},
+		{"nobody there", closed, Prober{Timeout: patience}, "connect: "},
+		{"nothing said", server{silent: true}.start(t), Prober{Timeout: 200 * time.Millisecond, Dial: inAnyTime}, "greeting: "},
+		{"injection", server{injects: true, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}.start(t), Prober{Timeout: patience}, "injecting answers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Prober{Timeout: 200 * time.Millisecond}
-			h := p.Host(t.Context(), Target{Name: "mx.example.net", Address: c.at, Policy: tlspolicy.Policy{Level: tlspolicy.May}})
+			h := c.prober.Host(t.Context(), Target{Name: "mx.example.net", Address: c.at, Policy: tlspolicy.Policy{Level: tlspolicy.May}})
 			if !strings.Contains(h.Error, c.want) || h.Works() {
 				t.Errorf("error %q, works %v", h.Error, h.Works())
 			}
@@ -292,7 +292,7 @@ func TestRateLimited(t *testing.T) {
 		{taken: 6, known: true, works: true, versions: "1.2 1.3", words: "Nothing needs to be done"},
 	} {
 		made := 0
-		p := Prober{Roots: ca.roots(), Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+		p := Prober{Roots: ca.roots(), Timeout: patience, Dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
 			to := at
 			if made++; made > c.taken {
 				to = full
