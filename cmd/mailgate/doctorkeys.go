@@ -104,13 +104,17 @@ func ownerOf(path string) int {
 	return -1
 }
 
+// statusTime is how long a gateway may take to answer: on a machine that is busy it runs
+// all the same.
+const statusTime = 30 * time.Second
+
 // gateway asks the running gateway; it reports whether its doors are worth trying.
 func (e *examination) gateway(ctx context.Context) bool {
 	c, err := e.a.connect()
 	if err != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
 	var s web.Status
 	switch err := c.get(ctx, "/v1/status", nil, &s); {
