@@ -201,7 +201,7 @@ func fails(t *testing.T, h *Host, host api, cases []failure) {
 	t.Cleanup(func() { slog.SetDefault(old) })
 	for _, c := range cases {
 		host.fail(c.status, c.code)
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		_, err := h.Plan(ctx, "example.com", []Want{{Name: "example.com", Type: "TXT", Value: "x"}})
 		cancel()
 		host.fail(0, "")

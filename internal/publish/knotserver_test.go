@@ -118,6 +118,7 @@ func startKnotWith(t *testing.T, conf string) *knot {
 	}
 	k.write("knot.conf", fmt.Sprintf(conf, k.dir, port))
 	cmd := exec.Command("knotd", "-c", filepath.Join(k.dir, "knot.conf"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -133,11 +134,10 @@ func startKnotWith(t *testing.T, conf string) *knot {
 			t.Logf("knotd said:\n%s", log.String())
 		}
 	})
-	for range 500 {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if out, err := k.control("zone-read", "example.com"); err == nil && strings.Contains(out, "SOA") {
 			return k
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatal("knotd doesn't start")
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -32,13 +33,32 @@ func openUpdate(a Account) (*update, error) {
 	if _, err := base64.StdEncoding.DecodeString(a.Secret.text()); err != nil {
 		return nil, errors.New("rfc2136: the TSIG key isn't in base64: want what is after secret in the name server's configuration, without quotes")
 	}
-	dns, err := dnsview.New(dnsview.Options{Panel: a.Server, NoAuthoritative: true})
+	dns, err := dnsview.New(dnsview.Options{Panel: a.Server, NoAuthoritative: true, LookupTime: readTime, Retries: tries - 1})
 	if err != nil {
 		return nil, fmt.Errorf("rfc2136: %w", err)
 	}
 	return &update{dns: dns, provider: &rfc2136.Provider{
 		KeyName: strings.ToLower(a.KeyName), KeyAlg: a.KeyAlgorithm, Key: a.Secret.text(), Server: a.Server,
 	}}, nil
+}
+
+const (
+	// tries is how often a server is asked for the same that doesn't answer: libdns
+	// gives it two seconds, and a busy one takes longer.
+	tries    = 4
+	readTime = 10 * time.Second // for one question
+)
+
+// patient tries again what timed out. An UPDATE does no more the second time, if the
+// first one was heard.
+func patient(ctx context.Context, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		var late net.Error
+		if try == tries || ctx.Err() != nil || !errors.As(err, &late) || !late.Timeout() {
+			return err
+		}
+	}
 }
 
 func (u *update) fits(string) error { return nil }
@@ -86,7 +106,11 @@ func (u *update) literal(ctx context.Context, zone string, a dnsview.Answer) boo
 
 // transfer reads the whole zone (RFC 5936).
 func (u *update) transfer(ctx context.Context, zone, name string) ([]value, string, error) {
-	records, err := u.provider.GetRecords(ctx, zone+".")
+	var records []libdns.Record
+	err := patient(ctx, func() (err error) {
+		records, err = u.provider.GetRecords(ctx, zone+".")
+		return err
+	})
 	if err != nil {
 		return nil, "", u.fault(fmt.Errorf("%s answers no query for it, and allows no transfer: %w", u.provider.Server, err))
 	}
@@ -109,20 +133,19 @@ func (u *update) write(ctx context.Context, zone string, c Change) error {
 	for _, text := range c.Add {
 		put(presented(split(text)))
 	}
-	var err error
-	if len(c.was) > 0 && len(c.Remove) == 0 {
-		_, err = u.provider.AppendRecords(ctx, zone, left)
-		return u.fault(err)
+	order := u.provider.AppendRecords
+	if len(c.was) == 0 || len(c.Remove) > 0 {
+		for _, v := range c.staying() {
+			put(v.raw)
+		}
+		if order = u.provider.SetRecords; len(left) == 0 {
+			order, left = u.provider.DeleteRecords, []libdns.Record{libdns.RR{Name: name, Type: "TXT"}}
+		}
 	}
-	for _, v := range c.staying() {
-		put(v.raw)
-	}
-	if len(left) > 0 {
-		_, err = u.provider.SetRecords(ctx, zone, left)
-	} else {
-		_, err = u.provider.DeleteRecords(ctx, zone, []libdns.Record{libdns.RR{Name: name, Type: "TXT"}})
-	}
-	return u.fault(err)
+	return u.fault(patient(ctx, func() error {
+		_, err := order(ctx, zone, left)
+		return err
+	}))
 }
 
 // fault says what a refusal of the server means. libdns and the DNS library give it as
