@@ -54,7 +54,11 @@ func Start(o Options) (*MTA, error) {
 func (m *MTA) Addr() string { return m.listener.Addr().String() }
 
 // Close ends it and the connections it has.
-func (m *MTA) Close() error { return m.server.Close() }
+func (m *MTA) Close() error {
+	err := m.server.Close()
+	_ = m.listener.Close() // which the server doesn't know before it has begun to serve
+	return err
+}
 
 // Delivery is what became of one recipient.
 type Delivery struct {

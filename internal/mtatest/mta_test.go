@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-milter"
 	"github.com/emersion/go-smtp"
@@ -144,5 +145,21 @@ func TestSubmit(t *testing.T) {
 	}
 	if !bytes.Equal(s.got[0].Content, []byte(letter)) {
 		t.Errorf("delivered %q", s.got[0].Content)
+	}
+}
+
+// Nobody is let in after the end, even where the server hadn't begun to serve.
+func TestClose(t *testing.T) {
+	for range 100 {
+		m, err := Start(Options{Hostname: "mta.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.listener.(*net.TCPListener).SetDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+			t.Fatalf("it still listens: %v", err)
+		}
 	}
 }
