@@ -175,7 +175,7 @@ func (w *world) await(host, name string, qtype uint16) {
 	w.Helper()
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), qtype)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for time.Now().Before(deadline) {
 		m, err := dns.Exchange(q, net.JoinHostPort(host, w.port))
 		if err == nil && len(m.Answer) > 0 {
@@ -201,7 +201,10 @@ func (w *world) resolver() *Resolver {
 	w.Helper()
 	var port int
 	fmt.Sscan(w.port, &port)
-	r, err := New(Options{Resolvers: []string{net.JoinHostPort(resolverHost, w.port)}, AuthorityPort: port})
+	r, err := New(Options{
+		Resolvers: []string{net.JoinHostPort(resolverHost, w.port)}, AuthorityPort: port,
+		Timeout: 20 * time.Second, LookupTime: time.Minute,
+	})
 	if err != nil {
 		w.Fatal(err)
 	}
