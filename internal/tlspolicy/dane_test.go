@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailgate/internal/dnstest"
@@ -27,7 +28,7 @@ func TestDANE(t *testing.T) {
 		"away MX 10 mx.insecure.example", "alias MX 10 aliasmx", "aliasmx CNAME mx1",
 		"outward MX 10 outmx", "outmx CNAME mx.insecure.example", "_25._tcp.outmx TLSA 3 1 1 "+digest,
 		"none A 127.0.0.1", "_25._tcp.none TLSA 3 1 1 "+digest,
-		"null MX 0 .", "silent MX 10 silentmx", "silentmx A 127.0.0.1",
+		"null MX 0 .",
 		"hop A 127.0.0.1", "_587._tcp.hop TLSA 2 0 1 "+digest,
 	)
 	w.must(w.dns.Add("_25._tcp.mx2.example.net. TLSA 2 0 1 " + digest))
@@ -37,7 +38,6 @@ func TestDANE(t *testing.T) {
 	w.dns.Fault("_25._tcp.bogusmx.example.net", dnstest.Bogus)
 	w.dns.Fault("_25._tcp.brokenmx.insecure.example", dnstest.ServFail)
 	w.dns.Fault("_25._tcp.alias.insecure.example", dnstest.ServFail)
-	w.dns.Fault("_25._tcp.silentmx.example.net", dnstest.Timeout)
 
 	for _, c := range []struct {
 		name   string
@@ -60,7 +60,6 @@ func TestDANE(t *testing.T) {
 		{name: "bogus", to: Destination{Domain: "bogus.example.net", Host: "bogusmx.example.net"}, fault: "DNSSEC Bogus"},
 		{name: "bogus, all hosts", to: Destination{Domain: "bogus.example.net"}, fault: "bogusmx.example.net"},
 		{name: "one of two bogus", to: Destination{Domain: "mixed.example.net"}, level: DANE, source: FromDANE},
-		{name: "silent", to: Destination{Domain: "silent.example.net", Host: "silentmx.example.net"}, fault: "timeout"},
 		{name: "domain not signed", to: Destination{Domain: "toward.insecure.example", Host: "mx1.example.net"}, level: May, source: FromDefault},
 		{name: "host not signed", to: Destination{Domain: "away.example.net", Host: "mx.insecure.example"}, level: May, source: FromDefault},
 		{name: "host not signed, its server knows no TLSA", to: Destination{Domain: "broken.example.net", Host: "brokenmx.insecure.example"}, level: May, source: FromDefault},
@@ -105,6 +104,19 @@ func TestDANE(t *testing.T) {
 	if p := w.domain("example.net"); p.Level != May {
 		t.Errorf("resolvers that don't validate: %v", p)
 	}
+}
+
+// TestDANESilent: mail waits where nobody says whether there are TLSA records.
+func TestDANESilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newQuietWorld(t)
+		w.zone("example.net", true, "@ MX 10 mx1", "mx1 A 127.0.0.1")
+		w.dns.Fault("_25._tcp.mx1.example.net", dnstest.Timeout)
+		p, err := w.policies.Lookup(t.Context(), Destination{Domain: "example.net", Host: "mx1.example.net"})
+		if !errors.Is(err, ErrUnsettled) || !strings.Contains(err.Error(), "timeout") {
+			t.Errorf("%v, %v", p, err)
+		}
+	})
 }
 
 // TestDANEInDoubt: TLSA records that were there count while DNS doesn't tell, and

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	maxDANE      = 20_000                  // findings kept
-	findTime     = 4500 * time.Millisecond // for one search
-	daneInDoubt  = 24 * time.Hour          // how long it counts that TLSA records were there
+	maxDANE      = 20_000         // findings kept
+	daneInDoubt  = 24 * time.Hour // how long it counts that TLSA records were there
 	daneLifetime = time.Hour
 )
 
 // daneCache remembers what TLSA records say, as long as DNS does.
 type daneCache struct {
-	now     func() time.Time
-	life    *life
-	flights singleflight.Group
+	now      func() time.Time
+	life     *life
+	findTime time.Duration // for one search, less than for a look-up
+	flights  singleflight.Group
 
 	mu    sync.RWMutex
 	known map[danePlace]*daneEntry
@@ -69,7 +69,7 @@ func (c *daneCache) begin(place danePlace, dns DNS) <-chan singleflight.Result {
 	return c.flights.DoChan(place.key(), func() (any, error) {
 		var f *daneFinding
 		err := c.life.do(func(ctx context.Context) {
-			ctx, cancel := context.WithTimeout(ctx, findTime)
+			ctx, cancel := context.WithTimeout(ctx, c.findTime)
 			defer cancel()
 			asking := &asking{dns: dns}
 			found := findDANE(ctx, asking, place)

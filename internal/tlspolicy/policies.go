@@ -77,7 +77,7 @@ func New(ctx context.Context, o Options) (*Policies, error) {
 	l := newLife(ctx)
 	p := &Policies{
 		o: o, log: o.Log, life: l,
-		dane: &daneCache{now: o.Now, life: l, known: map[danePlace]*daneEntry{}},
+		dane: &daneCache{now: o.Now, life: l, findTime: o.lookupTime() * 9 / 10, known: map[danePlace]*daneEntry{}},
 		sts: &stsCache{now: o.Now, log: o.Log, life: l, memory: o.Memory, metrics: o.Metrics, known: map[mail.Domain]*stsEntry{},
 			slots: make(chan struct{}, maxFetches), max: maxSTS,
 			fetcher: fetcher{roots: o.Roots, private: o.Private, port: o.Port}},
