@@ -189,6 +189,7 @@ func (s *publishSite) knot(at, settings, zone string) string {
 		}
 	}
 	cmd := exec.Command("knotd", "-c", filepath.Join(dir, "knot.conf"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -204,11 +205,10 @@ func (s *publishSite) knot(at, settings, zone string) string {
 			s.Logf("knotd at %s said:\n%s", at, log.String())
 		}
 	})
-	for range 300 {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if out, err := exec.Command("knotc", "-s", filepath.Join(dir, "knot.sock"), "zone-read", "example.com", "@", "SOA").CombinedOutput(); err == nil && bytes.Contains(out, []byte("SOA")) {
 			return dir
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	s.Fatalf("knotd at %s has no zone", at)
 	return ""
@@ -219,7 +219,7 @@ func (s *publishSite) mailgate(args ...string) (int, string) {
 	var port int
 	fmt.Sscan(s.port, &port)
 	var out, errOut strings.Builder
-	code := run(&app{authorityPort: port}, append(args, "--config", s.config), strings.NewReader(""), &out, &errOut)
+	code := run(&app{authorityPort: port, dnsTime: patientDNS}, append(args, "--config", s.config), strings.NewReader(""), &out, &errOut)
 	if text := out.String() + errOut.String(); strings.Contains(text, publishKey) {
 		s.Errorf("the secret is told:\n%s", text)
 	}
@@ -248,7 +248,7 @@ func TestKnotRecordsPublish(t *testing.T) {
 	s.wants("dry run", code, exitPass, out, append(diff, "nothing was written")...)
 	code, out = s.mailgate("records", "publish", "example.com")
 	s.wants("without a terminal", code, exitUsage, out, "give --yes")
-	code, out = s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	code, out = s.mailgate("records", "publish", "example.com", "--yes", "--wait", "10m")
 	s.wants("publish", code, exitPass, out, append(diff, "mail._domainkey.example.com 2/2", "example.com 2/2", "Every name server has it")...)
 	code, out = s.mailgate("records", "publish", "example.com", "--format", "json")
 	var shown struct {
@@ -273,7 +273,7 @@ func TestKnotRecordsPublishLags(t *testing.T) {
 	if out, err := exec.Command("knotc", "-s", filepath.Join(s.follower, "knot.sock"), "-b", "zone-refresh", "example.com").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for range 50 {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if code, out = s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1s"); code == exitPass {
 			break
 		}
@@ -313,7 +313,7 @@ func TestKnotRecordsPublishTheRest(t *testing.T) {
 	byHand := []string{"By hand: _dmarc.example.com TXT v=DMARC1; p=none", "Note: _dmarc.example.com", "is an alias (CNAME) of gone.partner.example"}
 	code, out := s.mailgate("records", "publish", "example.com", "--dry-run")
 	s.wants("dry run", code, exitFail, out, append(byHand, "mail._domainkey.example.com TXT\n  + ", "nothing was written")...)
-	code, out = s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	code, out = s.mailgate("records", "publish", "example.com", "--yes", "--wait", "10m")
 	s.wants("publish", code, exitFail, out, append(byHand, "mail._domainkey.example.com 2/2", "Every name server has it", "Not all is done yet: mailgate records example.com")...)
 	code, out = s.mailgate("records", "publish", "example.com", "--yes")
 	s.wants("once more", code, exitFail, out, append(byHand, `Nothing that publisher "my-dns" could write`)...)
@@ -322,7 +322,7 @@ func TestKnotRecordsPublishTheRest(t *testing.T) {
 // A key that was revoked, as keys rotate does with the one it replaced, stays so.
 func TestKnotRecordsPublishRevoked(t *testing.T) {
 	s := newPublishSiteOf(t, publishZone+"mail._domainkey TXT \"v=DKIM1; p=\"\n", true, "ns1", "ns2")
-	code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "10m")
 	s.wants("publish", code, exitFail, out, "By hand: mail._domainkey.example.com TXT v=DKIM1", "its key is revoked in DNS", "mailgate keys generate example.com")
 	code, out = s.mailgate("check", "example.com", "--format", "json")
 	s.wants("check", code, exitFail, out, `"dkim-revoked"`)
@@ -333,7 +333,7 @@ func TestKnotRecordsPublishFaulty(t *testing.T) {
 	zone := strings.Replace(publishZone, "v=spf1 ip4:198.51.100.1 ~all", "v=spf1 include:gone.partner.example ip4:203.0.113.9 -all", 1)
 	s := newPublishSiteOf(t, zone, true, "ns1", "ns2")
 	faulty := []string{"At fault: example.com TXT v=spf1 include:gone.partner.example", "spf-include-missing"}
-	code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+	code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "10m")
 	s.wants("publish", code, exitFail, out, append(faulty, "Every name server has it")...)
 	code, out = s.mailgate("records", "publish", "example.com", "--yes")
 	s.wants("once more", code, exitFail, out, append(faulty, "Nothing to write")...)
@@ -352,7 +352,7 @@ func TestKnotRecordsPublishWildcard(t *testing.T) {
 	for what, record := range map[string]string{"alias": "* CNAME mx1\n", "text": "* TXT \"v=spf1 -all\"\n"} {
 		t.Run(what, func(t *testing.T) {
 			s := newPublishSiteOf(t, publishZone+record, true, "ns1", "ns2")
-			code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "1m")
+			code, out := s.mailgate("records", "publish", "example.com", "--yes", "--wait", "10m")
 			s.wants("publish", code, exitPass, out, "mail._domainkey.example.com TXT\n  + ", "mail._domainkey.example.com 2/2", "Every name server has it")
 		})
 	}
