@@ -175,24 +175,26 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 }
 
 func TestReachable(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	door := Door{"unix", path}
-	if r := Reachable(t.Context(), "milter", door, ""); r.Status != Pass {
+	if r := Reachable(ctx, "milter", door, ""); r.Status != Pass {
 		t.Errorf("open: %+v", r)
 	}
 	// The test's directory is for its user alone.
-	if r := Reachable(t.Context(), "milter", door, "nobody"); os.Geteuid() == 0 && (r.Code != "socket-not-permitted" || len(r.Mend) == 0) {
+	if r := Reachable(ctx, "milter", door, "nobody"); os.Geteuid() == 0 && (r.Code != "socket-not-permitted" || len(r.Mend) == 0) {
 		t.Errorf("nobody: %+v", r)
 	}
-	if r := Reachable(t.Context(), "milter", door, "root"); r.Status != Pass {
+	if r := Reachable(ctx, "milter", door, "root"); r.Status != Pass {
 		t.Errorf("root: %+v", r)
 	}
 	l.Close()
-	if r := Reachable(t.Context(), "milter", door, ""); r.Code != "door-closed" || r.Status != Fail {
+	if r := Reachable(ctx, "milter", door, ""); r.Code != "door-closed" || r.Status != Fail {
 		t.Errorf("closed: %+v", r)
 	}
 }
