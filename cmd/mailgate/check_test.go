@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mailgate/internal/dnstest"
 	"mailgate/internal/sign"
@@ -19,6 +21,7 @@ type place struct {
 	dns, panel *dnstest.Server
 	key        sign.Key
 	config     string
+	dnsTime    time.Duration // 0: patientDNS
 }
 
 func newPlace(t *testing.T) *place {
@@ -81,11 +84,15 @@ func (p *place) publish(t *testing.T, s *dnstest.Server) {
 	}
 }
 
+func (p *place) app() *app {
+	return &app{authorityPort: p.dns.Port(), dnsTime: cmp.Or(p.dnsTime, patientDNS)}
+}
+
 // mailgate runs a command and returns its exit code and what it printed.
 func (p *place) mailgate(t *testing.T, args ...string) (int, string) {
 	t.Helper()
 	var out, errOut strings.Builder
-	code := run(&app{authorityPort: p.dns.Port()}, append(args, "--config", p.config), strings.NewReader(""), &out, &errOut)
+	code := run(p.app(), append(args, "--config", p.config), strings.NewReader(""), &out, &errOut)
 	return code, out.String() + errOut.String()
 }
 
@@ -220,8 +227,8 @@ func TestCheckWaits(t *testing.T) {
 	var out strings.Builder
 	ended := make(chan int)
 	go func() {
-		args := []string{"check", "example.com", "--ip", "198.51.100.1", "--wait", "1m", "--config", p.config}
-		ended <- run(&app{authorityPort: p.dns.Port()}, args, strings.NewReader(""), &out, told)
+		args := []string{"check", "example.com", "--ip", "198.51.100.1", "--wait", "1h", "--config", p.config}
+		ended <- run(p.app(), args, strings.NewReader(""), &out, told)
 	}()
 	line := <-told.lines
 	if !strings.Contains(line, "waiting: DKIM mail dkim-missing (on 0 of 1 name servers)") {
@@ -240,7 +247,7 @@ func TestCheckInterruptedAtOnce(t *testing.T) {
 	cancel()
 	for _, format := range []string{"text", "json"} {
 		var out, errOut strings.Builder
-		root := newRoot(&app{authorityPort: p.dns.Port()})
+		root := newRoot(p.app())
 		root.SetArgs([]string{"check", "example.com", "example.org", "--format", format, "--config", p.config})
 		root.SetOut(&out)
 		root.SetErr(&errOut)

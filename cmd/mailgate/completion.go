@@ -18,10 +18,7 @@ import (
 	"mailgate/internal/web"
 )
 
-const (
-	completeMost = "100"       // ids that are offered
-	completeTime = time.Second // that a shell waits for the gateway after a key press
-)
+const completeMost = "100" // ids that are offered
 
 // values are what a shell may complete a word to: each alone, or with a description
 // after a tab. args are the words before it. What comes out of a message is never
@@ -208,7 +205,7 @@ func (a *app) ask(path string, query url.Values, into any) bool {
 	if err != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), a.timeForGateway())
 	defer cancel()
 	return c.get(ctx, path, query, into) == nil
 }

@@ -34,6 +34,7 @@ func crashChild() {
 	smtpPort := flag.Int("smtp", 0, "of MX hosts")
 	index := flag.Int("index", 0, "messages that come into the index at once")
 	haste := flag.Int("haste", 1, "how often faster the clock of rotations goes")
+	began := flag.Int64("began", 0, "since when, in seconds of Unix")
 	flag.Parse()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -43,13 +44,14 @@ func crashChild() {
 	err := serveUntilKilled(ctx, flag.Arg(0), wiring{
 		log:           slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		authorityPort: *port,
+		dnsTime:       patientDNS,
 		providers:     siteProviders(),
 		smtpPort:      uint16(*smtpPort),
 		loopback:      true,
 		crashPoint:    killAt(*point, *passes),
 		checkpoint:    *checkpoint,
 		indexEvery:    *index,
-		rotationClock: fastClock(*haste),
+		rotationClock: fastClock(*haste, time.Unix(*began, 0)),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -82,9 +84,11 @@ func killAt(point string, passes int) func(string) {
 }
 
 // fastClock goes on over lives of the process, as a clock does.
-func fastClock(times int) func() time.Time {
-	begin := time.Now().Truncate(24 * time.Hour)
-	return func() time.Time { return begin.Add(time.Since(begin) * time.Duration(times)) }
+func fastClock(times int, began time.Time) func() time.Time {
+	if times == 1 {
+		return time.Now
+	}
+	return func() time.Time { return began.Add(time.Since(began) * time.Duration(times)) }
 }
 
 func serveUntilKilled(ctx context.Context, config string, w wiring) (err error) {

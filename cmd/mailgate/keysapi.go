@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"fmt"
@@ -32,7 +33,7 @@ func (v keysAPI) Keys(ctx context.Context, q web.KeyQuery) (web.KeyList, error) 
 		loaded[k.Name()] = k
 	}
 	book := v.g.rotations.Book()
-	lister := keyLister{book: book, now: time.Now(), load: func(d config.Domain, u rotation.Use) (sign.Key, error) {
+	lister := keyLister{dnsTime: cmp.Or(v.g.dnsTime, checkTime), book: book, now: time.Now(), load: func(d config.Domain, u rotation.Use) (sign.Key, error) {
 		k, ok := loaded[sign.Key{Domain: d.Signer(), Selector: u.Selector}.Name()]
 		if !ok {
 			return k, fmt.Errorf("%s was not read", u.File)
@@ -76,7 +77,7 @@ func (a *app) configuredKeys(ctx context.Context, cfg *config.Config, q web.KeyQ
 		return web.KeyList{}, usageError(err)
 	}
 	list := web.KeyList{Source: "configuration"}
-	lister := keyLister{now: time.Now(), load: func(_ config.Domain, u rotation.Use) (sign.Key, error) {
+	lister := keyLister{dnsTime: a.timeForDNS(), now: time.Now(), load: func(_ config.Domain, u rotation.Use) (sign.Key, error) {
 		signer, warnings, err := loadOthersKey(u.File)
 		return sign.Key{Signer: signer, Identity: u.Identity, Warnings: warnings}, err
 	}}

@@ -23,8 +23,7 @@ import (
 )
 
 const (
-	keyLookTime   = 5 * time.Second  // that DNS may take for the keys of one domain
-	keyListTime   = 30 * time.Second // and for all of a list
+	keyListTimes  = 6 // as much as for one domain, DNS may take for all of a list
 	keyLookAtOnce = 16
 )
 
@@ -44,7 +43,8 @@ type listedKey struct {
 
 // keyLister lists keys.
 type keyLister struct {
-	checker gate.Checker // nil: DNS isn't asked
+	checker gate.Checker  // nil: DNS isn't asked
+	dnsTime time.Duration // that DNS may take for the keys of one domain
 	load    func(d config.Domain, u rotation.Use) (sign.Key, error)
 	book    rotation.Book
 	now     time.Time
@@ -52,7 +52,7 @@ type keyLister struct {
 
 // list is every key of the domains, those that sign together one after the other.
 func (l keyLister) list(ctx context.Context, domains []config.Domain) []web.Key {
-	ctx, cancel := context.WithTimeout(ctx, keyListTime)
+	ctx, cancel := context.WithTimeout(ctx, keyListTimes*l.dnsTime)
 	defer cancel()
 	sets := make([]keySet, len(domains))
 	room := make(chan struct{}, keyLookAtOnce)
@@ -142,7 +142,7 @@ func (l keyLister) look(ctx context.Context, s keySet) {
 	if l.checker == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyLookTime)
+	ctx, cancel := context.WithTimeout(ctx, l.dnsTime)
 	defer cancel()
 	var id preflight.Identity
 	var asked []*listedKey

@@ -75,6 +75,7 @@ type app struct {
 
 	authorityPort int           // of authoritative name servers; 0: 53, tests differ
 	dnsTime       time.Duration // that DNS may take for one domain; 0: checkTime
+	gatewayTime   time.Duration // that the gateway may take where it can be done without; 0: gatewayTime
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -150,10 +150,10 @@ func confirmed(ctx context.Context, in io.Reader, out io.Writer) error {
 	return errors.New("nothing was written")
 }
 
-// await asks the name servers until all have what was written, or the time is over.
+// await asks the name servers until all have what was written, or the time is over. A
+// look isn't cut short by that: it would tell nothing.
 func (p *publishing) await(ctx context.Context, wait time.Duration, told *progress) {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
+	over := time.After(wait)
 	for {
 		if seen := p.look(ctx); ctx.Err() == nil || len(p.Servers) == 0 {
 			p.Servers = seen
@@ -164,6 +164,8 @@ func (p *publishing) await(ctx context.Context, wait time.Duration, told *progre
 		told.say(func() string { return "waiting for the name servers: " + strings.Join(perName(p.Servers), ", ") })
 		select {
 		case <-ctx.Done():
+			return
+		case <-over:
 			return
 		case <-time.After(askServersEvery):
 		}

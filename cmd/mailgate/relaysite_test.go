@@ -33,6 +33,7 @@ type relaySite struct {
 	t        *testing.T
 	dir      string
 	dns      *dnstest.Server // authoritative for one.example
+	second   *dnstest.Server // on the same port, for a second one
 	resolver *dnstest.Server
 	record   string
 	relay    string // address of the door
@@ -94,13 +95,17 @@ keys = [{ selector = "mail", file = "keys/one.pem" }]
 func startRelaySite(t *testing.T, more string) *relaySite {
 	t.Helper()
 	s := &relaySite{t: t, dir: t.TempDir(), receiver: startReceiver(t)}
-	servers, err := dnstest.StartAll("127.0.0.1", "127.0.0.2")
+	servers, err := dnstest.StartAll("127.0.0.1", "127.0.0.2", "127.0.0.3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	recursive := servers[0]
-	s.resolver, s.dns = recursive, servers[1]
-	t.Cleanup(func() { recursive.Close(); s.dns.Close() })
+	s.resolver, s.dns, s.second = recursive, servers[1], servers[2]
+	t.Cleanup(func() {
+		for _, server := range servers {
+			server.Close()
+		}
+	})
 	signer, err := sign.Generate("rsa2048")
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +126,7 @@ func startRelaySite(t *testing.T, more string) *relaySite {
 		t.Fatal(err)
 	}
 	s.receiver.lookUp(recursive)
-	s.relay = freeAddress(t)
+	s.relay = loopbackOfOurs()
 	more = strings.ReplaceAll(more, "RECEIVER", fmt.Sprintf("127.0.0.1:%d", s.receiver.port))
 	text := fmt.Sprintf("%s[dns]\nresolvers = [%q]\n[relay]\nlisten = %q\n%s", relaySiteConfig, recursive.Addr(), s.relay, more)
 	if err := os.WriteFile(filepath.Join(s.dir, "mailgate.toml"), []byte(text), 0o600); err != nil {
@@ -134,15 +139,19 @@ func startRelaySite(t *testing.T, more string) *relaySite {
 
 func (s *relaySite) startGateway() {
 	s.t.Helper()
-	g, err := startForDemo(s.t.Context(), filepath.Join(s.dir, "mailgate.toml"), wiring{
-		log: slog.New(slog.NewTextHandler(io.MultiWriter(s.t.Output(), &s.log), nil)), authorityPort: s.dns.Port(),
-		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
-		smtpPort:  s.receiver.port, loopback: true,
-	})
+	g, err := startForDemo(s.t.Context(), filepath.Join(s.dir, "mailgate.toml"), s.wiring())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.demoGateway = g.(*demoGateway)
+}
+
+func (s *relaySite) wiring() wiring {
+	return wiring{
+		log: slog.New(slog.NewTextHandler(io.MultiWriter(s.t.Output(), &s.log), nil)), authorityPort: s.dns.Port(), dnsTime: patientDNS,
+		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
+		smtpPort:  s.receiver.port, loopback: true,
+	}
 }
 
 func (s *relaySite) stopGateway() {
@@ -150,17 +159,6 @@ func (s *relaySite) stopGateway() {
 	if err := s.Stop(); err != nil {
 		s.t.Errorf("stop: %v", err)
 	}
-}
-
-// freeAddress is one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *relaySite) publish() {
@@ -197,7 +195,7 @@ func (s *relaySite) awaitArrival() arrival {
 	select {
 	case a := <-s.receiver.arrived:
 		return a
-	case <-time.After(30 * time.Second):
+	case <-time.After(hangGuard):
 		s.t.Fatal("nothing arrives")
 		return arrival{}
 	}
@@ -230,7 +228,7 @@ func (s *relaySite) awaitState(subject, state string) quarantine.Recipient {
 // await asks again until it is so.
 func (s *relaySite) await(what string, is func() bool) {
 	s.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(hangGuard)
 	for !is() {
 		select {
 		case <-deadline:
@@ -277,7 +275,13 @@ func (r *receiver) lookUp(dns *dnstest.Server) {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, dns.Addr())
 	}}
-	txt := func(name string) ([]string, error) { return resolver.LookupTXT(context.Background(), name) }
+	txt := func(name string) (texts []string, err error) {
+		var silent *net.DNSError
+		for texts, err = resolver.LookupTXT(context.Background(), name); errors.As(err, &silent) && silent.IsTimeout; {
+			texts, err = resolver.LookupTXT(context.Background(), name)
+		}
+		return texts, err
+	}
 	r.Server.Backend = smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		return &receiving{receiver: r, txt: txt}, nil
 	})

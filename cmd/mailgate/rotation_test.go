@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,31 +15,25 @@ import (
 
 	"mailgate/internal/dnstest"
 	"mailgate/internal/mail"
-	"mailgate/internal/preflight"
 	"mailgate/internal/web"
 )
 
 var anySignedBy = regexp.MustCompile(`(?m)^[ \t]s=([a-z0-9]+);`)
 
-// rotationWorld is a gateway whose domain has two name servers, and a clock that can be
-// put forward.
+// rotationWorld is a gateway whose domain has two name servers, and a clock that goes on
+// only when it is put forward.
 type rotationWorld struct {
 	*relaySite
-	second *dnstest.Server
-	ahead  atomic.Int64
+	began time.Time
+	ahead atomic.Int64
 }
 
 func startRotation(t *testing.T) *rotationWorld {
 	t.Helper()
-	w := &rotationWorld{relaySite: startRelaySite(t, "trusted = [\"127.0.0.0/8\"]\n[keys]\ngrace = \"2h\"\n")}
+	w := &rotationWorld{began: time.Now(), relaySite: startRelaySite(t, "trusted = [\"127.0.0.0/8\"]\n[keys]\ngrace = \"2h\"\n")}
 	w.stopGateway() // it has seen one name server only
 	zone := "@ NS ada.ns.cloudflare.com.\n@ NS bob.ns.cloudflare.com.\n@ TXT \"v=spf1 ip4:127.0.0.1 -all\"\n"
-	var err error
-	if w.second, err = dnstest.Start(fmt.Sprintf("127.0.0.3:%d", w.dns.Port())); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.second.Close() })
-	err = errors.Join(
+	err := errors.Join(
 		w.resolver.SetZone("ns.cloudflare.com", "ada A 127.0.0.2\nbob A 127.0.0.3\n"),
 		w.dns.SetZone("one.example", zone), w.second.SetZone("one.example", zone),
 		w.at(w.dns, "mail", w.record), w.at(w.second, "mail", w.record),
@@ -55,12 +47,9 @@ func startRotation(t *testing.T) *rotationWorld {
 
 func (w *rotationWorld) start() {
 	w.t.Helper()
-	g, err := startForDemo(w.t.Context(), filepath.Join(w.dir, "mailgate.toml"), wiring{
-		log: slog.New(slog.NewTextHandler(io.MultiWriter(w.t.Output(), &w.log), nil)), authorityPort: w.dns.Port(),
-		providers: map[string]preflight.Provider{"mx.gmail.test": preflight.Google},
-		smtpPort:  w.receiver.port, loopback: true,
-		rotationClock: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
-	})
+	by := w.wiring()
+	by.rotationClock = func() time.Time { return w.began.Add(time.Duration(w.ahead.Load())) }
+	g, err := startForDemo(w.t.Context(), filepath.Join(w.dir, "mailgate.toml"), by)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -104,7 +93,7 @@ func (w *rotationWorld) forward(d time.Duration) {
 // command runs the command line.
 func (w *rotationWorld) command(args ...string) (code int, out string) {
 	var both bytes.Buffer
-	code = run(&app{}, append(args, "--config", filepath.Join(w.dir, "mailgate.toml")), strings.NewReader(""), &both, &both)
+	code = run(&app{gatewayTime: hangGuard}, append(args, "--config", filepath.Join(w.dir, "mailgate.toml")), strings.NewReader(""), &both, &both)
 	return code, both.String()
 }
 
@@ -203,7 +192,7 @@ func TestRotationOnTheWire(t *testing.T) {
 	w.forward(time.Hour)
 	w.want("done", next)
 	// check asks about the key that signs, whatever the configuration names.
-	checker := &app{config: filepath.Join(w.dir, "mailgate.toml")}
+	checker := &app{config: filepath.Join(w.dir, "mailgate.toml"), gatewayTime: hangGuard}
 	site, err := checker.checkSite()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -10,8 +11,11 @@ import (
 	"mailgate/internal/web"
 )
 
-// bookTime is how long commands that do without the gateway ask it.
-const bookTime = time.Second
+// gatewayTime is how long commands that do without the gateway ask it, and how long a
+// shell waits for it after a key press.
+const gatewayTime = time.Second
+
+func (a *app) timeForGateway() time.Duration { return cmp.Or(a.gatewayTime, gatewayTime) }
 
 // rotationBook is which keys the running gateway has put in place of those configured;
 // empty where none answers.
@@ -25,7 +29,7 @@ func (a *app) rotationBook(cfg *config.Config) rotation.Book {
 		return rotation.Book{}
 	}
 	defer c.http.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(context.Background(), bookTime)
+	ctx, cancel := context.WithTimeout(context.Background(), a.timeForGateway())
 	defer cancel()
 	var list web.RotationList
 	if c.get(ctx, "/v1/rotations", nil, &list) != nil {

@@ -27,6 +27,7 @@ type rotationKill struct {
 	ns     *dnstest.Server
 	dns    *dnstest.Server
 	killed bool
+	began  time.Time // of its clock
 
 	child *exec.Cmd
 	in    io.Closer
@@ -35,7 +36,7 @@ type rotationKill struct {
 
 func newRotationKill(t *testing.T) *rotationKill {
 	t.Helper()
-	k := &rotationKill{t: t, dir: t.TempDir()}
+	k := &rotationKill{t: t, dir: t.TempDir(), began: time.Now()}
 	servers, err := dnstest.StartAll("127.0.0.1", "127.0.0.2")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func (k *rotationKill) start(point string) bool {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	k.child = exec.Command(program, "-point", point, "-port", strconv.Itoa(k.ns.Port()), "-haste", "60", filepath.Join(k.dir, siteFile))
+	k.child = exec.Command(program, "-point", point, "-port", strconv.Itoa(k.ns.Port()), "-haste", "60", "-began", strconv.FormatInt(k.began.Unix(), 10), filepath.Join(k.dir, siteFile))
 	k.child.Args[0] = crashChildName
 	k.child.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	k.child.Stderr = k.t.Output()
@@ -143,7 +144,7 @@ func TestRotationKilled(t *testing.T) {
 			k := newRotationKill(t)
 			up := k.start(point)
 			var r web.Rotation
-			for end := time.Now().Add(90 * time.Second); r.State != "done"; time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(crashPatience); r.State != "done"; time.Sleep(50 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("it comes to no end: %+v", r)
 				}

@@ -164,10 +164,11 @@ func (s *scriptSite) startGateway(relayed bool) error {
 		hold: "auto_release = false\nrecheck = \"15m\"\n", keys: map[string]string{},
 	}
 	if relayed {
-		receiver, err := s.startBusy()
+		receiver, closeBusy, err := startBusy()
 		if err != nil {
 			return err
 		}
+		s.close = append(s.close, closeBusy)
 		s.config.via = "relay"
 		s.config.hold += "[relay]\nlisten = \"127.0.0.1:0\"\n[queue]\nretry_first = \"4h\"\n" +
 			fmt.Sprintf("[[route]]\ndestination = \"*\"\nvia = %q\n", receiver)
@@ -202,16 +203,15 @@ func (busy) Rcpt(string, *smtp.RcptOptions) error {
 	return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "try again later"}
 }
 
-func (s *scriptSite) startBusy() (address string, err error) {
+func startBusy() (address string, close func() error, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	server := smtp.NewServer(busy{})
 	server.Domain = siteHost
 	go func() { _ = server.Serve(listener) }()
-	s.close = append(s.close, server.Close)
-	return listener.Addr().String(), nil
+	return listener.Addr().String(), server.Close, nil
 }
 
 func (s *scriptSite) setRate(perMinute string) error {

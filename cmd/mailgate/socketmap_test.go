@@ -25,7 +25,7 @@ type mapSite struct {
 // startMapSite starts a site with [socketmap]; more is configuration.
 func startMapSite(t *testing.T, more string) *mapSite {
 	t.Helper()
-	address := freeAddress(t)
+	address := loopbackOfOurs()
 	return &mapSite{startRelaySite(t, fmt.Sprintf("[socketmap]\nlisten = \"inet:%s\"\n%s", address, more)), address}
 }
 
@@ -38,7 +38,7 @@ func (s *mapSite) ask(request, end string) string {
 		s.t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(hangGuard))
 	if _, err := io.WriteString(c, request); err != nil {
 		s.t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestSocketmapReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved := strings.ReplaceAll(string(text), "inet:"+s.address, "inet:"+freeAddress(t))
+	moved := strings.ReplaceAll(string(text), "inet:"+s.address, "inet:"+loopbackOfOurs())
 	if err := os.WriteFile(file, []byte(moved), 0o600); err != nil {
 		t.Fatal(err)
 	}

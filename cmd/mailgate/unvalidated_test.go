@@ -40,7 +40,7 @@ func TestUnvalidated(t *testing.T) {
 			})}
 			go server.ActivateAndServe()
 			t.Cleanup(func() { server.Shutdown() })
-			r, err := dnsview.New(dnsview.Options{Resolvers: []string{conn.LocalAddr().String()}, Retries: -1})
+			r, err := dnsview.New(dnsview.Options{Resolvers: []string{conn.LocalAddr().String()}, Timeout: patientDNS, LookupTime: patientDNS})
 			if err != nil {
 				t.Fatal(err)
 			}
