@@ -32,7 +32,7 @@ func TestCrashQueue(t *testing.T) {
 		kills = append(kills, pointEnv+"="+point+" "+strconv.Itoa(rand.IntN(10)))
 	}
 	for range killsEach {
-		kills = append(kills, lineEnv+"="+strconv.Itoa(rand.IntN(60)))
+		kills = append(kills, lineEnv+"="+strconv.Itoa(15+rand.IntN(45))) // enough to settle something
 	}
 	for _, kill := range kills {
 		l.run(t, kill)
@@ -83,12 +83,13 @@ func queueChild(t *testing.T, path string) {
 	if err := s.update(t.Context(), "test", 0, func(b *batch) error { b.w.every = 1 << 20; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(time.Minute) // should the parent be gone
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for !t.Failed() && time.Now().Before(end) {
-				queueWork(t, s)
+			for range lives / 4 {
+				if queueWork(t, s); t.Failed() {
+					return
+				}
 			}
 		})
 	}
