@@ -125,11 +125,7 @@ func (s *Store) view(ctx context.Context, read func(*sql.Tx) error) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	tx, err := s.read.BeginTx(ctx, nil)
-	if err == nil {
-		err = read(tx)
-		tx.Rollback()
-	}
+	err := s.inTx(ctx, read)
 	switch {
 	case err == nil:
 		return nil
@@ -137,6 +133,23 @@ func (s *Store) view(ctx context.Context, read func(*sql.Tx) error) error {
 		return ctx.Err() // SQLite says only that it was interrupted
 	}
 	return s.failed(notFound(err))
+}
+
+// inTx has a transaction end before it returns. database/sql would end one that is
+// cancelled at its own time, which may be after Close, and what is in the WAL would
+// stay there.
+func (s *Store) inTx(ctx context.Context, read func(*sql.Tx) error) error {
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return read(tx)
 }
 
 // Close waits for the operations under way and closes the database. Calls after
