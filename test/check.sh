@@ -3,6 +3,7 @@
 # Arguments: package patterns.
 set -eu
 cd "$(dirname "$0")/.."
+. test/again.sh
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0 # 1.9.0 needs a module that can't be had
 
@@ -16,10 +17,12 @@ fi
 # The tag only adds files, so this looks at everything.
 go vet -tags integration "$@"
 go vet -tags docs ./cmd/mailgate
-go run "$staticcheck" -tags integration "$@"
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+again env GOBIN="$tools" go install "$staticcheck"
+"$tools/staticcheck" -tags integration "$@"
 
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+out=$tools/out
 if timeout 120 go run "$govulncheck" "$@" >"$out" 2>&1; then
 	echo "govulncheck: no vulnerabilities found"
 elif grep -q '^exit status 3$' "$out"; then

@@ -3,6 +3,7 @@
 # beside Postfix: each is the machine's mail server.
 set -eu
 cd "$(dirname "$0")"
+. ./again.sh
 
 parent=/var/cache/mailgate-test
 dir=$parent/exim
@@ -19,6 +20,13 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 mkdir -p "$parent"
+exec 9>"$parent/lock"
+if ! flock -w 900 9; then
+	echo "unpacking Exim: another run has had $parent/lock for 15 minutes" >&2
+	exit 1
+fi
+if works; then exit 0; fi # by that run
+rm -rf "$parent"/new.* # of one that was broken off
 new=$(mktemp -d "$parent/new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 # Of _apt, so that apt-get downloads without root's rights.
@@ -35,20 +43,18 @@ must() { # COMMAND...: tell what it printed only if it fails
 }
 
 download() (
-	cd "$new/deb"
-	apt-get download -q "${packages[@]}"
+	cd "$new/deb" && rm -f ./*.deb && loading 300 download "${packages[@]}"
 )
 
+renew() { loading 300 update && download; }
+
 echo "unpacking ${packages[*]} into $dir"
-if ! download >/dev/null 2>&1; then # what apt knows may be old
-	must apt-get update -q
-	must download
-fi
+if ! download >/dev/null 2>&1; then again renew; fi # what apt knows may be old
 mapfile -t libraries < <(
 	for deb in "$new"/deb/*.deb; do dpkg-deb -f "$deb" Depends; done |
 		tr ',' '\n' | sed 's/^ *//; s/[ (|].*//' | grep '^lib' | sort -u
 )
-./install.sh "${libraries[@]}"
+./install.sh "${libraries[@]}" 9>&-
 for deb in "$new"/deb/*.deb; do must dpkg -x "$deb" "$new/root"; done
 # The tests start it as root. Nobody else needs root's rights through it.
 must chmod u-s "$new/root/usr/sbin/exim4"

@@ -2,6 +2,7 @@
 # Installs what the integration tests need and starts no service.
 # With arguments: those packages instead.
 set -eu
+. "$(dirname "$0")/again.sh"
 
 packages=(gcc libc6-dev ca-certificates openssl iproute2 postfix bind9-utils knot unbound python3-dkim python3-dnspython python3-nacl opendkim)
 
@@ -13,9 +14,10 @@ must_install() { # PACKAGE...
 
 	# Debian starts services on installation unless this file says no.
 	policy=/usr/sbin/policy-rc.d
-	if [ ! -e "$policy" ]; then
+	ours='# by test/install.sh'
+	if [ ! -e "$policy" ] || grep -qx "$ours" "$policy"; then # left by a run that was broken off
 		trap 'rm -f "$policy"' EXIT
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		printf '#!/bin/sh\n%s\nexit 101\n' "$ours" >"$policy"
 		chmod 755 "$policy"
 	fi
 
@@ -24,13 +26,18 @@ must_install() { # PACKAGE...
 	if ! command -v postconf >/dev/null; then
 		echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 	fi
-	log=$(mktemp)
-	if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "$@"; } >"$log" 2>&1; then
-		tail -n 40 "$log"
-		rm -f "$log"
-		exit 1
-	fi
-	rm -f "$log"
+	again load "$@"
+	again put "$@"
+}
+
+load() { # PACKAGE...
+	loading 300 update && loading 600 install -y --no-install-recommends --download-only "$@"
+}
+
+put() { # PACKAGE...
+	# An apt of somebody else is waited for; what an installation left that was broken
+	# off is mended, for the next try.
+	apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" || { dpkg --configure -a; false; }
 }
 
 wanted=("${packages[@]}")
