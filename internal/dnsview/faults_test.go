@@ -38,7 +38,15 @@ func TestResolverFaults(t *testing.T) {
 				n := newInternet(t)
 				n.front.Fault("www.example.com", c.fault)
 				r := n.resolver(nil)
+				begun := time.Now()
 				a := r.Recursive(background, "www.example.com", "A")
+				var waits time.Duration // by the bubble's clock
+				if strings.HasPrefix(c.error, "timeout") {
+					waits = 2 * r.options.Timeout
+				}
+				if took := time.Since(begun); took != waits {
+					t.Errorf("it took %s, want %s", took, waits)
+				}
 				if a.Status != c.status {
 					t.Errorf("status %s, want %s", a.Status, c.status)
 				}
