@@ -13,6 +13,7 @@ import (
 type entry struct {
 	report *Report   // what is served; nil: nothing yet
 	stored time.Time // when it was put here
+	began  uint64    // number of the check it is from
 	until  time.Time // until when it may be served
 	known  *Report   // the last report without unknowns
 	lacks  string    // names that DNS last gave no answer about
@@ -22,6 +23,7 @@ type entry struct {
 
 // flight is one check that any number of callers wait for.
 type flight struct {
+	began  uint64        // number of the check
 	done   chan struct{} // closed when report is there
 	report *Report
 }
@@ -45,9 +47,14 @@ func (e *entry) wantsRefresh(now time.Time) bool {
 	return e.flight == nil && now.After(e.until.Add(-e.until.Sub(e.stored)/5))
 }
 
-// store keeps a fresh report, or lets the last complete one stand in for it.
-func (e *entry) store(fresh *Report, now time.Time) *Report {
-	e.report = fresh
+// store keeps a fresh report, or lets the last complete one stand in for it. What a
+// check found that began before the one whose report is kept is older news, though it
+// comes later: it changes nothing that is known.
+func (e *entry) store(fresh *Report, began uint64, now time.Time) *Report {
+	if began < e.began && !e.report.lacksAnswers() {
+		return e.report
+	}
+	e.report, e.began = fresh, began
 	switch {
 	case !fresh.lacksAnswers():
 		e.known = fresh
@@ -144,7 +151,7 @@ func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
 	if e.flight != nil {
 		return e.flight
 	}
-	f := &flight{done: make(chan struct{})}
+	f := &flight{began: c.number(), done: make(chan struct{})}
 	e.flight = f
 	// The check serves others too, so it doesn't end with this caller.
 	ctx = context.WithoutCancel(ctx)
@@ -155,7 +162,7 @@ func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
 		report := c.inquire(ctx, id)
 		now := c.options.Now()
 		c.mu.Lock()
-		f.report = e.store(report, now)
+		f.report = e.store(report, f.began, now)
 		lack := e.lack(report)
 		e.flight = nil
 		close(f.done)

@@ -39,6 +39,7 @@ type Checker struct {
 
 	mu        sync.Mutex
 	entries   map[string]*entry
+	begun     uint64 // checks so far
 	providers providerMemory
 }
 
@@ -99,16 +100,25 @@ func Round(ctx context.Context, began time.Time) context.Context { return dnsvie
 // Recheck is Check, but never from memory: DNS is asked afresh, and an unknown
 // stays unknown. See Round.
 func (c *Checker) Recheck(ctx context.Context, id Identity) *Report {
+	c.mu.Lock()
+	began := c.number()
+	c.mu.Unlock()
 	report := c.inquire(dnsview.Fresh(ctx, 0), id)
 	now := c.options.Now()
 	c.mu.Lock()
 	e := c.entryFor(id.CacheKey(), now)
-	kept := e.store(report, now)
+	kept := e.store(report, began, now)
 	lack := e.lack(report)
 	c.mu.Unlock()
 	c.tell(ctx, id, lack)
 	c.options.Found(kept)
 	return report
+}
+
+// number gives a check its place in the order of their beginnings. The mutex is held.
+func (c *Checker) number() uint64 {
+	c.begun++
+	return c.begun
 }
 
 // tell logs what DNS gave no answer about; once loudly, however often it is asked

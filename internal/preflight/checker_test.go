@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailgate/internal/dnsview"
 	"mailgate/internal/mail"
 )
 
@@ -95,6 +96,45 @@ func TestRecheckAsksAfresh(t *testing.T) {
 		dns.down.Store(true)
 		if r := c.Recheck(t.Context(), goodIdentity()); r.Stale || r.Worst() != Unknown {
 			t.Errorf("Recheck hides that DNS is down:\n%s", r)
+		}
+	})
+}
+
+// late answers as the zone was when it was asked, once gate is open.
+type late struct {
+	*fakeDNS
+	gate chan struct{} // nil: at once
+}
+
+func (d *late) Published(ctx context.Context, name, qtype string) dnsview.Answer {
+	gate := d.gate
+	a := d.fakeDNS.Published(ctx, name, qtype)
+	if gate != nil {
+		<-gate
+	}
+	return a
+}
+
+// A check that began before a re-check and ends after it doesn't bring back what was.
+func TestOlderNewsComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &late{newFakeDNS(goodZone, noKey), make(chan struct{})}
+		c := New(dns, Options{})
+		done := make(chan *Report)
+		go func() { done <- c.Check(t.Context(), goodIdentity()) }()
+		synctest.Wait()
+		gate := dns.gate
+		dns.gate = nil
+		dns.add(goodZone)
+		if r := c.Recheck(t.Context(), goodIdentity()); r.Worst() != Pass {
+			t.Errorf("the record isn't seen:\n%s", r)
+		}
+		close(gate)
+		if r := <-done; r.Worst() != Pass {
+			t.Errorf("older news for who waits:\n%s", r)
+		}
+		if r := c.Check(t.Context(), goodIdentity()); r.Worst() != Pass {
+			t.Errorf("older news is kept:\n%s", r)
 		}
 	})
 }
