@@ -88,9 +88,7 @@ func (q *Quarantine) giveBack(ctx context.Context, report *notice.Report) (where
 
 // bounced records that the recipients were returned.
 func (q *Quarantine) bounced(m *spool.Message, to []mail.Address, where string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
-	err := q.store.Move(ctx, spool.Move{
+	err := q.store.Move(context.Background(), spool.Move{
 		ID: m.ID, To: to, From: spool.Queued, Into: spool.Bounced, Actor: actorExpire,
 		Reason: "returned", Where: where, At: q.o.Now(),
 	})

@@ -60,9 +60,7 @@ func (q *Quarantine) notifyOne(ctx context.Context, id string) (sent bool, err e
 		return false, err
 	}
 	q.o.CrashPoint("notice-sent")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	err = q.store.Move(ctx, spool.Move{
+	err = q.store.Move(context.WithoutCancel(ctx), spool.Move{
 		ID: id, From: spool.Held, Into: spool.Held, Notice: true, Actor: actorNotify,
 		Reason: "held for " + inWords(now.Sub(m.Received)), Where: answer, At: now,
 	})

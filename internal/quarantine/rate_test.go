@@ -94,7 +94,7 @@ func TestIdleDestinationsAreForgotten(t *testing.T) {
 // it, and other destinations don't wait.
 func TestReleaseRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.policy.ReleaseRate = 60
 		for range 60 {
 			w.hold(t, "one", "b@gmail.com")
@@ -168,12 +168,11 @@ func TestPacedRelease(t *testing.T) {
 	for range 8 {
 		ids = append(ids, w.hold(t, "one", "b@gmail.com"))
 	}
-	now := time.Now()
-	w.o.Now = func() time.Time { return now.Add(w.later) }
+	ordered := w.o.Now()
 	request := func(id string, paced bool) error {
 		r := Request{ID: id, Actor: "ann", Reason: "x", Paced: paced}
 		if paced {
-			r.Since = now
+			r.Since = ordered
 		}
 		_, err := w.Release(t.Context(), r)
 		return err
@@ -226,8 +225,6 @@ func TestRefusedTakesNoRoom(t *testing.T) {
 func TestPublishedJustNow(t *testing.T) {
 	w := newWorld(t)
 	w.policy = Policy{}
-	now := time.Now()
-	w.o.Now = func() time.Time { return now.Add(w.later) }
 	w.judge.refuse("gmail.com")
 	id := w.hold(t, "one", "b@gmail.com")
 	w.judge.during = func() { w.later += time.Millisecond } // it takes as long

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"mailgate/internal/spool"
 )
 
 func TestMTARefusesOne(t *testing.T) {
@@ -90,6 +93,26 @@ func TestCancelledReleaseGoesOn(t *testing.T) {
 	if w.states(t, id) != "delivered" || len(w.mta.got) != 1 {
 		t.Errorf("%s, sent %d times", w.states(t, id), len(w.mta.got))
 	}
+}
+
+// What the next server took is recorded as delivered, however long the disk takes: it
+// would be sent again after the next start.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorldAt(t, time.Now)
+		id := w.hold(t, "one", "b@gmail.com")
+		w.Quarantine.store = moves{w.store, func(m spool.Move) {
+			if m.Into == spool.Delivered {
+				time.Sleep(time.Hour)
+			}
+		}}
+		if _, err := w.Release(t.Context(), Request{ID: id, Actor: "ann", Reason: "test"}); err != nil {
+			t.Error(err)
+		}
+		if got := w.states(t, id); got != "delivered" {
+			t.Error(got)
+		}
+	})
 }
 
 // The review log tells a release against the verdict from others.

@@ -51,7 +51,6 @@ func TestRetention(t *testing.T) {
 func TestFullStoreForgetsSooner(t *testing.T) {
 	const day = 24 * time.Hour
 	w := newWorld(t)
-	w.stopClock()
 	w.policy.KeepBodies, w.policy.KeepLog = 7*day, 30*day
 	held := w.hold(t, "held", "b@gmail.com")
 	var ids []string

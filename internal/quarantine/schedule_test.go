@@ -46,7 +46,7 @@ func (w *world) running(t *testing.T) {
 // What is held is checked at once at the start, then the later the older it is.
 func TestChecksGetRarer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.judge.refuse("gmail.com")
 		w.hold(t, "one", "b@gmail.com")
 		w.running(t)
@@ -73,7 +73,7 @@ func TestChecksGetRarer(t *testing.T) {
 // New mail is seen, a reload checks everything at once, and what passes leaves.
 func TestNewMailAndReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.running(t)
 		time.Sleep(time.Hour)
 		w.judge.refuse("gmail.com")
@@ -96,7 +96,7 @@ func TestNewMailAndReload(t *testing.T) {
 // wait for the next round.
 func TestHouseKeepsItsOwnPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.judge.refuse("gmail.com")
 		w.policy.Hostname, w.policy.Recheck, w.policy.MaxAge = "mx1.example.com", 24*time.Hour, time.Minute
 		w.o.Injector = &postman{w: w}
@@ -128,7 +128,7 @@ func (w *world) maxAge(d time.Duration) {
 // A reload while a check is under way has it checked again.
 func TestReloadDuringACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.judge.refuse("gmail.com")
 		w.judge.slow = map[mail.Domain]time.Duration{"example.com": 5 * time.Second}
 		w.hold(t, "one", "b@gmail.com")
@@ -146,7 +146,7 @@ func TestReloadDuringACheck(t *testing.T) {
 // wants them checked.
 func TestDeadNameServersAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		groups := make([]spool.Group, 1000)
 		w.judge.slow = map[mail.Domain]time.Duration{}
 		for i := range groups {
@@ -179,7 +179,7 @@ func TestDeadNameServersAside(t *testing.T) {
 // Mail that is slow to check keeps nobody else's from leaving.
 func TestSlowIdentityDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.judge.slow = map[mail.Domain]time.Duration{"slow.example": time.Hour}
 		w.holdFrom(t, "ann@slow.example", "b@gmail.com")
 		w.running(t)
@@ -224,7 +224,7 @@ func (l *listed) Move(context.Context, spool.Move) error { return nil }
 // goes on.
 func TestStoreFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorldAt(t, time.Now)
 		w.hold(t, "one", "b@gmail.com")
 		broken := &unreadable{Store: w.store}
 		w.Quarantine = New(broken, w.o)

@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
 )
-
-// settleTimeout bounds the last write of a release: the message is gone, so the
-// store must hear of it.
-const settleTimeout = 10 * time.Second
 
 // settle records the answers: delivered, or held again.
 func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, claim spool.Move) (*Released, error) {
@@ -33,17 +28,15 @@ func (q *Quarantine) settle(m *spool.Message, results []spool.Handover, claim sp
 }
 
 // delivered records that the next server took a message for some of those a claim
-// is about.
+// is about. However slow the disk is, the store must hear of it: the message is gone.
 func (q *Quarantine) delivered(m *spool.Message, to []mail.Address, claim spool.Move, answer string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
 	move := spool.Move{
 		ID: m.ID, To: to, From: spool.Queued, Into: spool.Delivered, Actor: claim.Actor, Where: answer, At: q.o.Now(),
 	}
 	for _, a := range to {
 		move.Each = append(move.Each, spool.Found{Reason: claim.Of(a).Reason})
 	}
-	if err := q.store.Move(ctx, move); err != nil {
+	if err := q.store.Move(context.Background(), move); err != nil {
 		return fmt.Errorf("record the delivery of %s: %w", m.ID, err)
 	}
 	q.o.Count("delivered", len(to))
@@ -65,10 +58,8 @@ func (q *Quarantine) putBack(id string, to []mail.Address, actor string, failed 
 
 // holdAgain takes back a claim; move says whose, and why.
 func (q *Quarantine) holdAgain(move spool.Move) error {
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
 	move.From, move.Into, move.At = spool.Queued, spool.Held, q.o.Now()
-	if err := q.store.Move(ctx, move); err != nil {
+	if err := q.store.Move(context.Background(), move); err != nil {
 		return fmt.Errorf("hold %s again: %w", move.ID, err)
 	}
 	return nil

@@ -26,12 +26,20 @@ type world struct {
 	mta    *fakeMTA
 	mu     sync.Mutex // of policy, while Run runs
 	policy Policy
-	later  time.Duration // the clock is ahead by it
+	later  time.Duration // the clock is ahead of the store's by it
 }
 
+// newWorld is a world in which time goes by only with later.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "mailgate.db"), store.Options{})
+	now := time.Now()
+	return newWorldAt(t, func() time.Time { return now })
+}
+
+// newWorldAt is a world with a clock, such as that of a synctest.
+func newWorldAt(t *testing.T, now func() time.Time) *world {
+	t.Helper()
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "mailgate.db"), store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +53,7 @@ func newWorld(t *testing.T) *world {
 			defer w.mu.Unlock()
 			return w.policy
 		},
-		Now: func() time.Time { return time.Now().Add(w.later) },
+		Now: func() time.Time { return now().Add(w.later) },
 	})
 	w.mta.redeem = w.Redeem
 	return w
