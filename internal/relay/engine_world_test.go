@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +64,15 @@ func newWorld(t testing.TB) *world {
 		boxes: map[netip.Addr]*box{}, hostPolicies: map[mail.Domain]tlspolicy.Policy{},
 	}
 	w.policies()
-	s, err := store.Open(t.Context(), "sqlite:"+t.TempDir()+"/q.db", store.Options{Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
+	empty, err := emptyStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := t.TempDir() + "/q.db"
+	if err := os.WriteFile(file, empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), "sqlite:"+file, store.Options{Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +81,24 @@ func newWorld(t testing.TB) *world {
 	w.engine(nil)
 	return w
 }
+
+// emptyStore is the file of a store without messages: to make one for each test would
+// take longer than the tests.
+var emptyStore = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "relay-test-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := store.Open(context.Background(), "sqlite:"+dir+"/q.db", store.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(dir + "/q.db")
+})
 
 // engine starts a new process, so to say.
 func (w *world) engine(roots *x509.CertPool) {
