@@ -7,6 +7,6 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 # Of the command line, what needs a name server.
-go test -tags integration -count=1 -timeout 15m -run '^TestKnot' ./cmd/mailgate
+go test -tags integration -count=1 -timeout 60m -run '^TestKnot' ./cmd/mailgate
 # One package after the other: they share loopback addresses and ports.
-exec go test -tags integration -count=1 -timeout 25m -p 1 ./internal/sign ./internal/dnsview ./internal/publish ./internal/notice ./internal/tlspolicy ./internal/socketmap ./internal/convert ./test/integration
+exec go test -tags integration -count=1 -timeout 60m -p 1 ./internal/sign ./internal/dnsview ./internal/publish ./internal/notice ./internal/tlspolicy ./internal/socketmap ./internal/convert ./test/integration

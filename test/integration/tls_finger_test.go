@@ -83,9 +83,8 @@ func TestProbe(t *testing.T) {
 // everything, or the last that works with less, if OpenSSL still has its cipher.
 func (w *tlsWorld) probed(t *testing.T, name string) (finger, string) {
 	t.Helper()
-	text, _ := w.gate.run(t, "tls", "probe", name+".test", "--format", "json")
 	type handshake struct{ Version, Cipher, Error string }
-	var p struct {
+	type probe struct {
 		Hosts []struct {
 			StartTLS       bool
 			Plain          handshake
@@ -94,9 +93,16 @@ func (w *tlsWorld) probed(t *testing.T, name string) (finger, string) {
 			Trusted, Named string
 		}
 	}
-	if err := json.Unmarshal([]byte(text), &p); err != nil || len(p.Hosts) != 1 {
-		t.Fatalf("tls probe: %v\n%s", err, text)
-	}
+	var p probe
+	text := ""
+	eventually(t, "the host of "+name+" to be found", func() bool {
+		text, _ = w.gate.run(t, "tls", "probe", name+".test", "--format", "json")
+		p = probe{}
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			t.Fatalf("tls probe: %v\n%s", err, text)
+		}
+		return len(p.Hosts) == 1
+	})
 	h := p.Hosts[0]
 	f := finger{starttls: h.StartTLS}
 	for _, made := range append(append(h.Versions, h.Lesser...), h.Plain) {

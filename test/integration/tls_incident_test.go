@@ -26,7 +26,7 @@ func TestTLSClash(t *testing.T) {
 
 	w.submit(t, "clash")
 	w.waits(t, "clash", "policy encrypt", "connection reset")
-	probe, exit := w.gate.run(t, "tls", "probe", "clash.test")
+	probe, exit := w.gate.verdict(t, "tls", "probe", "clash.test")
 	for _, want := range []string{"✗ handshake", "-> ClientHello, ", "<- the connection was reset", "works with less: no post-quantum key share",
 		"[[tls]]", `curves      = "classic"`} {
 		if !strings.Contains(probe, want) || exit != 1 {

@@ -210,13 +210,18 @@ type tlsLevel struct {
 	Testing       bool
 }
 
-// policy asks the gateway for the policy of NAME.test.
+// policy asks the gateway for the policy of NAME.test, until DNS has told all that it
+// depends on.
 func (w *tlsWorld) policy(t *testing.T, name string) tlsPolicy {
 	t.Helper()
-	text, _ := w.gate.run(t, "tls", "policy", name+".test", "--format", "json")
 	var p tlsPolicy
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		t.Fatalf("tls policy: %v\n%s", err, text)
-	}
+	becomes(t, "what keeps from a policy of "+name, "", func() string {
+		text, _ := w.gate.run(t, "tls", "policy", name+".test", "--format", "json")
+		p = tlsPolicy{}
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			t.Fatalf("tls policy: %v\n%s", err, text)
+		}
+		return p.Problem
+	})
 	return p
 }
