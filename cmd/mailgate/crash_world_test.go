@@ -24,7 +24,7 @@ import (
 const (
 	crashHost       = "mx1.gate.test"
 	crashPostmaster = "postmaster@gate.test"
-	crashPatience   = 4 * time.Minute // for what must happen some time
+	crashPatience   = 10 * time.Minute // for what must happen some time
 )
 
 // crashWorld is everything around a gateway that is killed again and again.

@@ -84,7 +84,7 @@ func TestReleaseAllSparesWhatIsHeldByHand(t *testing.T) {
 // Held by hand, a message stays through re-checks and a start until a reviewer
 // releases it; given up, its sender gets a report with the reason.
 func TestQueueHoldAndFail(t *testing.T) {
-	s := startRelaySite(t, "[[route]]\ndestination = \"far.test\"\nvia = \"127.0.0.1:1\"\n")
+	s := startRelaySite(t, routeToBusy(t, "far.test"))
 	s.publish()
 	for _, subject := range []string{"first", "second", "third"} {
 		s.mustSend(subject, "bob@far.test")
