@@ -140,9 +140,11 @@ func TestPurgeShrinks(t *testing.T) {
 	}
 }
 
-// checkpointed returns when what was written is in the database file.
+// checkpointed returns when what was written is in the database file. It ends the
+// indexer, since a reader keeps the WAL.
 func checkpointed(t testing.TB, s *Store) {
 	t.Helper()
+	s.x.close()
 	for size, running := checkpointBytes, true; running; size = 0 { // a checkpoint begins after the first one
 		if err := s.update(t.Context(), "test", size, func(b *batch) error {
 			running = size > 0 || b.w.copier.running
