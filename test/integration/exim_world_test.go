@@ -96,6 +96,8 @@ resolvers = [%q]
 panel = %q
 [hold]
 recheck = "1s"
+[queue]
+retry_first = "1s"
 %s[relay]
 listen = %q
 `, w.gate.socket, filepath.Join(dir, "mailgate.db"), w.dns.resolver, w.dns.panel, extra, w.relay)
