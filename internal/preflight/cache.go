@@ -13,7 +13,7 @@ import (
 type entry struct {
 	report *Report   // what is served; nil: nothing yet
 	stored time.Time // when it was put here
-	began  uint64    // number of the check it is from
+	began  uint64    // number of the re-check that it is from, or not older than
 	until  time.Time // until when it may be served
 	known  *Report   // the last report without unknowns
 	lacks  string    // names that DNS last gave no answer about
@@ -23,7 +23,6 @@ type entry struct {
 
 // flight is one check that any number of callers wait for.
 type flight struct {
-	began  uint64        // number of the check
 	done   chan struct{} // closed when report is there
 	report *Report
 }
@@ -47,12 +46,13 @@ func (e *entry) wantsRefresh(now time.Time) bool {
 	return e.flight == nil && now.After(e.until.Add(-e.until.Sub(e.stored)/5))
 }
 
-// store keeps a fresh report, or lets the last complete one stand in for it. What a
-// check found that began before the one whose report is kept is older news, though it
-// comes later: it changes nothing that is known.
-func (e *entry) store(fresh *Report, began uint64, now time.Time) *Report {
-	if began < e.began && !e.report.lacksAnswers() {
-		return e.report
+// store keeps a fresh report, or lets the last complete one stand in for it, and
+// returns what is kept, and what the fresh one lacks. What a check found that began
+// before the re-check whose report is kept is older news, though it comes later: it
+// changes nothing that is known.
+func (e *entry) store(fresh *Report, began uint64, now time.Time) (kept *Report, lacks lack) {
+	if began < e.began && !e.report.Stale && !e.report.lacksAnswers() {
+		return e.report, lack{}
 	}
 	e.report, e.began = fresh, began
 	switch {
@@ -64,7 +64,7 @@ func (e *entry) store(fresh *Report, began uint64, now time.Time) *Report {
 		e.report = &stale
 	}
 	e.stored, e.until = now, e.report.Expires
-	return e.report
+	return e.report, e.lack(fresh)
 }
 
 // good reports that nothing fails and DNS owes no answer.
@@ -151,8 +151,9 @@ func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
 	if e.flight != nil {
 		return e.flight
 	}
-	f := &flight{began: c.number(), done: make(chan struct{})}
+	f := &flight{done: make(chan struct{})}
 	e.flight = f
+	began := e.began // its answers may be remembered ones: it is no newer than what is known
 	// The check serves others too, so it doesn't end with this caller.
 	ctx = context.WithoutCancel(ctx)
 	if e.report != nil {
@@ -162,9 +163,8 @@ func (c *Checker) launch(ctx context.Context, e *entry, id Identity) *flight {
 		report := c.inquire(ctx, id)
 		now := c.options.Now()
 		c.mu.Lock()
-		f.report = e.store(report, f.began, now)
-		lack := e.lack(report)
-		e.flight = nil
+		kept, lack := e.store(report, began, now)
+		f.report, e.flight = kept, nil
 		close(f.done)
 		c.mu.Unlock()
 		c.tell(ctx, id, lack)

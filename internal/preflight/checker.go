@@ -39,7 +39,7 @@ type Checker struct {
 
 	mu        sync.Mutex
 	entries   map[string]*entry
-	begun     uint64 // checks so far
+	rechecks  uint64 // so far
 	providers providerMemory
 }
 
@@ -101,24 +101,18 @@ func Round(ctx context.Context, began time.Time) context.Context { return dnsvie
 // stays unknown. See Round.
 func (c *Checker) Recheck(ctx context.Context, id Identity) *Report {
 	c.mu.Lock()
-	began := c.number()
+	c.rechecks++
+	began := c.rechecks
 	c.mu.Unlock()
 	report := c.inquire(dnsview.Fresh(ctx, 0), id)
 	now := c.options.Now()
 	c.mu.Lock()
 	e := c.entryFor(id.CacheKey(), now)
-	kept := e.store(report, began, now)
-	lack := e.lack(report)
+	kept, lack := e.store(report, began, now)
 	c.mu.Unlock()
 	c.tell(ctx, id, lack)
 	c.options.Found(kept)
 	return report
-}
-
-// number gives a check its place in the order of their beginnings. The mutex is held.
-func (c *Checker) number() uint64 {
-	c.begun++
-	return c.begun
 }
 
 // tell logs what DNS gave no answer about; once loudly, however often it is asked

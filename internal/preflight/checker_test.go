@@ -139,6 +139,71 @@ func TestOlderNewsComesLater(t *testing.T) {
 	})
 }
 
+// twofold has some checks see another zone.
+type twofold struct {
+	*late
+	other *fakeDNS
+}
+
+type seesOther struct{}
+
+func (d *twofold) Published(ctx context.Context, name, qtype string) dnsview.Answer {
+	if ctx.Value(seesOther{}) != nil {
+		return d.other.Published(ctx, name, qtype)
+	}
+	return d.late.Published(ctx, name, qtype)
+}
+
+// A check that begins after a re-check may live on answers from before it: it doesn't
+// keep the re-check's news out.
+func TestRememberedAnswersAreOlderNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &twofold{&late{newFakeDNS(goodZone), make(chan struct{})}, newFakeDNS(goodZone, noKey)}
+		c := New(dns, Options{})
+		done := make(chan *Report)
+		go func() { done <- c.Recheck(t.Context(), goodIdentity()) }()
+		synctest.Wait()
+		if r := c.Check(context.WithValue(t.Context(), seesOther{}, true), goodIdentity()); r.Worst() != Fail {
+			t.Errorf("the zone as it was:\n%s", r)
+		}
+		close(dns.gate)
+		if r := <-done; r.Worst() != Pass {
+			t.Errorf("the record isn't seen:\n%s", r)
+		}
+		if r := c.Check(t.Context(), goodIdentity()); r.Worst() != Pass {
+			t.Errorf("the re-check's news isn't kept:\n%s", r)
+		}
+	})
+}
+
+// What stands in for answers that DNS owes is no news: a check that has them all takes
+// its place, whenever it began.
+func TestStandInIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &twofold{&late{newFakeDNS(goodZone), nil}, newFakeDNS()}
+		dns.other.down.Store(true)
+		c := New(dns, Options{Timeout: time.Hour})
+		c.Check(t.Context(), goodIdentity())
+		time.Sleep(2 * time.Hour)
+		gate := make(chan struct{})
+		dns.gate = gate
+		done := make(chan *Report)
+		go func() { done <- c.Check(t.Context(), goodIdentity()) }()
+		synctest.Wait()
+		c.Recheck(context.WithValue(t.Context(), seesOther{}, true), goodIdentity())
+		if r := c.Check(t.Context(), goodIdentity()); !r.Stale {
+			t.Fatalf("nothing stands in:\n%s", r)
+		}
+		close(gate)
+		if r := <-done; r.Stale || r.Worst() != Pass {
+			t.Errorf("for who waits:\n%s", r)
+		}
+		if r := c.Check(t.Context(), goodIdentity()); r.Stale {
+			t.Errorf("the report of two hours ago is kept:\n%s", r)
+		}
+	})
+}
+
 func TestOneFlightForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alone := newFakeDNS(goodZone)
