@@ -51,26 +51,39 @@ func (d *deriver) run() {
 	d.partly()
 }
 
-// partly finds the domains that aren't signed but for some addresses.
+// partly finds the domains that aren't signed but for some addresses. Where these have
+// different keys, the first one's is shown: the others differ.
 func (d *deriver) partly() {
+	anyone := d.known.anyone()
+	shows := map[string][]signature{} // by domain
 	at := map[string]int{}
 	for _, a := range d.known.addresses {
 		name, err := mail.ParseDomain(a.domain)
 		if err != nil || !d.known.named[string(name)] || len(d.plan.signs(string(name))) > 0 {
 			continue
 		}
-		entry, ok := d.domain(string(name), normal(d.model.sign(a.local, a.domain)))
-		if !ok {
-			continue
+		if len(d.model.sign(anyone, string(name))) > 0 {
+			continue // all of it was, with a key that can't be had
 		}
-		i, found := at[entry.Pattern]
+		signatures := normal(d.model.sign(a.local, a.domain))
+		i, found := at[string(name)]
 		if !found {
+			entry, ok := d.domain(string(name), signatures)
+			if !ok {
+				continue
+			}
 			i = len(d.plan.Partly)
-			at[entry.Pattern] = i
+			at[string(name)], shows[string(name)] = i, signatures
 			d.plan.Partly = append(d.plan.Partly, Partly{Domain: entry})
 		}
-		d.plan.Partly[i].Addresses = append(d.plan.Partly[i].Addresses, a.local+"@"+a.domain)
+		if slices.EqualFunc(signatures, shows[string(name)], sameKey) {
+			d.plan.Partly[i].Addresses = append(d.plan.Partly[i].Addresses, a.local+"@"+a.domain)
+		}
 	}
+}
+
+func sameKey(a, b signature) bool {
+	return a.String() == b.String() && a.file == b.file
 }
 
 // join says "subdomains" where a domain and its wildcard say the same. It does so for

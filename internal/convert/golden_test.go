@@ -115,8 +115,8 @@ func notes(p *Plan) []byte {
 	return []byte(b.String())
 }
 
-// agrees checks that mailgate's keyring chooses as the plan says, and that the plan
-// can be shown as JSON.
+// agrees checks that mailgate's keyring chooses as the plan says, that no key is copied
+// for nothing, and that the plan can be shown as JSON.
 func agrees(t *testing.T, p *Plan) {
 	t.Helper()
 	if _, err := json.Marshal(p); err != nil {
@@ -125,6 +125,22 @@ func agrees(t *testing.T, p *Plan) {
 	ring, err := keyring(p)
 	if err != nil {
 		t.Fatalf("mailgate refuses the domains: %v", err)
+	}
+	files := map[string]bool{}
+	for _, d := range p.Partly {
+		for _, k := range d.Keys {
+			files[k.File] = true
+		}
+	}
+	for _, d := range p.Domains {
+		for _, k := range d.Keys {
+			files[k.File] = true
+		}
+	}
+	for _, in := range p.Inline {
+		if !files[in.File] {
+			t.Errorf("%s is written, and no [[domain]] names it", in.File)
+		}
 	}
 	names := []string{"unlisted.example"}
 	for _, d := range p.Domains {

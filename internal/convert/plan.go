@@ -38,7 +38,7 @@ type Domain struct {
 // be signed from now on somebody must decide.
 type Partly struct {
 	Domain
-	Addresses []string `json:"addresses"` // that were signed
+	Addresses []string `json:"addresses"` // that were signed so
 }
 
 // signer is d= of the domain's signatures.
