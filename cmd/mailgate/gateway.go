@@ -127,7 +127,6 @@ func newGateway(ctx context.Context, cfg *config.Config, w wiring) (*gateway, er
 		Full:    g.storeFull,
 		Logger:  w.log,
 
-		JudgeTime:  w.dnsTime,
 		CrashPoint: w.crashPoint,
 	})
 	return g, nil

@@ -44,8 +44,6 @@ type Options struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 
-	JudgeTime time.Duration // that DNS may take for a look at one message; what isn't known by then is shown as waiting; 0: 5 s
-
 	// CrashPoint is called at named steps, for tests that end the process there.
 	CrashPoint func(name string)
 }
@@ -60,7 +58,6 @@ type Quarantine struct {
 	schedule schedule
 	slots    chan struct{} // taken by identities being checked
 	known    known
-	asked    asked
 	pace     pace
 	patience patience
 	releases drain

@@ -33,8 +33,8 @@ type Request struct {
 	Reason string
 	Anyway bool // release although it would be refused
 	Paced  bool // one of many: ErrPaced rather than past Policy.ReleaseRate
-	// Since is when the order that this is part of was given: what DNS said a moment
-	// ago serves if it was asked after that. Zero: DNS is asked for this message.
+	// Since is when the order that this is part of was given: what DNS was asked after
+	// that serves. Zero: DNS is asked for this message.
 	Since time.Time
 }
 

@@ -1,12 +1,10 @@
 package quarantine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"mailgate/internal/gate"
 	"mailgate/internal/spool"
@@ -107,8 +105,6 @@ func (q *Quarantine) judgeHeld(ctx context.Context, m *spool.Message) gate.Verdi
 	if len(held) == 0 {
 		return gate.Verdict{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(q.o.JudgeTime, 5*time.Second))
-	defer cancel()
 	return keepByHand(m, q.judge(ctx, m, addresses(held)))
 }
 

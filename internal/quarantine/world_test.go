@@ -69,6 +69,7 @@ type fakeJudge struct {
 	now      int                           // judgements under way
 	most     int                           // at the same time
 	during   func()                        // called while DNS is asked
+	ask      func(context.Context)         // asks DNS; nil: it isn't
 }
 
 func (j *fakeJudge) refuse(d mail.Domain) { j.refuseAs(d, "dkim-missing", "no key is published") }
@@ -138,6 +139,9 @@ func (j *fakeJudge) JudgeAfresh(ctx context.Context, from mail.Domain, _ mail.Ad
 		j.mu.Unlock()
 		during()
 		j.mu.Lock()
+	}
+	if j.ask != nil {
+		j.ask(ctx)
 	}
 	j.now--
 	return j.judge(to)
