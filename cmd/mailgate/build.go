@@ -275,7 +275,6 @@ func newView(dns config.DNS, w wiring) (*view, error) {
 		NoAuthoritative: !dns.Authoritative,
 		Panel:           dns.Panel,
 		AuthorityPort:   w.authorityPort,
-		Timeout:         w.dnsTime * 3 / 10,
 		LookupTime:      w.dnsTime,
 		Logger:          w.log,
 	})

@@ -27,7 +27,7 @@ func (a *app) viewAt(ctx context.Context, v *view, at string) (*view, error) {
 			return nil, err
 		}
 	}
-	resolver, err := dnsview.New(dnsview.Options{At: net.JoinHostPort(address.String(), port), Timeout: a.dnsTime * 3 / 10, LookupTime: a.dnsTime})
+	resolver, err := dnsview.New(dnsview.Options{At: net.JoinHostPort(address.String(), port), LookupTime: a.dnsTime})
 	if err != nil {
 		return nil, usageError(fmt.Errorf("--at %s: %w", at, err))
 	}

@@ -66,7 +66,7 @@ func newMemo[V any](l *life, o Options) *memo[V] {
 		now:        o.Now,
 		limit:      o.MaxEntries,
 		retry:      o.UnknownTTL,
-		lookupTime: o.lookupTime(),
+		lookupTime: o.LookupTime,
 		flightTime: o.flightTime(),
 		entries:    map[string]*list.Element{},
 		order:      list.New(),

@@ -158,7 +158,7 @@ func TestFreshDoesNotJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife()
 		defer l.end()
-		m := newMemo[int](l, Options{Now: newClock().now, MaxEntries: 10, UnknownTTL: time.Second})
+		m := newMemo[int](l, Options{Now: newClock().now, LookupTime: time.Minute, MaxEntries: 10, UnknownTTL: time.Second})
 		gate := make(chan struct{})
 		count := 0
 		look := func(context.Context) outcome[int] {
@@ -267,7 +267,7 @@ func TestRefreshesBound(t *testing.T) {
 		l := newLife()
 		defer l.end()
 		c := newClock()
-		m := newMemo[int](l, Options{Now: c.now, MaxEntries: 100, UnknownTTL: time.Second})
+		m := newMemo[int](l, Options{Now: c.now, LookupTime: time.Minute, MaxEntries: 100, UnknownTTL: time.Second})
 		gate := make(chan struct{})
 		defer close(gate)
 		first := func(context.Context) outcome[int] { return outcome[int]{expires: c.now().Add(time.Minute)} }
@@ -289,7 +289,7 @@ func TestPanicIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLife()
 		defer l.end()
-		m := newMemo[int](l, Options{Now: time.Now, MaxEntries: 1})
+		m := newMemo[int](l, Options{Now: time.Now, LookupTime: time.Minute, MaxEntries: 1})
 		_, err := m.get(background, "k", func(context.Context) outcome[int] { panic("bug") })
 		if err == nil || err.Error() != "panic: bug" {
 			t.Errorf("error %v", err)

@@ -22,7 +22,7 @@ type Options struct {
 	Panel           string        // host:port or host of the panel's name server, empty: none
 	At              string        // IP address, or address and port, of the one server that is asked everything; empty: none
 	AuthorityPort   int           // port of authoritative servers; 0: 53 (the demo and tests differ)
-	Timeout         time.Duration // for one query to one server; 0: 1.5 s
+	Timeout         time.Duration // for one query to one server; 0: 3/10 of LookupTime
 	LookupTime      time.Duration // that a caller waits for an answer; 0: 5 s
 	Retries         int           // more tries over UDP after a time-out; 0: 1, negative: none
 	MinTTL, MaxTTL  time.Duration // bounds of a positive answer's lifetime; 0: 30 s and 1 h
@@ -40,8 +40,8 @@ func (o Options) complete() (Options, error) {
 		return o, err
 	}
 	o.AuthorityPort = cmp.Or(o.AuthorityPort, 53)
-	o.Timeout = cmp.Or(o.Timeout, 1500*time.Millisecond)
-	o.LookupTime = o.lookupTime()
+	o.LookupTime = cmp.Or(o.LookupTime, 5*time.Second)
+	o.Timeout = cmp.Or(o.Timeout, o.LookupTime*3/10)
 	o.Retries = max(0, cmp.Or(o.Retries, 1))
 	o.MinTTL = cmp.Or(o.MinTTL, 30*time.Second)
 	o.MaxTTL = max(o.MinTTL, cmp.Or(o.MaxTTL, time.Hour))
@@ -69,13 +69,11 @@ func (o Options) complete() (Options, error) {
 	return o, err
 }
 
-func (o Options) lookupTime() time.Duration { return cmp.Or(o.LookupTime, 5*time.Second) }
-
 // flightTime is what a look-up takes, so that it can still tell what failed.
-func (o Options) flightTime() time.Duration { return o.lookupTime() * 95 / 100 }
+func (o Options) flightTime() time.Duration { return o.LookupTime * 95 / 100 }
 
 // authorityTime of that may go to name servers, before the recursive view is tried.
-func (o Options) authorityTime() time.Duration { return o.lookupTime() * 70 / 100 }
+func (o Options) authorityTime() time.Duration { return o.LookupTime * 70 / 100 }
 
 func (o Options) check() error {
 	if o.AuthorityPort < 0 || o.AuthorityPort > 65535 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -275,6 +276,16 @@ func TestOptions(t *testing.T) {
 	o, err := Options{Resolvers: []string{"127.0.0.1", "127.0.0.1:5353", "::1", "[::1]:5353", "[::1]"}}.complete()
 	if want := []string{"127.0.0.1:53", "127.0.0.1:5353", "[::1]:53", "[::1]:5353", "[::1]:53"}; err != nil || !slices.Equal(o.Resolvers, want) {
 		t.Errorf("%q, %v", o.Resolvers, err)
+	}
+	for _, tt := range []struct{ lookup, timeout, wantLookup, wantTimeout time.Duration }{
+		{0, 0, 5 * time.Second, 1500 * time.Millisecond},
+		{time.Minute, 0, time.Minute, 18 * time.Second},
+		{time.Minute, time.Second, time.Minute, time.Second},
+	} {
+		o, err := Options{LookupTime: tt.lookup, Timeout: tt.timeout}.complete()
+		if err != nil || o.LookupTime != tt.wantLookup || o.Timeout != tt.wantTimeout {
+			t.Errorf("%+v: %s and %s, %v", tt, o.LookupTime, o.Timeout, err)
+		}
 	}
 }
 

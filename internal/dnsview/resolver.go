@@ -60,8 +60,8 @@ func (r *Resolver) Close() { r.life.end() }
 func (r *Resolver) Queries() uint64 { return r.asker.sent.Load() }
 
 // Published returns what the name's own zone publishes: every authoritative
-// server is asked, CNAMEs are followed into other zones. It takes 5 seconds at
-// most, as all look-ups do.
+// server is asked, CNAMEs are followed into other zones. It takes
+// Options.LookupTime at most, as all look-ups do.
 //
 // Servers that don't answer, or not for the zone, decide nothing as long as one
 // does; where none does, the recursive view stands in and Fallback says why. A

@@ -33,7 +33,7 @@ func openUpdate(a Account) (*update, error) {
 	if _, err := base64.StdEncoding.DecodeString(a.Secret.text()); err != nil {
 		return nil, errors.New("rfc2136: the TSIG key isn't in base64: want what is after secret in the name server's configuration, without quotes")
 	}
-	dns, err := dnsview.New(dnsview.Options{Panel: a.Server, NoAuthoritative: true, LookupTime: readTime, Retries: tries - 1})
+	dns, err := dnsview.New(dnsview.Options{Panel: a.Server, NoAuthoritative: true, LookupTime: readTime, Timeout: tryTime, Retries: tries - 1})
 	if err != nil {
 		return nil, fmt.Errorf("rfc2136: %w", err)
 	}
@@ -46,7 +46,8 @@ const (
 	// tries is how often a server is asked for the same that doesn't answer: libdns
 	// gives it two seconds, and a busy one takes longer.
 	tries    = 4
-	readTime = 10 * time.Second // for one question
+	readTime = 10 * time.Second        // for one question
+	tryTime  = 1500 * time.Millisecond // of it, for one try
 )
 
 // patient tries again what timed out. An UPDATE does no more the second time, if the
