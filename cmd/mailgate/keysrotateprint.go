@@ -146,7 +146,7 @@ func printRotationNext(out io.Writer, r web.Rotation, command func(...string) st
 	}
 	switch {
 	case r.State == "publishing":
-		fmt.Fprintf(out, "\nThe gateway looks by itself. Wait for it: %s\n", plain(command("keys", "rotate", r.Domain, "--wait", "2h"), 0))
+		fmt.Fprintf(out, "\nThe gateway looks by itself. Wait for it: %s\n", plain(command("keys", "rotate", r.Domain, "--selector", r.Old.Selector, "--wait", "2h"), 0))
 	case r.State == "planned":
 		fmt.Fprintln(out, "\nnothing was done (--dry-run)")
 	case r.State == "cancelled" && r.Switched.IsZero():
@@ -187,7 +187,7 @@ func rotationLines(list []web.Rotation, now time.Time, command func(...string) s
 			break
 		}
 		lines = append(lines, fmt.Sprintf("key %s of %s is being replaced by %s: %s: %s",
-			plain(r.Old.Selector, 0), plain(r.Domain, 0), plain(r.New.Selector, 0), plain(rotationNow(r, now), 0), command("keys", "rotate", r.Domain)))
+			plain(r.Old.Selector, 0), plain(r.Domain, 0), plain(r.New.Selector, 0), plain(rotationNow(r, now), 0), command("keys", "rotate", r.Domain, "--selector", r.Old.Selector)))
 	}
 	return lines
 }

@@ -218,7 +218,7 @@ func withRotations(list []web.Key, rotations []rotation.Rotation, of func(mail.D
 		case rotation.Publishing, rotation.Holding:
 			k := rotatedKey(list, r, r.New, r.NewName())
 			k.State, k.Record = web.KeyPublishing, r.Record
-			k.Why = fmt.Sprintf("to replace %s: mailgate keys rotate %s", r.Old.Selector, r.Domain)
+			k.Why = fmt.Sprintf("to replace %s: mailgate keys rotate %s --selector %[1]s", r.Old.Selector, r.Domain)
 			k.Serving, k.Servers = r.HaveIt()
 			k.Match = triOf(k.Servers > 0 && k.Serving == k.Servers)
 			list = setKey(list, k)

@@ -166,7 +166,7 @@ func TestRotationOnTheWire(t *testing.T) {
 	// A restart changes nothing; the configuration still names the old key.
 	w.restart()
 	w.want("signing", next)
-	if _, out := w.command("keys", "rotate", "one.example"); !strings.Contains(out, fmt.Sprintf("{ selector = %q, file = %q }", next, r.New.File)) {
+	if _, out := w.command("keys", "rotate", "one.example", "--selector", "mail"); !strings.Contains(out, fmt.Sprintf("{ selector = %q, file = %q }", next, r.New.File)) {
 		t.Errorf("it doesn't say what to configure:\n%s", out)
 	}
 	// The new record is gone: the old key, on standby, signs.

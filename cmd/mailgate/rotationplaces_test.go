@@ -81,6 +81,23 @@ func TestOldFileOfOthers(t *testing.T) {
 	}
 }
 
+// What to type next names the key: without a selector it would be all of the domain's.
+func TestRotationSaysWhichKey(t *testing.T) {
+	r := web.Rotation{Domain: "a.example", State: "publishing", Old: web.RotationKey{Selector: "mail"}, New: web.RotationKey{Selector: "m2026a"}}
+	var out bytes.Buffer
+	printRotationNext(&out, r, (&app{}).command)
+	keys := withRotations(nil, []rotation.Rotation{{
+		Domain: "a.example", State: rotation.Publishing, Old: rotation.Pair{Selector: "mail"}, New: rotation.Pair{Selector: "m2026a"},
+	}}, func(mail.Domain) bool { return true })
+	for name, said := range map[string]string{
+		"status": rotationLines([]web.Rotation{r}, time.Now(), (&app{}).command)[0], "rotate": out.String(), "list": keys[0].Why,
+	} {
+		if !strings.Contains(said, ": mailgate keys rotate a.example --selector mail") {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+}
+
 func TestWaitedFor(t *testing.T) {
 	for _, tt := range []struct {
 		states  string

@@ -96,6 +96,24 @@ func TestKeyDirectory(t *testing.T) {
 	}
 }
 
+// The selector of the old key names its rotation to its end: who looks at it doesn't
+// begin that of another key.
+func TestOrderByOldSelector(t *testing.T) {
+	w := newWorld(t)
+	w.addKey(domain, "rsa", "rsa2048")
+	w.host = &host{zone: w.zone}
+	for _, state := range []State{Publishing, Signing, Done} {
+		list, err := w.engine.Rotate(t.Context(), Order{Domain: domain, Selector: "mail"})
+		if err != nil || len(list) != 1 || list[0].Old.Selector != "mail" || list[0].State != state {
+			t.Errorf("%v, %v; want mail, %s", list, err, state)
+		}
+		w.run(4 * day)
+	}
+	if all := w.engine.Book().All(); len(all) != 1 {
+		t.Errorf("rotations: %v", all)
+	}
+}
+
 func TestOrders(t *testing.T) {
 	w := newWorld(t)
 	for _, o := range []Order{{Domain: "other.test"}, {Domain: domain, Selector: "nix"}} {
