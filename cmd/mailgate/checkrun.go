@@ -57,12 +57,14 @@ type checkRun struct {
 }
 
 const (
-	checkTime    = 5 * time.Second // bounds what DNS may take for one domain; see app.dnsTime
+	checkTime    = 5 * time.Second // bounds what DNS may take for one domain; see wiring.dnsTime
 	checksAtOnce = 8
 )
 
 // timeForDNS bounds what DNS may take for one domain.
-func (a *app) timeForDNS() time.Duration { return cmp.Or(a.dnsTime, checkTime) }
+func (w wiring) timeForDNS() time.Duration { return cmp.Or(w.dnsTime, checkTime) }
+
+func (a *app) timeForDNS() time.Duration { return a.quietWiring().timeForDNS() }
 
 // run checks all targets, and with --wait those that aren't well again. Its results
 // are in the order of the targets, without those that an interruption left out; the

@@ -150,8 +150,8 @@ func isID(s string) bool {
 	return s != "" && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
-// lookNow checks the domains that authentication failed for, within checkTime in
-// all.
+// lookNow checks the domains that authentication failed for, within timeForDNS
+// in all.
 func (a *app) lookNow(ctx context.Context, list []reading) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeForDNS())
 	defer cancel()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto"
 	"fmt"
@@ -33,7 +32,7 @@ func (v keysAPI) Keys(ctx context.Context, q web.KeyQuery) (web.KeyList, error) 
 		loaded[k.Name()] = k
 	}
 	book := v.g.rotations.Book()
-	lister := keyLister{dnsTime: cmp.Or(v.g.dnsTime, checkTime), book: book, now: time.Now(), load: func(d config.Domain, u rotation.Use) (sign.Key, error) {
+	lister := keyLister{dnsTime: v.g.timeForDNS(), book: book, now: time.Now(), load: func(d config.Domain, u rotation.Use) (sign.Key, error) {
 		k, ok := loaded[sign.Key{Domain: d.Signer(), Selector: u.Selector}.Name()]
 		if !ok {
 			return k, fmt.Errorf("%s was not read", u.File)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -173,15 +171,12 @@ func writeKey(file string, signer crypto.Signer, owner keyOwner) error {
 	return nil
 }
 
-// selectorTime bounds what DNS may take.
-const selectorTime = 5 * time.Second
-
 // lookUpSelector asks DNS what is at the key's name, and whose form the record is for.
 func (a *app) lookUpSelector(ctx context.Context, cfg *config.Config, key sign.Key, f generateFlags, g *generated) {
 	record := advise.Record{Check: preflight.DKIM, Type: "TXT", Name: key.Name(), TTL: 3600, Value: key.Record()}
 	g.Host = advise.Web
 	if !f.noDNS {
-		ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.dnsTime, selectorTime))
+		ctx, cancel := context.WithTimeout(ctx, a.timeForDNS())
 		defer cancel()
 		zone := a.askSelector(ctx, cfg, key, g)
 		if record.Zone = zone.Apex; zone.Apex != "" {

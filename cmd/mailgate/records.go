@@ -164,7 +164,7 @@ func (s *site) readKeys(domain mail.Domain, f recordsFlags) (notes []string, err
 	return notes, nil
 }
 
-// look asks DNS, for at most checkTime. Some of it is kept for reading in whole what
+// look asks DNS, for at most timeForDNS. Some of it is kept for reading in whole what
 // the report has shortened, which is mostly remembered.
 func (w *wanted) look(ctx context.Context, id preflight.Identity, reports string) {
 	ctx, cancel := context.WithTimeout(ctx, w.app.timeForDNS())

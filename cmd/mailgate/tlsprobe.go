@@ -125,6 +125,8 @@ func (a *app) probeFromHere(ctx context.Context, cfg *config.Config, destination
 		Table:   func() *tlspolicy.Table { return table },
 		Private: func() bool { return cfg.MTASTS.Private },
 		Log:     quiet,
+
+		LookupTime: a.dnsTime,
 	})
 	if err != nil {
 		return coded(exitSoftware, err)
