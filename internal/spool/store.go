@@ -74,8 +74,8 @@ type Ages interface {
 	// null sender) and was not yet, by a Move with Notice.
 	Unnoticed(ctx context.Context, before time.Time, after string, limit int) ([]string, error)
 	// NewHolds counts the recipients held in [since, until) by From domain and
-	// cause, the largest number first. None is added later, as long as until isn't
-	// to come.
+	// cause, the largest number first. It waits for what is being written, so that
+	// none is added later, as long as until isn't to come.
 	NewHolds(ctx context.Context, since, until time.Time) ([]HoldCount, error)
 }
 

@@ -42,7 +42,8 @@ func (s *Store) aged(ctx context.Context, before time.Time, after, query string,
 	return ids, err
 }
 
-// NewHolds implements spool.Ages. A recipient that was never held has no reason.
+// NewHolds implements spool.Ages. Unlike other readers it waits for the writer: what is
+// being written has its time already. A recipient that was never held has no reason.
 func (s *Store) NewHolds(ctx context.Context, since, until time.Time) (counts []spool.HoldCount, err error) {
 	if err := s.settle(ctx); err != nil {
 		return nil, err

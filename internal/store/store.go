@@ -4,7 +4,7 @@
 // every connection. One goroutine writes. It puts the operations that wait into
 // one transaction, each behind a savepoint of its own, and answers them when
 // COMMIT has returned, which is after the WAL's fsync. Readers have connections
-// of their own and never wait for the writer.
+// of their own and don't wait for the writer, except NewHolds.
 //
 // Faults: out of space fails the operation and keeps nothing of it. An error in
 // reading, writing or syncing the file stops the store for good, since what the

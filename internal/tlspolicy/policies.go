@@ -142,8 +142,8 @@ func (o Options) lookupTime() time.Duration { return cmp.Or(o.LookupTime, 5*time
 // DANE, MTA-STS or the default demand, with what was learned of the host. The error
 // is ErrNoDestination, or wraps ErrUnsettled with what DNS said: then mail must
 // wait. Other faults of DNS, and of MTA-STS's servers, are none of it: a policy
-// that is known serves until it ends, without one the default does. It takes five
-// seconds at most.
+// that is known serves until it ends, without one the default does. It takes
+// Options.LookupTime at most.
 func (p *Policies) Lookup(ctx context.Context, d Destination) (Policy, error) {
 	if d.Domain == "" && d.NextHop == "" {
 		return Policy{}, ErrNoDestination
