@@ -100,7 +100,12 @@ func newCrashWorld(t *testing.T) *crashWorld {
 // loopbackOfOurs is an address whose port nobody else takes while no gateway listens
 // there: clients come from 127.0.0.1.
 func loopbackOfOurs() string {
-	return fmt.Sprintf("127.%d.%d.%d:2525", 64+rand.IntN(64), rand.IntN(256), 1+rand.IntN(254))
+	return ownHost() + ":2525"
+}
+
+// ownHost is an address of this machine that nobody else listens at.
+func ownHost() string {
+	return fmt.Sprintf("127.%d.%d.%d", 64+rand.IntN(64), rand.IntN(256), 1+rand.IntN(254))
 }
 
 // killChild ends the gateway from outside.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -22,8 +23,10 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command line as a user does; see testdata/script. A
-// script's "exits CODE COMMAND" checks a command's exit code, and "ready FILE" waits
-// until the gateway with that configuration answers.
+// script's "exits CODE COMMAND" checks a command's exit code, "ready FILE" waits until
+// the gateway with that configuration answers, and "initialise DIR FILE" is what serve
+// --init does before it serves, its words into FILE. $HOST is an address of this machine
+// that nobody else listens at.
 func TestScripts(t *testing.T) {
 	example, err := filepath.Abs("../../config.example.toml")
 	if err != nil {
@@ -32,10 +35,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ready": ready, "site": runSite},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "initialise": initialiseScript, "ready": ready, "site": runSite},
 		Setup: func(e *testscript.Env) error {
 			// Keys are refused below a directory that others may write to.
 			e.Setenv("EXAMPLE", example)
+			e.Setenv("HOST", ownHost())
 			return os.Chmod(e.WorkDir, 0o700)
 		},
 	})
@@ -48,6 +52,16 @@ const hangGuard = 5 * time.Minute
 // patientDNS is the time that DNS may take in tests: there all who are asked answer,
 // though the machine may stand still meanwhile.
 const patientDNS = time.Minute
+
+func initialiseScript(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: initialise DIR FILE")
+	}
+	var said bytes.Buffer
+	_, err := initialise(&said, ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), said.Bytes(), 0o600))
+}
 
 // ready waits until a gateway answers.
 func ready(ts *testscript.TestScript, _ bool, args []string) {
