@@ -67,7 +67,7 @@ func TestRefusedAgain(t *testing.T) {
 	w.later = time.Hour + releaseGrace
 	w.expire(t.Context())
 	p.wantMail(t, "ann@example.com", "no key is published", "452 disk full")
-	if strings.Contains(p.got[0], "552") {
+	if strings.Contains(p.got[0], "552 too large") {
 		t.Error(p.got[0])
 	}
 }
