@@ -85,12 +85,12 @@ func (p *Plan) differ(m model, k known) {
 		}
 	}
 	for _, a := range k.addresses {
+		if slices.Equal(shown(normal(m.sign(a.local, a.domain))), shown(normal(m.sign(anyone, a.domain)))) {
+			continue // as everybody there: told above
+		}
 		why := "a rule for this address: mailgate chooses by the domain alone"
 		if slices.ContainsFunc(p.Partly, func(d Partly) bool { return slices.Contains(d.Addresses, a.local+"@"+a.domain) }) {
 			why += "; a [[domain]] for all of it is there as a comment"
-		}
-		if slices.Equal(shown(normal(m.sign(a.local, a.domain))), shown(normal(m.sign(anyone, a.domain)))) {
-			continue // as everybody there: told above
 		}
 		compare(a.local, a.domain, why)
 	}
