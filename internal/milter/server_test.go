@@ -6,7 +6,6 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	mta "github.com/d--j/go-milter"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mailgate/internal/doortest"
 	"mailgate/internal/gate"
 )
 
@@ -33,31 +33,6 @@ func TestConnectionLimit(t *testing.T) {
 	}
 	second.Close()
 	c.wants('O')
-}
-
-// pipes is a listener whose connections are pipes, for bubbles of synctest.
-type pipes struct {
-	come   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.come:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
-
-func (p *pipes) dial() (net.Conn, error) {
-	here, there := net.Pipe()
-	p.come <- there
-	return here, nil
 }
 
 // Slow and silent clients lose their connection, whether or not they go on to send
@@ -95,9 +70,9 @@ func TestSlowClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ln := &pipes{come: make(chan net.Conn), closed: make(chan struct{})}
+				ln := doortest.NewPipes()
 				r := startOn(t, ln, func(s *Server) { s.FrameTimeout = 0 }) // the defaults
-				r.dial = ln.dial
+				r.dial = func() (net.Conn, error) { return ln.Dial(), nil }
 				c := r.raw(t)
 				c.patience = 24 * time.Hour
 				began := time.Now()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mailgate/internal/doortest"
 	"mailgate/internal/gate"
 	"mailgate/internal/mail"
 	"mailgate/internal/spool"
@@ -222,8 +223,8 @@ func (r *rig) dial(t testing.TB) *talk {
 }
 
 func (r *rig) connect() (net.Conn, error) {
-	if p, ok := r.at.(*pipes); ok {
-		return p.dial(), nil
+	if p, ok := r.at.(*doortest.Pipes); ok {
+		return p.Dial(), nil
 	}
 	return net.Dial("tcp", r.address)
 }

@@ -16,7 +16,7 @@ func TestSlowElsewhere(t *testing.T) {
 	t.Run("AUTH", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := secured(t, TLSOffered, func(c *Config, l *Listener) {
-				c.Limits.Idle, l.Users, l.Listener = time.Minute, brokenUsers{}, newPipes()
+				c.Limits.Idle, l.Users, l.Listener = time.Minute, brokenUsers{}, localPipes()
 			})
 			k := r.talk(t)
 			k.startTLS()

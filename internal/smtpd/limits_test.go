@@ -7,11 +7,11 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"mailgate/internal/doortest"
 	"mailgate/internal/spool"
 )
 
@@ -218,38 +218,12 @@ func TestSessions(t *testing.T) {
 	k.closed()
 }
 
-// pipes is a listener whose connections are pipes, for bubbles of synctest. A pipe
-// holds nothing: who writes waits until it is read.
-type pipes struct {
-	come   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
+// localPipes is a listener for clients of this machine.
+func localPipes() *doortest.Pipes {
+	p := doortest.NewPipes()
+	p.Peer = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1025}
+	return p
 }
-
-func newPipes() *pipes { return &pipes{come: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.come:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
-
-func (p *pipes) dial() net.Conn {
-	here, there := net.Pipe()
-	p.come <- local{there}
-	return here
-}
-
-// local is a connection from this machine.
-type local struct{ net.Conn }
-
-func (local) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1025} }
 
 // Whoever is slow is sent away, at each stage.
 func TestSlow(t *testing.T) {
@@ -275,7 +249,7 @@ func TestSlow(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := start(t, func(config *Config, l *Listener) { config.Limits, l.Listener = c.limits, newPipes() })
+				r := start(t, func(config *Config, l *Listener) { config.Limits, l.Listener = c.limits, localPipes() })
 				began := time.Now()
 				k := r.dial(t)
 				k.want("220")
@@ -329,7 +303,7 @@ func TestSlowThenCommands(t *testing.T) {
 // A message may take longer than a command, as long as it goes on.
 func TestSteady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, func(c *Config, l *Listener) { c.Limits.Idle, l.Listener = time.Minute, newPipes() })
+		r := start(t, func(c *Config, l *Listener) { c.Limits.Idle, l.Listener = time.Minute, localPipes() })
 		k := r.talk(t)
 		k.data()
 		k.send(letter)

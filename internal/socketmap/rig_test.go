@@ -15,26 +15,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"mailgate/internal/doortest"
 )
-
-// pipes is a listener whose connections are pipes.
-type pipes struct {
-	come   chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.come:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
 
 // text is a log that is written and read at the same time.
 type text struct {
@@ -57,7 +40,7 @@ func (x *text) String() string {
 // rig is a server in a bubble of synctest.
 type rig struct {
 	t         *testing.T
-	ln        *pipes
+	ln        *doortest.Pipes
 	log       text
 	preflight *fakePreflight
 	registry  *prometheus.Registry
@@ -70,7 +53,7 @@ func run(t *testing.T, change func(*Config), f func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{
-			t: t, ln: &pipes{come: make(chan net.Conn), closed: make(chan struct{})},
+			t: t, ln: doortest.NewPipes(),
 			preflight: &fakePreflight{}, registry: prometheus.NewRegistry(), stopped: make(chan error, 1),
 		}
 		c := Config{
@@ -105,8 +88,7 @@ type client struct {
 
 func (r *rig) come() *client {
 	r.t.Helper()
-	here, there := net.Pipe()
-	r.ln.come <- there
+	here := r.ln.Dial()
 	r.t.Cleanup(func() { here.Close() })
 	return &client{here, r.t}
 }

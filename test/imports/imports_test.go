@@ -57,11 +57,12 @@ var table = map[string]rule{
 	"convert":   {floor: 3, may: "mail sign"},
 	"doctor":    {floor: 3, may: "mail dnsview"},
 
-	// The DNS server and the MTA of the demonstration and of tests, and the
-	// demonstration.
-	"dnstest": {floor: 0},
-	"mtatest": {floor: 1, may: "mail"},
-	"demo":    {floor: 4, may: "*"},
+	// The DNS server and the MTA of the demonstration and of tests, a listener for
+	// tests, and the demonstration.
+	"dnstest":  {floor: 0},
+	"doortest": {floor: 0},
+	"mtatest":  {floor: 1, may: "mail"},
+	"demo":     {floor: 4, may: "*"},
 }
 
 // pkg is what `go list -json` says about a package.
